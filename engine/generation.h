@@ -1,0 +1,87 @@
+// The generation loop over lanes: batch, forward, sample, thinking control, trace. One thread drives it; the request
+// functions may be called from any thread and act at the next token.
+#pragma once
+
+#include "engine/ids.h"
+#include "engine/lane_settings.h"
+#include "engine/model.h"
+#include "engine/step_trace.h"
+#include "kernels/backend.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace mixoscope {
+
+struct GenerationLimits {
+    std::int32_t context_tokens = 0;   // per lane; 0: the model's max_position_embeddings
+    std::int64_t kv_bytes = 0;         // of the whole page pool; 0: what the lanes need at most, bounded by free memory
+    std::int32_t max_lanes = 8;
+    std::int32_t prefill_chunk = 128;  // rows of one step that belong to one lane's prompt
+    std::int32_t slots = 0;            // experts per row that traces can hold; 0: the model's num_experts_per_tok
+    bool distributions = false;        // traces carry full router distributions
+};
+
+struct LaneStatus {
+    LaneState state = LaneState::kIdle;
+    StopReason stop_reason = StopReason::kNone;
+    std::int32_t tokens = 0;           // in the sequence, fed or not
+    std::int32_t prompt_tokens = 0;    // of this turn
+    std::int32_t thinking_tokens = 0;  // N of this turn
+    std::int32_t answer_tokens = 0;
+    std::int32_t injected_tokens = 0;
+    double ttft_ms = 0.0;              // from startTurn to the first token after the prompt
+    double tpot_ms = 0.0;              // mean over the tokens after the first
+};
+
+class Generation {
+public:
+    /// `model` and `backend` must outlive it. `sink` may be null: then nothing is traced. Throws Error when the caches do
+    /// not fit into memory.
+    Generation(const Model& model, kernels::Backend& backend, const GenerationLimits& limits, TraceSink* sink);
+    ~Generation();
+    Generation(const Generation&) = delete;
+    Generation& operator=(const Generation&) = delete;
+
+    TraceShape traceShape() const;
+    std::int32_t contextTokens() const;
+
+    // --- on the driving thread -------------------------------------------------------------------------------------
+    /// A new empty lane. Throws Error for a policy text that is none, or when max_lanes are there.
+    LaneId addLane(const LaneSettings& settings);
+    void removeLane(LaneId lane);
+    /// A new lane that shares the first `tokens` tokens (and their KV pages) of `lane`.
+    LaneId forkLane(LaneId lane, std::int32_t tokens, const LaneSettings& settings);
+
+    /// Makes `prompt` the lane's sequence and starts a turn: the longest prefix that the lane has already computed is kept,
+    /// the rest is prefilled. `thinking`: the prompt's tail leaves the model free to think. Prompts longer than the context
+    /// leave no room: Error.
+    void startTurn(LaneId lane, std::span<const TokenId> prompt, bool thinking);
+
+    /// One forward step over all lanes with something to do. False: nothing was to be done.
+    bool step();
+    /// step() until nothing is left to do or stop is requested.
+    void run(std::stop_token stop);
+
+    LaneStatus status(LaneId lane) const;
+    std::vector<TokenId> tokens(LaneId lane) const;
+    /// Logits (vocab_size) of the last row that was computed for the lane; empty before the first.
+    std::span<const float> lastLogits(LaneId lane) const;
+
+    // --- from any thread -------------------------------------------------------------------------------------------
+    /// New settings, from the next token on (mode: from the next turn on). Text that is no policy throws Error at once.
+    void requestSettings(LaneId lane, const LaneSettings& settings);
+    void requestAnswerNow(LaneId lane);
+    void requestStop(LaneId lane);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+}  // namespace mixoscope

@@ -1,0 +1,81 @@
+// All rows of a lane, append-only, in chunks that a snapshot shares without copying: written by one thread, read by any
+// through a History that was published after the rows were complete.
+#pragma once
+
+#include "engine/step_trace.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mixoscope {
+
+/// A lane's token as shown: TokenTrace with its bytes. Every token of the sequence has one, fed or not yet.
+struct TokenRecord {
+    TokenTrace trace;
+    std::string bytes;           // raw bytes of the token; may be part of a character
+    std::int64_t time_us = -1;   // when it was chosen (prompt: when its row was computed), since the generation began
+    Step step = -1;              // the step that chose it (prompt: that fed it)
+};
+
+constexpr std::int32_t kHistoryChunkRows = 256;
+
+/// Storage of kHistoryChunkRows consecutive positions.
+struct HistoryChunk {
+    explicit HistoryChunk(const TraceShape& shape);
+    TraceShape shape;
+    std::vector<TokenRecord> tokens;
+    std::vector<std::int16_t> expert_ids;   // (rows, moe_layers, slots)
+    std::vector<float> expert_weights;      // (rows, moe_layers, slots)
+    std::vector<RouterFacts> router;        // (rows, moe_layers)
+    std::vector<float> distributions;       // (rows, moe_layers, experts) or empty
+};
+
+/// A consistent, immutable view: positions [0, tokenCount()) have a TokenRecord, positions [0, rowCount()) also routing.
+/// Cheap to copy; safe on any thread for as long as it is kept.
+class History {
+public:
+    History() = default;
+    History(TraceShape shape, std::vector<std::shared_ptr<const HistoryChunk>> chunks, std::int32_t tokens,
+            std::int32_t rows);
+
+    const TraceShape& shape() const { return m_shape; }
+    std::int32_t tokenCount() const { return m_tokens; }
+    std::int32_t rowCount() const { return m_rows; }
+
+    const TokenRecord& token(std::int32_t position) const;
+    std::span<const std::int16_t> experts(std::int32_t position, std::int32_t layer) const;  // (slots)
+    std::span<const float> weights(std::int32_t position, std::int32_t layer) const;         // (slots)
+    const RouterFacts& router(std::int32_t position, std::int32_t layer) const;
+    std::span<const float> distribution(std::int32_t position, std::int32_t layer) const;    // (experts) or empty
+
+private:
+    TraceShape m_shape;
+    std::vector<std::shared_ptr<const HistoryChunk>> m_chunks;
+    std::int32_t m_tokens = 0;
+    std::int32_t m_rows = 0;
+};
+
+/// The writing side; owned by the aggregates. A position may be written again after a turn restarted from it (history
+/// rewritten by the chat template): later positions are then dropped. Chunks that a published History shares are never
+/// changed where that History can see it (copied first).
+class HistoryWriter {
+public:
+    explicit HistoryWriter(const TraceShape& shape);
+    void addRow(const StepTrace& trace, std::string_view token_bytes);
+    /// The token that follows the last row, chosen but not fed yet.
+    void addNext(const StepTrace& trace, std::string_view token_bytes);
+    History publish() const;
+    void clear();
+
+private:
+    HistoryChunk& writableChunk(std::int32_t position);
+    TraceShape m_shape;
+    std::vector<std::shared_ptr<HistoryChunk>> m_chunks;
+    std::int32_t m_tokens = 0;
+    std::int32_t m_rows = 0;
+};
+
+}  // namespace mixoscope

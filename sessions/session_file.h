@@ -1,0 +1,49 @@
+// The .mixo file: SQLite, WAL, application_id 'MIXO', schema and migrations in one place.
+#pragma once
+
+#include "engine/error.h"
+#include "engine/step_trace.h"
+#include "probes/routing_history.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mixoscope {
+
+/// What a session says about the model that it was recorded from.
+struct SessionModel {
+    std::string name;
+    std::string directory;
+    std::string config_json;
+    std::string files_json;      // [{"path","bytes","sha256"?}]
+    TraceShape shape;
+    std::vector<std::int32_t> moe_layers;
+    bool weights_sum_to_one = true;
+};
+
+/// Reading side: open, check, iterate. Opening never changes the file.
+class SessionReader {
+public:
+    /// Throws Error: not a session, from a newer version, damaged, not readable.
+    explicit SessionReader(const std::filesystem::path& path);
+    ~SessionReader();
+
+    SessionModel model() const;
+    std::int64_t rowCount() const;
+    std::string metadata(const std::string& key) const;
+    /// Every record in the order in which the engine made it: the same StepTraces and LaneEvents as live.
+    void replay(const std::function<void(const StepTrace&)>& row, const std::function<void(const LaneEvent&)>& event) const;
+    std::string tokenBytes(TokenId id) const;
+    /// (turn, role, text, mode) in order.
+    void messages(const std::function<void(int turn, int role, const std::string& text, int mode)>& visit) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+}  // namespace mixoscope
