@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Sets everything up, builds, and opens the workbench on the embedded demo model. With no display it runs the same demo
+# headless and leaves screenshots, CSV files and session files in demo-output/. Safe to run again.
+#   bash app/run.sh [--headless] [MODEL or SESSION]
+set -euo pipefail
+source "$(dirname "$0")/setup.sh"
+
+headless=no
+if [ "${1:-}" = --headless ]; then
+  headless=yes
+  shift
+fi
+[ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || headless=yes
+
+mixo_install "${mixo_build_packages[@]}"
+mixo_build release -DMIXO_TESTS=OFF
+program=$mixo_root/build/release/bin/mixoscope
+
+if [ "$headless" = no ]; then
+  say "Opening the workbench"
+  exec "$program" open "${1:-demo}"
+fi
+
+say "No display: the demo runs headless"
+out=$mixo_root/demo-output
+mkdir -p "$out"
+question='A box holds 12 pens. Tom adds 30 pens and takes out 5. How many pens are in the box?'
+
+# chat NAME MODE BUDGET: one recorded turn, its CSV files and its picture.
+chat() {
+  local name=$1 mode=$2 budget=$3
+  local session=$out/$name.mixo
+  rm -f "$session" "$session-wal" "$session-shm"
+  printf '\n-- mode %s, budget %s\n' "$mode" "$budget"
+  "$program" generate --model demo --prompt "$question" --mode "$mode" --budget "$budget" --seed 1 --record "$session"
+  "$program" export "$session" --csv "$out/$name-csv"
+  "$program" screenshot --session "$session" --out "$out/$name.png"
+  written+=("$out/$name.png" "$out/$name-csv" "$session")
+}
+
+written=()
+chat think-unlimited think unlimited
+chat think-32 think 32
+chat think-8 think 8
+chat no-think no_think unlimited
+
+say "Written"
+printf '   %s\n' "${written[@]}"

@@ -1,0 +1,76 @@
+# Sourced by app/run.sh and tests/run.sh: installs the Debian packages that are missing, configures and builds.
+# Says what it installs before it does, shows progress, changes nothing when everything is there.
+
+mixo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '\n== %s\n' "$*"; }
+
+fail() {
+  printf '\nmixoscope: %s\n' "$*" >&2
+  exit 1
+}
+
+# What the program needs: compiler and build tools, then one package a library (CMakeLists.txt says what each is for).
+mixo_build_packages=(
+  g++ cmake ninja-build pkg-config
+  qt6-base-dev libqt6charts6-dev libqt6svg6-dev libqt6opengl6-dev libgl-dev libxkbcommon-dev
+  libsqlitecpp-dev libsqlite3-dev libicu-dev nlohmann-json3-dev libhwy-dev libcli11-dev
+)
+# What the tests need on top.
+mixo_test_packages=(libgtest-dev libbenchmark-dev xvfb xauth python3)
+# What the fuzzers need on top.
+mixo_fuzz_packages=(clang-14 libclang-rt-14-dev)
+
+# mixo_install PACKAGE...: installs those that are missing.
+mixo_install() {
+  command -v dpkg-query >/dev/null || fail "this script installs Debian packages and found no dpkg. On another system install the equivalents of: $*"
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    say "Packages: all ${#} are installed"
+    return
+  fi
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "these packages are missing and neither root nor sudo is at hand to install them: ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "Packages: installing ${#missing[@]} that are missing: ${missing[*]}"
+  mkdir -p "$mixo_root/build"
+  local log=$mixo_root/build/packages.log
+  : >"$log"
+  "${as_root[@]}" apt-get update -q >>"$log" 2>&1 ||
+    echo "   the package lists could not be refreshed (see $log); going on with those at hand"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1 ||
+    fail "apt-get could not install the packages; the end of $log says: $(tail -n 3 "$log")"
+  echo "   done (log: build/packages.log)"
+}
+
+# mixo_build PRESET [CMake options...]: configures and builds into build/PRESET, with one line a step on a terminal and a
+# line every tenth of the way elsewhere.
+mixo_build() {
+  local preset=$1
+  shift
+  say "Configuring ($preset)"
+  mkdir -p "$mixo_root/build"
+  local log=$mixo_root/build/configure-$preset.log
+  if ! (cd "$mixo_root" && cmake --preset "$preset" "$@") >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    fail "CMake could not configure the build; the whole log is build/configure-$preset.log"
+  fi
+  grep -E '^-- (CUDA|GUI)' "$log" | sed 's/^-- /   /' || true
+  say "Building ($preset) into build/$preset"
+  local status=0
+  if [ -t 1 ]; then
+    (cd "$mixo_root" && cmake --build --preset "$preset") || status=$?
+  else
+    # Without a terminal: every line that is no progress line, and progress at each tenth.
+    (cd "$mixo_root" && NINJA_STATUS='[%p] ' cmake --build --preset "$preset" 2>&1) |
+      awk '/^\[ *[0-9]+%\]/ { match($0, /[0-9]+/); tenth = int(substr($0, RSTART, RLENGTH) / 10);
+                              if (tenth != last) { print "   " tenth * 10 "% built"; fflush(); last = tenth } next }
+           { print; fflush() }' || status=$?
+  fi
+  [ "$status" -eq 0 ] || fail "the build failed; the messages above say where"
+}
