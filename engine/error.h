@@ -9,11 +9,11 @@ namespace mixoscope {
 
 /// Parts of a message, in the order in which they are shown. Only `what` is required.
 struct ErrorParts {
-    std::string what;      // "The data range of one tensor is too short for its shape"
-    std::string where;     // "model.safetensors, tensor model.norm.weight, data_offsets"
-    std::string expected;  // "256 bytes"
-    std::string found;     // "128 bytes"
-    std::string advice;    // "Download this file again"
+    std::string what = {};      // "The data range of one tensor is too short for its shape"
+    std::string where = {};     // "model.safetensors, tensor model.norm.weight, data_offsets"
+    std::string expected = {};  // "256 bytes"
+    std::string found = {};     // "128 bytes"
+    std::string advice = {};    // "Download this file again"
 };
 
 class Error : public std::runtime_error {
