@@ -5,16 +5,23 @@
 
 #include <functional>
 #include <memory>
-#include <string_view>
+#include <string>
 #include <vector>
 
 namespace mixoscope {
 
 class Aggregates {
 public:
-    /// `token_bytes` gives a token's bytes (from the tokenizer or from a session).
-    Aggregates(const TraceShape& shape, bool weights_sum_to_one, std::function<std::string_view(TokenId)> token_bytes);
+    /// `token_bytes` gives a token's bytes (from the tokenizer or from a session). `experts_per_token`: the model's own
+    /// k, which the policy `model` selects; < 0: unknown, then selections are checked against RouterFacts::active.
+    Aggregates(const TraceShape& shape, bool weights_sum_to_one, std::function<std::string(TokenId)> token_bytes,
+               std::int32_t experts_per_token = -1);
     ~Aggregates();
+    Aggregates(const Aggregates&) = delete;
+    Aggregates& operator=(const Aggregates&) = delete;
+
+    /// Settings that a lane starts with; later changes come as events.
+    void setSettings(LaneId lane, const LaneSettings& settings);
 
     void add(const StepTrace& trace);
     void add(const LaneEvent& event);

@@ -31,7 +31,7 @@ struct CheckResult {
 class TraceChecks {
 public:
     /// `experts_per_token` < 0: policies with a variable number; `weights_sum_to_one`: norm_topk_prob.
-    TraceChecks(const TraceShape& shape, bool weights_sum_to_one);
+    TraceChecks(const TraceShape& shape, bool weights_sum_to_one, std::int32_t experts_per_token = -1);
     void add(const StepTrace& trace);
     void addEvent(const LaneEvent& event);
     std::vector<CheckResult> results(std::int64_t ring_lost, std::size_t ring_peak, std::size_t ring_capacity) const;
@@ -40,6 +40,7 @@ public:
 private:
     TraceShape m_shape;
     bool m_weights_sum_to_one;
+    std::int32_t m_experts_per_token;
     std::int64_t m_rows = 0;
     std::int64_t m_selections = 0;
     std::int64_t m_expected_selections = 0;

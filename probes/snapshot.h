@@ -7,6 +7,7 @@
 #include "probes/load.h"
 #include "probes/routing_history.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,6 +36,11 @@ struct TurnFacts {
     double ttft_ms = 0.0;
     double tpot_ms = 0.0;
     double tokens_per_s = 0.0;           // 1000 / tpot
+    std::int32_t first_generated_position = -1;  // of the first token after the prompt, −1: none yet
+    std::string thinking_text;           // inside the block, without its tags; never ends inside a character
+    std::string answer_text;             // of the answer, without the end-of-turn token
+    /// The lane as this turn left it, kept because the next turn's prompt drops the thinking. Empty for the last turn.
+    History history;
 };
 
 struct LaneSnapshot {
@@ -46,6 +52,11 @@ struct LaneSnapshot {
     std::vector<TurnFacts> turns;        // the last one is the current
     std::vector<LaneEvent> events;       // settings changes, in order
     std::vector<CheckResult> checks;
+
+    /// Where the tokens and routing of `turns[index]` are, at its own positions.
+    const History& historyOfTurn(std::size_t index) const {
+        return index + 1 == turns.size() ? history : turns[index].history;
+    }
 };
 
 }  // namespace mixoscope

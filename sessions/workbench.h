@@ -43,12 +43,13 @@ struct RecorderStatus {
     std::optional<ErrorParts> error;       // why recording stopped; the chat goes on
 };
 
-/// One message of the conversation on screen. Positions are in the lane's history; an assistant's text is made from the
-/// tokens there (thinking and answer apart), so that it is exactly what was recorded.
+/// One message of the conversation on screen. An assistant's text is made from its tokens, so that it is exactly what was
+/// recorded; its tokens are in lanes[0].historyOfTurn(turn) from lanes[0].turns[turn].first_generated_position on.
 struct ConversationEntry {
     Role role = Role::kUser;
-    std::string text;                      // of user and system
-    std::int32_t turn = 0;
+    std::string text;                      // user and system: as written; assistant: the answer so far
+    std::string thinking;                  // assistant: inside its think block so far
+    std::int32_t turn = 0;                 // index into LaneSnapshot::turns
     ThinkingMode mode = ThinkingMode::kThink;
 };
 
@@ -69,6 +70,7 @@ struct WorkbenchSnapshot {
 struct WorkbenchOptions {
     std::filesystem::path demo_directory;
     std::filesystem::path session_directory;   // new sessions are written here, created on the first message
+    std::filesystem::path session_file;        // if set, the first session is written here; it must not exist yet
     bool record = true;
     std::string backend = "cpu";               // or "reference"
     int threads = 0;                           // 0: all cores that this process may use
