@@ -1,0 +1,245 @@
+"""Measures an exported checkpoint on evaluation sets and prints the model card's tables.
+
+Usage: python evaluate.py --model DIR --sets DIR [--parts modes,kinds,budget,routing,following,load] [--limit N]
+An answer counts only if its whole text equals the reference. Intervals are Wilson's at 95 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+import routing
+from chat_layout import ChatLayout
+from grammar.sample import Sample
+from grammar.words import COLOURS, KEYS, PEOPLE, SHAPES, THINGS
+from inference import Decoder
+
+BUDGETS = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192)
+RULES = ("top-1", "top-2", "top-3", "top-4", "top-6", "top-8", "random-4", "hash-4")
+BUDGET_TASKS = ("sums", "stories", "scenes", "lookups")
+_LONGEST = 288
+
+
+@dataclass(frozen=True)
+class Run:
+    """One generation: the ids between the tags (None: no closed block), and the answer."""
+
+    thinking: list[int] | None
+    answer: str
+    right: bool
+
+
+def wilson(right: int, count: int) -> str:
+    """`97.3 (95.2-98.5)`: a share in per cent with its 95 % interval."""
+    z = 1.959964
+    share = right / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return f"{100 * share:.1f} ({100 * max(0.0, centre - half):.1f}-{100 * min(1.0, centre + half):.1f})"
+
+
+def accuracy(runs: Iterable[Run]) -> str:
+    outcomes = [run.right for run in runs]
+    return wilson(sum(outcomes), len(outcomes)) if outcomes else "-"
+
+
+class Evaluation:
+    def __init__(self, model: Path) -> None:
+        self.tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+        self.layout = ChatLayout(self.tokenizer)
+        self.decoder = Decoder(model)
+        ids = {text: self.tokenizer.token_to_id(text) for text in ("<|im_end|>", "<|endoftext|>", "<think>", "</think>")}
+        self.stop = {ids["<|im_end|>"], ids["<|endoftext|>"]}
+        self._open, self._close = ids["<think>"], ids["</think>"]
+
+    def _judge(self, sample: Sample, thinking: list[int] | None, answer: list[int]) -> Run:
+        text = self.tokenizer.decode(answer, skip_special_tokens=False).strip()
+        return Run(thinking, text, text == sample.answer)
+
+    def _split(self, sample: Sample, generated: list[int]) -> Run:
+        """Parses what the model wrote after the generation prompt."""
+        if generated[:1] == [self._open] and self._close in generated:
+            end = generated.index(self._close)
+            return self._judge(sample, generated[1:end], generated[end + 1 :])
+        return self._judge(sample, None, generated)
+
+    def thinking(self, samples: list[Sample], flag: str = " /think") -> list[Run]:
+        prompts = [self.layout.prompt(sample.prompt + flag, think=True) for sample in samples]
+        return [self._split(*pair) for pair in zip(samples, self.decoder.generate(prompts, _LONGEST, self.stop), strict=True)]
+
+    def direct(self, samples: list[Sample], flag: str = " /no_think") -> list[Run]:
+        """The program's no-thinking mode: the empty block is part of the prompt."""
+        prompts = [self.layout.prompt(sample.prompt + flag, think=False) for sample in samples]
+        answers = self.decoder.generate(prompts, 64, self.stop)
+        return [self._judge(sample, [], answer) for sample, answer in zip(samples, answers, strict=True)]
+
+    def cut(self, samples: list[Sample], full: list[Run], budget: int) -> list[Run]:
+        """`budget` counts every token between the tags, as the program does; 0 is the no-thinking mode."""
+        if budget == 0:
+            return self.direct(samples)
+        runs = list(full)
+        affected = [i for i, run in enumerate(full) if run.thinking is None or len(run.thinking) >= budget]
+        prompts = []
+        for i in affected:
+            prompt = self.layout.prompt(samples[i].prompt + " /think", think=True)
+            inside = full[i].thinking
+            kept = self.layout.encode("\n") if inside is None else inside[:budget]
+            prompts.append([*prompt, self._open, *kept, *self.layout.encode_stop()])
+        for i, answer in zip(affected, self.decoder.generate(prompts, 64, self.stop), strict=True):
+            runs[i] = self._judge(samples[i], full[i].thinking, answer)
+        return runs
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> None:
+    print("| " + " | ".join(head) + " |")
+    print("|" + " --- |" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print()
+
+
+def token_class(text: str) -> str:
+    """The kind of token, for specialisation."""
+    word = text.strip()
+    if word.isdigit():
+        return "digit"
+    if word in {"+", "-", "*", "=", "<", ">", "#", "+-"}:
+        return "operator"
+    if text.startswith("<") and text.endswith(">"):
+        return "special"
+    if word in COLOURS or word in SHAPES:
+        return "color or shape"
+    if word in KEYS or word in THINGS or any(word == name for name, _ in PEOPLE):
+        return "name or thing"
+    return "word" if word and word[0].isalpha() else "punctuation"
+
+
+def load_tables(evaluation: Evaluation, sets: dict[str, list[Sample]], most: int) -> None:
+    """Load and specialisation on whole reference exchanges, the same number of every task."""
+    decoder, tokenizer = evaluation.decoder, evaluation.tokenizer
+    layers, experts = decoder.config["num_hidden_layers"], decoder.config["num_experts"]
+    classes = sorted({token_class(tokenizer.decode([i], skip_special_tokens=False)) for i in range(tokenizer.get_vocab_size())})
+    class_of = torch.tensor([
+        classes.index(token_class(tokenizer.decode([i], skip_special_tokens=False))) for i in range(tokenizer.get_vocab_size())
+    ])
+    tasks = [task for task in sets if task != "unseen"]
+    counts = torch.zeros(len(tasks), layers, len(classes), experts)
+    current = 0
+
+    def count(layer: int, tokens: torch.Tensor, ids: torch.Tensor, weights: torch.Tensor) -> None:
+        flat = class_of[tokens].unsqueeze(1).expand_as(ids) * experts + ids
+        counts[current, layer] += torch.bincount(flat.reshape(-1), minlength=len(classes) * experts).view(len(classes), experts)
+
+    decoder.probe = count
+    for current, task in enumerate(tasks):
+        for sample in sets[task][:most]:
+            decoder.logits(evaluation.layout.encode(
+                f"<|im_start|>user\n{sample.prompt} /think<|im_end|>\n<|im_start|>assistant\n"
+                f"<think>\n{sample.thinking}\n</think>\n\n{sample.answer}<|im_end|>\n"
+            ))
+    decoder.probe = None
+    rows = []
+    for layer in range(layers):
+        by_task = counts[:, layer].sum(1)
+        load = (by_task / by_task.sum(1, keepdim=True)).mean(0)
+        joint = counts[:, layer].sum(0) / counts[:, layer].sum()
+        of_class, of_expert = joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
+        information = float((joint * (joint / (of_class * of_expert).clamp_min(1e-12)).clamp_min(1e-12).log2()).sum())
+        entropy = float(-(of_class * of_class.clamp_min(1e-12).log2()).sum())
+        purity = float((joint.max(0).values / of_expert.clamp_min(1e-12)).mean())
+        within = [f"{float(row.std() / row.mean()):.2f}" for row in by_task]
+        rows.append([
+            str(layer), f"{float(load.std() / load.mean()):.2f}", f"{float(load.min() * experts):.2f} / {float(load.max() * experts):.2f}",
+            f"{information:.2f} of {entropy:.2f}", f"{purity:.2f}", *within,
+        ])
+    table(["layer", "load CV", "min / max over mean", "bits about the token class", "purity", *(f"CV in {task}" for task in tasks)], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, type=Path)
+    parser.add_argument("--sets", required=True, type=Path)
+    parser.add_argument("--parts", default="modes,kinds,budget,routing,following,load")
+    parser.add_argument("--limit", type=int, default=10**6, help="items a task")
+    parser.add_argument("--failures", type=int, default=0, help="wrong thinking answers to print a task")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    parts = set(arguments.parts.split(","))
+    evaluation = Evaluation(arguments.model)
+    sets: dict[str, list[Sample]] = {}
+    for path in sorted(arguments.sets.glob("*.jsonl")):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        if lines and "thinking" in lines[0]:
+            sets[path.stem] = [Sample(**line) for line in lines][: arguments.limit]
+
+    full = {task: evaluation.thinking(samples) for task, samples in sets.items()}
+    direct = {task: evaluation.direct(samples) for task, samples in sets.items()}
+    if "modes" in parts:
+        print("### By mode\n")
+        rows = []
+        for task in sets:
+            lengths = [len(run.thinking) for run in full[task] if run.thinking is not None] or [0]
+            rows.append([task, str(len(sets[task])), accuracy(full[task]), accuracy(direct[task]), f"{sum(lengths) / len(lengths):.0f} ({max(lengths)})"])
+        table(["task", "items", "thinking", "no thinking", "thinking tokens, mean (max)"], rows)
+    if "kinds" in parts:
+        print("### By kind\n")
+        rows = []
+        for task, samples in sets.items():
+            for kind in sorted({sample.kind for sample in samples}):
+                at = [i for i, sample in enumerate(samples) if sample.kind == kind]
+                rows.append([task, kind, str(len(at)), accuracy(full[task][i] for i in at), accuracy(direct[task][i] for i in at)])
+        table(["task", "kind", "items", "thinking", "no thinking"], rows)
+    if "budget" in parts:
+        print("### By thinking budget\n")
+        rows = []
+        for task in BUDGET_TASKS:
+            shares = []
+            for budget in BUDGETS:
+                runs = evaluation.cut(sets[task], full[task], budget)
+                shares.append(f"{100 * sum(run.right for run in runs) / len(runs):.1f}")
+            rows.append([task, *shares, f"{100 * sum(run.right for run in full[task]) / len(full[task]):.1f}"])
+        table(["task", *map(str, BUDGETS), "unlimited"], rows)
+    if "following" in parts:
+        print("### Following the mode\n")
+        rng = random.Random(5)
+        mixed = [rng.choice(samples) for samples in sets.values() for _ in range(20)]
+        plain, silent = evaluation.thinking(mixed, flag=""), evaluation.thinking(mixed, flag=" /no_think")
+        flagged, bare = evaluation.thinking(mixed), evaluation.direct(mixed, flag="")
+        against = evaluation.direct(mixed, flag=" /think")
+        rows = [
+            ["`/think`: a closed block that is not empty", wilson(sum(bool(run.thinking) and len(run.thinking) > 4 for run in flagged), len(mixed))],
+            ["no flag: a closed block that is not empty", wilson(sum(bool(run.thinking) and len(run.thinking) > 4 for run in plain), len(mixed))],
+            ["`/no_think`: an empty block, written by the model", wilson(sum(run.thinking is not None and len(run.thinking) <= 1 for run in silent), len(mixed))],
+            ["no thinking, no flag: no tag in the answer", wilson(sum("think>" not in run.answer for run in bare), len(mixed))],
+            ["empty block in the prompt beside `/think`: no tag in the answer", wilson(sum("think>" not in run.answer for run in against), len(mixed))],
+        ]
+        table([f"{len(mixed)} prompts", "share"], rows)
+    if "routing" in parts:
+        print("### By routing at inference (thinking)\n")
+        trained, rows = evaluation.decoder.rule, []
+        for name in RULES:
+            evaluation.decoder.rule = routing.parse(name)
+            rows.append([name, *(accuracy(evaluation.thinking(sets[task][:200])) for task in sets)])
+        evaluation.decoder.rule = trained
+        table(["routing", *sets], rows)
+    if "load" in parts:
+        print("### Load and specialisation\n")
+        load_tables(evaluation, sets, most=100)
+    for task, samples in sets.items():
+        wrong = [(sample, run) for sample, run in zip(samples, full[task], strict=True) if not run.right]
+        for sample, run in wrong[: arguments.failures]:
+            thought = evaluation.tokenizer.decode(run.thinking or [])
+            print(f"--- {task} {sample.kind}\n{sample.prompt}\n>> {thought}\n== {run.answer!r}, expected {sample.answer!r}")
+
+
+if __name__ == "__main__":
+    main()
