@@ -109,6 +109,9 @@ public:
     void stop();
     void newConversation();                            // a new session file with the next message
     void setRecording(bool on);
+    /// Slow motion, to watch: at most this many tokens a second; 0: no limit. Acts at once, also on a wait under way.
+    void setDecodePace(double tokens_per_s);
+    double decodePace() const;
 
     /// Waits until the turn under way has ended or `timeout_ms` passed (< 0: no limit); for scripts. True: idle.
     bool waitIdle(int timeout_ms = -1);
