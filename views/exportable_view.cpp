@@ -1,0 +1,72 @@
+#include "views/exportable_view.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QFileDialog>
+#include <QMenu>
+#include <QMessageBox>
+#include <QPainter>
+#include <QSaveFile>
+#include <QWidget>
+#include <cmath>
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+
+constexpr qreal kExportScale = 2.0;  // sharp in print and on high-density screens
+
+void reportFailure(const QString& message, QWidget* parent) {
+    if (!message.isEmpty()) QMessageBox::warning(parent, QObject::tr("Not saved"), message);
+}
+
+}  // namespace
+
+QImage renderWidget(QWidget& widget, qreal scale) {
+    const QSize size(static_cast<int>(std::lround(widget.width() * scale)),
+                     static_cast<int>(std::lround(widget.height() * scale)));
+    QImage image(size, QImage::Format_RGB32);
+    image.setDevicePixelRatio(scale);
+    image.fill(widget.palette().color(QPalette::Window));
+    widget.render(&image);
+    return image;
+}
+
+QString saveImage(ExportableView& view, const QString& path, qreal scale) {
+    if (view.renderToImage(scale).save(path)) return {};
+    return QObject::tr("%1 cannot be written. Choose a folder that you may write to and a name that ends in .png.")
+        .arg(path);
+}
+
+QString saveCsv(const ExportableView& view, const QString& path) {
+    QSaveFile file(path);
+    const bool written = file.open(QIODevice::WriteOnly) && file.write(view.csv().toUtf8()) >= 0 && file.commit();
+    return written ? QString() : QObject::tr("%1 cannot be written: %2").arg(path, file.errorString());
+}
+
+void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent) {
+    menu.addAction(QObject::tr("Copy image"), parent,
+                   [&view] { QApplication::clipboard()->setImage(view.renderToImage(kExportScale)); });
+    menu.addAction(QObject::tr("Copy CSV"), parent, [&view] { QApplication::clipboard()->setText(view.csv()); });
+    menu.addAction(QObject::tr("Export image…"), parent, [&view, parent] {
+        const QString path = QFileDialog::getSaveFileName(
+            parent, QObject::tr("Export image"), view.viewName() + u".png"_s, QObject::tr("PNG image (*.png)"));
+        if (!path.isEmpty()) reportFailure(saveImage(view, path, kExportScale), parent);
+    });
+    menu.addAction(QObject::tr("Export CSV…"), parent, [&view, parent] {
+        const QString path =
+            QFileDialog::getSaveFileName(parent, QObject::tr("Export CSV"), view.viewName() + u".csv"_s,
+                                         QObject::tr("Comma-separated values (*.csv)"));
+        if (!path.isEmpty()) reportFailure(saveCsv(view, path), parent);
+    });
+}
+
+QString csvField(const QString& text) {
+    if (!text.contains(u',') && !text.contains(u'"') && !text.contains(u'\n') && !text.contains(u'\r')) return text;
+    QString quoted = text;
+    quoted.replace(u'"', u"\"\""_s);
+    return u'"' + quoted + u'"';
+}
+
+}  // namespace mixoscope

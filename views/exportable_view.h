@@ -1,0 +1,35 @@
+// What every view can do besides showing: be copied or saved as an image and as CSV.
+#pragma once
+
+#include <QImage>
+#include <QString>
+
+class QMenu;
+class QWidget;
+
+namespace mixoscope {
+
+class ExportableView {
+public:
+    virtual ~ExportableView() = default;
+    /// For file names and the command line: "heatmap".
+    virtual QString viewName() const = 0;
+    /// For menus: "Routing heatmap".
+    virtual QString viewTitle() const = 0;
+    /// As shown, with `scale` pixels a logical pixel.
+    virtual QImage renderToImage(qreal scale) = 0;
+    /// The values shown, header row first, plain numbers.
+    virtual QString csv() const = 0;
+};
+
+/// Paints a widget with its children.
+QImage renderWidget(QWidget& widget, qreal scale);
+/// Copy image, Copy CSV, Export image…, Export CSV…. `parent` is the parent of file dialogs and messages.
+void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent);
+/// Saves; an empty string or what went wrong, for the user.
+QString saveImage(ExportableView& view, const QString& path, qreal scale);
+QString saveCsv(const ExportableView& view, const QString& path);
+/// A CSV field, quoted where it must be (RFC 4180).
+QString csvField(const QString& text);
+
+}  // namespace mixoscope
