@@ -1,12 +1,12 @@
 // Everything measured about a generation, incremental: the same object behind live and replay.
 #pragma once
 
-#include "probes/snapshot.h"
-
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "probes/snapshot.h"
 
 namespace mixoscope {
 
@@ -27,7 +27,7 @@ public:
     void add(const LaneEvent& event);
     /// Ring figures for the checks.
     void setRing(std::int64_t lost, std::size_t peak, std::size_t capacity);
-    std::vector<LaneSnapshot> snapshot() const;
+    std::vector<LaneSnapshot> snapshot();
     void clear();
 
 private:

@@ -1,0 +1,177 @@
+// The trace ring: order, exact loss counts, bit-identical records, and a writer that no reader can hold up.
+#include "probes/trace_ring.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "support/synthetic_trace.h"
+
+namespace mixoscope {
+namespace {
+
+using test::KeepingSink;
+using test::SyntheticEngine;
+
+constexpr TraceShape kShape{3, 4, 16, true};
+
+TraceVisitor visitorOf(KeepingSink& sink) {
+    return {[&](const StepTrace& trace) { sink.onRow(trace); }, [&](const LaneEvent& event) { sink.onEvent(event); }};
+}
+
+/// Tells two sinks the same.
+class Both : public TraceSink {
+public:
+    Both(TraceSink& a, TraceSink& b) : m_a(a), m_b(b) {}
+    void onRow(const StepTrace& trace) override { m_a.onRow(trace), m_b.onRow(trace); }
+    void onEvent(const LaneEvent& event) override { m_a.onEvent(event), m_b.onEvent(event); }
+    void onStepEnd(Step step) override { m_a.onStepEnd(step), m_b.onStepEnd(step); }
+
+private:
+    TraceSink& m_a;
+    TraceSink& m_b;
+};
+
+TEST(TraceRing, givesBackEveryRecordBitForBit) {
+    TraceRing ring(kShape, 64);
+    auto reader = ring.makeReader();
+    KeepingSink expected;
+    Both both(ring, expected);
+    SyntheticEngine engine(kShape, 7, both);
+    engine.play(0, {});
+    KeepingSink seen;
+    EXPECT_EQ(reader.backlog(), expected.records.size());
+    EXPECT_EQ(reader.drain(visitorOf(seen)), expected.records.size());
+    ASSERT_EQ(seen.records.size(), expected.records.size());
+    for (std::size_t i = 0; i < seen.records.size(); ++i)
+        EXPECT_TRUE(test::sameRecord(seen.records[i], expected.records[i])) << "record " << i;
+    EXPECT_EQ(reader.lost(), 0);
+    EXPECT_EQ(reader.backlog(), 0U);
+    EXPECT_EQ(reader.position(), ring.written());
+}
+
+TEST(TraceRing, keepsRowsThatLackALayerAsTheyAre) {
+    TraceRing ring(kShape, 8);
+    auto reader = ring.makeReader();
+    const std::vector<std::int16_t> ids{1, 2, 3};
+    StepTrace trace;
+    trace.expert_ids = ids;
+    ring.onRow(trace);
+    std::size_t seen = 0;
+    reader.drain({[&](const StepTrace& row) {
+                      seen = row.expert_ids.size();
+                      EXPECT_TRUE(row.router.empty());
+                  },
+                  nullptr});
+    EXPECT_EQ(seen, 3U);
+}
+
+TEST(TraceRing, startsAReaderAtTheNextRecordAndObeysTheLimit) {
+    TraceRing ring(kShape, 64);
+    KeepingSink nowhere;
+    SyntheticEngine engine(kShape, 1, ring);
+    engine.play(0, {});
+    auto reader = ring.makeReader();
+    KeepingSink seen;
+    EXPECT_EQ(reader.drain(visitorOf(seen)), 0U);
+    engine.play(0, {});
+    EXPECT_EQ(reader.drain(visitorOf(seen), 3), 3U);
+    ASSERT_EQ(seen.records.size(), 3U);
+    EXPECT_TRUE(seen.records[0].is_event);
+}
+
+TEST(TraceRing, countsExactlyWhatASlowReaderLost) {
+    TraceRing ring(kShape, 16);
+    ASSERT_EQ(ring.capacity(), 16U);
+    auto slow = ring.makeReader();
+    auto quick = ring.makeReader();
+    KeepingSink quick_seen;
+    LaneEvent event;
+    for (std::int64_t serial = 0; serial < 100; ++serial) {
+        event.serial = serial;
+        ring.onEvent(event);
+        quick.drain(visitorOf(quick_seen));
+    }
+    KeepingSink slow_seen;
+    EXPECT_EQ(slow.drain(visitorOf(slow_seen)), 16U);
+    EXPECT_EQ(slow.lost(), 84);
+    EXPECT_EQ(slow_seen.records.front().event.serial, 84) << "the newest records stay";
+    EXPECT_EQ(slow_seen.records.back().event.serial, 99);
+    EXPECT_EQ(quick.lost(), 0);
+    EXPECT_EQ(quick_seen.records.size(), 100U);
+    EXPECT_EQ(slow.peakBacklog(), 16U);
+    EXPECT_EQ(quick.peakBacklog(), 1U);
+}
+
+TEST(TraceRing, losesNothingUnaccountedUnderAConcurrentWriter) {
+    constexpr std::int64_t kRecords = 20'000;
+    TraceRing ring(kShape, 32);
+    auto reader = ring.makeReader();
+    std::atomic<bool> done{false};
+    std::thread writer([&] {
+        std::vector<std::int16_t> ids(12);
+        std::vector<float> weights(12);
+        for (std::int64_t serial = 0; serial < kRecords; ++serial) {
+            std::fill(ids.begin(), ids.end(), static_cast<std::int16_t>(serial % 1000));
+            std::fill(weights.begin(), weights.end(), static_cast<float>(serial));
+            StepTrace trace;
+            trace.serial = serial;
+            trace.expert_ids = ids;
+            trace.expert_weights = weights;
+            ring.onRow(trace);
+            ring.onStepEnd(serial);
+        }
+        done = true;
+        ring.wakeAll();
+    });
+    std::int64_t visited = 0;
+    std::int64_t last = -1;
+    std::int64_t torn = 0;
+    const TraceVisitor visitor{[&](const StepTrace& trace) {
+                                   ++visited;
+                                   EXPECT_GT(trace.serial, last);
+                                   last = trace.serial;
+                                   for (const std::int16_t id : trace.expert_ids) torn += id != trace.serial % 1000;
+                                   for (const float weight : trace.expert_weights)
+                                       torn += weight != static_cast<float>(trace.serial);
+                               },
+                               nullptr};
+    while (!done || reader.backlog() > 0) {
+        reader.drain(visitor);
+        if (!done) reader.wait(50);
+    }
+    writer.join();
+    reader.drain(visitor);
+    EXPECT_EQ(torn, 0) << "a record was seen half overwritten";
+    EXPECT_EQ(visited + reader.lost(), kRecords);
+    EXPECT_EQ(last, kRecords - 1);
+}
+
+TEST(TraceRing, wakesAWaitingReaderAtTheEndOfAStep) {
+    TraceRing ring(kShape, 16);
+    auto reader = ring.makeReader();
+    std::atomic<bool> got{false};
+    std::thread watcher([&] {
+        while (reader.backlog() == 0) reader.wait(60'000);  // a lost wake-up would exceed the test's time limit
+        got = true;
+    });
+    StepTrace trace;
+    ring.onRow(trace);
+    ring.onStepEnd(0);
+    watcher.join();
+    EXPECT_TRUE(got);
+}
+
+TEST(TraceRing, wakeAllEndsAWaitWithoutARecord) {
+    TraceRing ring(kShape, 16);
+    auto reader = ring.makeReader();
+    std::thread watcher([&] { reader.wait(60'000); });
+    ring.wakeAll();
+    watcher.join();
+    EXPECT_EQ(reader.backlog(), 0U);
+}
+
+}  // namespace
+}  // namespace mixoscope
