@@ -75,11 +75,15 @@ public:
     std::int64_t parameterCount() const;
     std::int64_t activeParameterCount() const;
 
+    /// Throws Error when a mapped file has been cut short since it was opened: reading it would end the program. To be asked
+    /// before each turn. Files that were deleted are no problem.
+    void checkFiles() const;
+
 private:
     friend Model openModelDirectory(const std::filesystem::path&, const std::function<void(std::string_view)>&);
     friend Model makeRandomModel(std::string_view);
     std::vector<std::shared_ptr<MappedFile>> m_mappings;   // keep `weights` alive
-    std::vector<std::vector<std::byte>> m_owned;           // storage of random weights
+    std::vector<std::vector<std::byte>> m_owned;           // storage of weights that are not mapped
 };
 
 /// Opens a Hugging Face directory: config.json, generation_config.json, tokenizer.json, tokenizer_config.json and
