@@ -27,7 +27,9 @@ public:
     ~Tokenizer();
 
     /// Ids of the text, identical to Hugging Face tokenizers' with add_special_tokens=False. Any bytes are accepted: invalid
-    /// UTF-8 is replaced by U+FFFD first, as Python's errors="replace" does.
+    /// UTF-8 is replaced by U+FFFD first, as Python's errors="replace" does. kPlainText is tokenizers' encode_special_tokens:
+    /// tokens marked special are read as text, other added tokens still count. Throws Error for more than 64 MiB, and when
+    /// the file's own pattern needs too many steps for this text.
     std::vector<TokenId> encode(std::string_view text, SpecialTokens special = SpecialTokens::kRecognise) const;
 
     /// Bytes of the ids, concatenated; may be invalid UTF-8 when a character is cut. Ids outside the vocabulary give nothing.

@@ -1,0 +1,80 @@
+// The chat template against Hugging Face's rendering, and what a template text and the soft switches mean.
+#include "engine/chat_template.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace mixoscope {
+namespace {
+
+Message user(std::string text) {
+    return {Role::kUser, std::move(text)};
+}
+Message system(std::string text) {
+    return {Role::kSystem, std::move(text)};
+}
+Message assistant(std::string text) {
+    return {Role::kAssistant, std::move(text)};
+}
+
+TEST(RenderChat, OpensTheAssistantTurn) {
+    const std::vector<Message> messages = {system("Be brief."), user("Hi")};
+    const std::string history = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n";
+    EXPECT_EQ(renderChat(messages, true), history + "<|im_start|>assistant\n");
+    EXPECT_EQ(renderChat(messages, false), history + "<|im_start|>assistant\n<think>\n\n</think>\n\n");
+    EXPECT_EQ(renderChat(messages, false, ThinkingSupport::kNever), history + "<|im_start|>assistant\n");
+    EXPECT_EQ(renderChat(messages, false, ThinkingSupport::kAlways), history + "<|im_start|>assistant\n<think>\n");
+}
+
+TEST(ThinkingSupport, IsReadFromTheTemplate) {
+    EXPECT_EQ(thinkingSupport(""), ThinkingSupport::kHybrid);
+    EXPECT_EQ(thinkingSupport("{% if enable_thinking is defined and enable_thinking is false %}"),
+              ThinkingSupport::kHybrid);
+    EXPECT_EQ(thinkingSupport("{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}"),
+              ThinkingSupport::kAlways);
+    EXPECT_EQ(
+        thinkingSupport("{{ '<think>' }}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"),
+        ThinkingSupport::kNever);
+    EXPECT_EQ(thinkingSupport("{{ messages }}"), ThinkingSupport::kNever);
+}
+
+TEST(ResolveThinking, TheModeDecidesUnlessItIsAuto) {
+    const std::vector<Message> off = {user("sum /no_think")};
+    const std::vector<Message> on = {user("sum /think")};
+    EXPECT_TRUE(resolveThinking(ThinkingMode::kThink, off));
+    EXPECT_FALSE(resolveThinking(ThinkingMode::kNoThink, on));
+}
+
+TEST(ResolveThinking, InAutoTheLastSwitchWins) {
+    const auto resolve = [](const std::vector<Message>& messages) {
+        return resolveThinking(ThinkingMode::kAuto, messages);
+    };
+    EXPECT_TRUE(resolve({}));
+    EXPECT_TRUE(resolve({user("What is 2 + 3?")}));
+    EXPECT_FALSE(resolve({user("What is 2 + 3? /no_think")}));
+    EXPECT_FALSE(resolve({user("/no_think What is 2 + 3?")}));
+    EXPECT_TRUE(resolve({user("/no_think or rather /think")}));
+    EXPECT_FALSE(resolve({user("/think, no: /no_think.")}));
+    EXPECT_FALSE(resolve({system("/no_think"), user("Hi")}));
+    EXPECT_TRUE(resolve({system("/no_think"), user("Hi /think")}));
+    EXPECT_FALSE(resolve({user("Hi /no_think"), assistant("Hello."), user("And now?")}));
+    EXPECT_TRUE(resolve({user("Hi"), assistant("write /no_think"), user("And now?")}));
+}
+
+TEST(ResolveThinking, OnlyWholeWordsAreSwitches) {
+    const auto resolve = [](std::string text) {
+        const std::vector<Message> messages = {user("/no_think"), user(std::move(text))};
+        return resolveThinking(ThinkingMode::kAuto, messages);
+    };
+    EXPECT_FALSE(resolve("what does </think> mean?"));
+    EXPECT_FALSE(resolve("see src/think"));
+    EXPECT_FALSE(resolve("see /think/deep"));
+    EXPECT_FALSE(resolve("/thinking"));
+    EXPECT_TRUE(resolve("see src/think (/think)"));
+    EXPECT_TRUE(resolve("/think src/no_think /no_thinking"));
+}
+
+}  // namespace
+}  // namespace mixoscope
