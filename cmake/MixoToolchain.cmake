@@ -19,4 +19,8 @@ if(MIXO_SANITIZE)
   endif()
 endif()
 
+if(MIXO_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage of our own code; each fuzz target links libFuzzer itself
+endif()
+
 message(STATUS "CUDA engine: not part of this version; building the CPU engine only")

@@ -23,7 +23,7 @@ constexpr std::string_view kByteLevelPattern =
 constexpr std::size_t kLargestPattern = 64 * 1024;
 constexpr std::int32_t kBacktrackBytes = 64 * 1024 * 1024;
 // ICU reports every 10,000 steps of its matcher. Patterns in use need a few steps a character.
-constexpr std::size_t kBaseReports = 2000;
+constexpr std::size_t kBaseReports = 100;
 constexpr std::size_t kUnitsPerReport = 100;
 
 struct Match {
