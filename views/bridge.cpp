@@ -59,6 +59,13 @@ const LaneSnapshot* findLane(const SnapshotPointer& snapshot, LaneId lane) {
     return nullptr;
 }
 
+const History& shownHistory(const LaneSnapshot* lane, std::int32_t turn) {
+    static const History none;
+    if (lane == nullptr) return none;
+    const auto index = static_cast<std::size_t>(turn);
+    return turn < 0 || index >= lane->turns.size() ? lane->history : lane->historyOfTurn(index);
+}
+
 std::int32_t modelLayer(const SnapshotPointer& snapshot, std::int32_t trace_layer) {
     if (snapshot == nullptr || snapshot->model == nullptr) return trace_layer;
     const auto& layers = snapshot->model->moe_layers;

@@ -53,6 +53,8 @@ private:
 
 /// The lane's part of a snapshot, null if it has none.
 const LaneSnapshot* findLane(const SnapshotPointer& snapshot, LaneId lane);
+/// Tokens and routing of a lane's turn; −1: of the newest. Empty if there is none.
+const History& shownHistory(const LaneSnapshot* lane, std::int32_t turn);
 /// The number that the model gives to a trace layer (they differ if some layers are dense).
 std::int32_t modelLayer(const SnapshotPointer& snapshot, std::int32_t trace_layer);
 

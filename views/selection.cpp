@@ -13,6 +13,17 @@ void Selection::setLane(LaneId lane) {
     Q_EMIT changed();
 }
 
+void Selection::setTurn(std::int32_t turn) {
+    turn = std::max(turn, -1);
+    if (turn == m_turn) return;
+    m_turn = turn;
+    setHover({});
+    setToken(-1);
+    setRange({});
+    Q_EMIT turnChanged(turn);
+    Q_EMIT changed();
+}
+
 void Selection::setToken(std::int32_t position) {
     position = std::max(position, -1);
     m_anchor = position;

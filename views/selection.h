@@ -36,6 +36,9 @@ public:
     explicit Selection(QObject* parent = nullptr);
 
     LaneId lane() const { return m_lane; }
+    /// The turn whose sequence is shown; −1: the newest. Earlier turns have positions of their own, as the next turn's
+    /// prompt leaves out their thinking.
+    std::int32_t turn() const { return m_turn; }
     /// The cursor, −1: none.
     std::int32_t token() const { return m_token; }
     /// Filters what covers many tokens; empty: no filter. It may lie elsewhere than the cursor.
@@ -49,6 +52,8 @@ public:
 
 public Q_SLOTS:
     void setLane(mixoscope::LaneId lane);
+    /// Drops cursor, range and hover, which belonged to another sequence.
+    void setTurn(std::int32_t turn);
     /// Click: moves the cursor. Does not touch the range.
     void setToken(std::int32_t position);
     /// Shift+click: selects from the cursor (or the range's far end) to `position`, both included.
@@ -64,6 +69,7 @@ public Q_SLOTS:
 
 Q_SIGNALS:
     void laneChanged(mixoscope::LaneId lane);
+    void turnChanged(std::int32_t turn);
     void tokenChanged(std::int32_t position);
     void rangeChanged(mixoscope::TokenRange range);
     void layerChanged(std::int32_t layer);
@@ -74,6 +80,7 @@ Q_SIGNALS:
 
 private:
     LaneId m_lane = 0;
+    std::int32_t m_turn = -1;
     std::int32_t m_token = -1;
     TokenRange m_range;
     std::int32_t m_anchor = -1;  // where the range under construction began

@@ -6,8 +6,7 @@
 #include <QIconEngine>
 #include <QPainter>
 #include <QPixmapCache>
-#include <QStyle>
-#include <QStyleFactory>
+#include <QProxyStyle>
 #include <QSvgRenderer>
 #include <algorithm>
 #include <cassert>
@@ -142,6 +141,16 @@ double relativeLuminance(const QColor& colour) {
            0.0722 * linearChannel(colour.blueF());
 }
 
+/// Fusion with tooltips after 300 ms instead of 700.
+class WorkbenchStyle : public QProxyStyle {
+public:
+    WorkbenchStyle() : QProxyStyle(u"Fusion"_s) {}
+    int styleHint(StyleHint hint, const QStyleOption* option, const QWidget* widget,
+                  QStyleHintReturn* result) const override {
+        return hint == SH_ToolTip_WakeUpDelay ? 300 : QProxyStyle::styleHint(hint, option, widget, result);
+    }
+};
+
 /// Renders the icon in the colours of the theme in force at the time of painting, so icons survive a theme change.
 class ThemedIconEngine : public QIconEngine {
 public:
@@ -254,7 +263,7 @@ Theme& Theme::install(QApplication& application, ThemeChoice choice) {
     the_theme = new Theme(application);
     connect(the_theme, &QObject::destroyed, [] { the_theme = nullptr; });
     the_theme->m_choice = choice;
-    application.setStyle(QStyleFactory::create(u"Fusion"_s));
+    application.setStyle(new WorkbenchStyle);
     application.setFont(textFont());
     the_theme->apply();
     return *the_theme;
