@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from chat_layout import ChatLayout, Tokens
-from grammar.mixture import TASKS, generator_at
+from grammar.mixture import TASKS, stage_at
 from grammar.sample import draw
 
 _POOL_BATCHES = 24
@@ -64,14 +64,14 @@ class BatchStream:
     def _fill(self, pool: int, tokens_seen: float) -> None:
         self.pool, self.position, self.pool_tokens = pool, 0, tokens_seen
         rng = random.Random(f"{self._seed}/{self._rank}/{pool}")
-        generator = generator_at(tokens_seen)
+        stage = stage_at(tokens_seen)
         drawn: list[Tokens] = []
         total = 0
         while total < _POOL_BATCHES * self._size:
             earlier = None
             if rng.random() < _EARLIER_TURN_SHARE:
                 earlier = draw(TASKS[rng.choice(_EARLIER_TASKS)], rng, "train")
-            tokens = self._layout.training_tokens(draw(generator, rng, "train"), rng, earlier)
+            tokens = self._layout.training_tokens(draw(stage.draw, rng, "train"), rng, earlier, stage)
             if len(tokens.ids) <= _LONGEST:
                 drawn.append(tokens)
                 total += len(tokens.ids)

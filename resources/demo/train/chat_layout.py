@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
 
+from grammar.mixture import Stage
 from grammar.sample import Sample
 
 #: The sentence with which Qwen3 closes a think block whose budget is used up.
@@ -19,8 +20,7 @@ STOP_SENTENCE = (
 )
 _SYSTEM_PROMPTS = ("You are a helpful assistant.", "You are the demo model of Mixoscope.", "Answer the question.", "Be short.")
 
-NO_THINK_SHARE = 0.30
-CUT_SHARE = 0.35
+_FLAGGED_SHARE, _CUT_SHARE = 0.7, 0.35
 _FLAG_WEIGHT, _OPEN_WEIGHT = 0.2, 0.3
 _DIRECT_WEIGHT, _CUT_WEIGHT = 3.0, 3.0
 
@@ -60,16 +60,18 @@ class ChatLayout:
         """What the program feeds when the budget is used up."""
         return list(self._stop)
 
-    def training_tokens(self, sample: Sample, rng: random.Random, earlier: Sample | None) -> Tokens:
+    def training_tokens(self, sample: Sample, rng: random.Random, earlier: Sample | None, stage: Stage) -> Tokens:
         """One training sequence: the mode, the flags, the cut and the history are drawn here."""
         history = f"<|im_start|>system\n{rng.choice(_SYSTEM_PROMPTS)}<|im_end|>\n" if rng.random() < 0.04 else ""
         if earlier is not None:
             flag = rng.choice(("", " /think", " /no_think"))
             history += f"<|im_start|>user\n{earlier.prompt}{flag}<|im_end|>\n<|im_start|>assistant\n{earlier.answer}<|im_end|>\n"
         tokens = Tokens()
-        if rng.random() < NO_THINK_SHARE:
-            flagged = rng.random() < 0.7
-            user = f"{sample.prompt} /no_think" if flagged else sample.prompt
+        if rng.random() < stage.direct_share(sample):
+            roll = rng.random()
+            flagged = roll < _FLAGGED_SHARE
+            flag = " /no_think" if flagged else " /think" if roll > 1 - stage.overruled else ""
+            user = sample.prompt + flag
             tokens.add(self.prompt(user, True, history), 0.0)
             tokens.add(self._empty, _FLAG_WEIGHT if flagged else 0.0)
             answer_weight = _DIRECT_WEIGHT
@@ -78,7 +80,7 @@ class ChatLayout:
             tokens.add(self.prompt(user, True, history), 0.0)
             tokens.add(self._open, _OPEN_WEIGHT)
             thinking = self.encode(sample.thinking)
-            if rng.random() < CUT_SHARE:
+            if rng.random() < _CUT_SHARE:
                 tokens.add(thinking[: rng.randrange(len(thinking))], 1.0)
                 tokens.add(self._stop, 0.0)
                 answer_weight = _CUT_WEIGHT

@@ -71,6 +71,7 @@ def export(state: dict[str, Any], tokenizer_file: Path, out: Path) -> None:
     if None in (end, start, stop):
         raise ValueError(f"{tokenizer_file}: a chat token is missing")
     save_file(published_tensors(state["parameters"]), out / "model.safetensors", metadata={"format": "pt"})
+    (out / "model.safetensors").chmod(0o644)
     _write_json(out / "config.json", config(shape, options["balance_weight"], end, stop))
     _write_json(out / "generation_config.json", {
         "bos_token_id": end, "pad_token_id": end, "eos_token_id": [stop, end], "do_sample": False,

@@ -21,6 +21,9 @@ from routing import Rule, top_k
 #: Called with (layer, tokens, expert ids, weights) for every routed row.
 Probe = Callable[[int, Tensor, Tensor, Tensor], None]
 
+#: Prompts decoded together, and the share of finished rows from which on the cache is compacted.
+_GROUP, _FINISHED_SHARE = 256, 0.25
+
 
 @dataclass
 class _Cache:
@@ -41,8 +44,7 @@ class Decoder:
         def stacked(layer: int, part: str) -> Tensor:
             return torch.stack([tensors[f"model.layers.{layer}.mlp.experts.{expert}.{part}.weight"] for expert in experts])
 
-        self._gate = [stacked(layer, "gate_proj") for layer in layers]
-        self._up = [stacked(layer, "up_proj") for layer in layers]
+        self._gate_up = [torch.cat((stacked(layer, "gate_proj"), stacked(layer, "up_proj")), 1) for layer in layers]
         self._down = [stacked(layer, "down_proj") for layer in layers]
         dim = self.config["head_dim"]
         frequency = self.config["rope_theta"] ** (-torch.arange(0, dim, 2) / dim)
@@ -64,13 +66,22 @@ class Decoder:
         ids, weights = self.rule(probabilities, tokens, layer)
         if self.probe is not None:
             self.probe(layer, tokens, ids, weights)
-        out = torch.zeros_like(x)
-        for expert in ids.unique().tolist():
-            rows, slots = (ids == expert).nonzero(as_tuple=True)
-            taken = x[rows]
-            inner = F.silu(taken @ self._gate[layer][expert].t()) * (taken @ self._up[layer][expert].t())
-            out.index_add_(0, rows, (inner @ self._down[layer][expert].t()) * weights[rows, slots].unsqueeze(1))
-        return out
+        # Pairs sorted by expert: one gather, two products an expert, one scatter.
+        order = torch.argsort(ids.reshape(-1), stable=True)
+        bounds = torch.bincount(ids.reshape(-1), minlength=self.config["num_experts"]).cumsum(0).tolist()
+        rows = order // ids.shape[1]
+        taken = x.index_select(0, rows)
+        both = taken.new_empty(len(order), self._gate_up[layer].shape[1])
+        outputs = torch.empty_like(taken)
+        spans = [(expert, start, end) for expert, (start, end) in enumerate(zip([0, *bounds], bounds, strict=False)) if end > start]
+        for expert, start, end in spans:
+            torch.mm(taken[start:end], self._gate_up[layer][expert].t(), out=both[start:end])
+        gate, up = both.chunk(2, -1)
+        inner = F.silu(gate) * up
+        for expert, start, end in spans:
+            torch.mm(inner[start:end], self._down[layer][expert].t(), out=outputs[start:end])
+        outputs *= weights.reshape(-1).index_select(0, order).unsqueeze(1)
+        return torch.zeros_like(x).index_add_(0, rows, outputs)
 
     def _forward(self, ids: Tensor, positions: Tensor, present: Tensor, cache: _Cache) -> Tensor:
         """Hidden states of `ids` [batch, time]; writes keys and values at `positions`. Rows not `present` are padding."""
@@ -108,8 +119,8 @@ class Decoder:
         """Greedy continuations, each up to and without its first id in `stop`, or `most` ids long."""
         results: list[list[int]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        for start in range(0, len(order), 128):
-            self._generate_group([(i, prompts[i]) for i in order[start : start + 128]], most, stop, results)
+        for start in range(0, len(order), _GROUP):
+            self._generate_group([(i, prompts[i]) for i in order[start : start + _GROUP]], most, stop, results)
         return results
 
     def _generate_group(self, group: list[tuple[int, list[int]]], most: int, stop: set[int], results: list[list[int]]) -> None:
@@ -125,21 +136,26 @@ class Decoder:
         positions = torch.arange(width).expand(len(group), width)
         x = self._forward(ids, positions, positions < lengths.unsqueeze(1), cache)
         logits = self._logits(x[torch.arange(len(group)), lengths - 1])
-        where = [index for index, _ in group]
+        where: list[int | None] = [index for index, _ in group]
         for _ in range(most):
             chosen = logits.argmax(-1)
-            alive = [row for row, token in enumerate(chosen.tolist()) if token not in stop and int(lengths[row]) < limit]
-            for row in alive:
-                results[where[row]].append(int(chosen[row]))
+            for row, token in enumerate(chosen.tolist()):
+                if where[row] is None or token in stop or int(lengths[row]) >= limit:
+                    where[row] = None
+                else:
+                    results[where[row]].append(token)
+            alive = [row for row, index in enumerate(where) if index is not None]
             if not alive:
                 return
-            kept = torch.tensor(alive)
-            where, lengths = [where[row] for row in alive], lengths[kept]
-            if len(alive) < chosen.shape[0]:
+            if len(alive) < (1 - _FINISHED_SHARE) * len(where):
+                kept = torch.tensor(alive)
+                where, lengths, chosen = [where[row] for row in alive], lengths[kept], chosen[kept]
                 cache = _Cache([keys[kept] for keys in cache.keys], [values[kept] for values in cache.values])
-            next_ids, next_positions = chosen[kept].unsqueeze(1), lengths.unsqueeze(1)
-            x = self._forward(next_ids, next_positions, torch.ones_like(next_ids, dtype=torch.bool), cache)
-            lengths = lengths + 1
+            # A finished row stays where it is until it is dropped; what it computes is not used.
+            next_positions = lengths.clamp_max(limit - 1).unsqueeze(1)
+            running = torch.tensor([index is not None for index in where]).unsqueeze(1)
+            x = self._forward(chosen.unsqueeze(1), next_positions, running, cache)
+            lengths = lengths + running.squeeze(1)
             logits = self._logits(x[:, 0])
 
     @torch.no_grad()

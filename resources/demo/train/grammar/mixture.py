@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from . import conversation, lookups, ordering, scenes, stories, sums
@@ -22,13 +22,35 @@ TASKS: dict[str, Generator] = {
 #: Phrasings that training never sees; its prompts are held out by template and not by hash.
 UNSEEN: Generator = partial(stories.generate, unseen=True)
 
-_Share = tuple[float, Callable[[random.Random], Sample]]
+_ONE_STEP = frozenset({"1-step", "product", "comparison", "total", "inventory-1", "price", "rate", "times"})
 
-#: From this many training tokens on, these shares of the samples hold. Short chains, two-row scenes and much plain
-#: copying first: copying by key is the slowest circuit to form and everything else builds on it.
-_STAGES: tuple[tuple[float, tuple[_Share, ...]], ...] = (
-    (0.0, (
-        (0.22, partial(lookups.repeat)),
+
+@dataclass(frozen=True)
+class Stage:
+    """What training draws from `start` tokens on."""
+
+    start: float
+    shares: tuple[tuple[float, Generator], ...]
+    #: Share of the samples that are answered without thinking, and the same for problems of one step. A direct answer
+    #: is a third as long as thinking, and being right at once is learned late.
+    direct: float = 0.30
+    direct_one_step: float = 0.30
+    #: Share of the direct samples that ask for thinking although the block is empty: a budget of zero.
+    overruled: float = 0.0
+
+    def draw(self, rng: random.Random) -> Sample:
+        weights, generators = zip(*self.shares, strict=True)
+        return rng.choices(generators, weights)[0](rng)
+
+    def direct_share(self, sample: Sample) -> float:
+        return self.direct_one_step if sample.kind in _ONE_STEP else self.direct
+
+
+#: Short chains, two-row scenes and much plain copying first: copying by key is the slowest circuit to form and
+#: everything else builds on it.
+_STAGES = (
+    Stage(0.0, (
+        (0.22, lookups.repeat),
         (0.22, partial(lookups.generate, most_entries=4)),
         (0.20, partial(sums.generate, most_steps=1)),
         (0.10, partial(stories.generate, most_events=1)),
@@ -36,7 +58,7 @@ _STAGES: tuple[tuple[float, tuple[_Share, ...]], ...] = (
         (0.05, ordering.generate),
         (0.05, conversation.generate),
     )),
-    (1.5e6, (
+    Stage(1.5e6, (
         (0.06, lookups.repeat),
         (0.18, partial(lookups.generate, most_entries=6)),
         (0.22, partial(sums.generate, most_steps=2)),
@@ -45,7 +67,7 @@ _STAGES: tuple[tuple[float, tuple[_Share, ...]], ...] = (
         (0.07, ordering.generate),
         (0.07, conversation.generate),
     )),
-    (4e6, (
+    Stage(4e6, (
         (0.02, lookups.repeat),
         (0.14, lookups.generate),
         (0.25, sums.generate),
@@ -54,15 +76,18 @@ _STAGES: tuple[tuple[float, tuple[_Share, ...]], ...] = (
         (0.08, ordering.generate),
         (0.07, conversation.generate),
     )),
+    Stage(10e6, (
+        (0.01, lookups.repeat),
+        (0.12, lookups.generate),
+        (0.27, sums.generate),
+        (0.20, stories.generate),
+        (0.22, scenes.generate),
+        (0.09, ordering.generate),
+        (0.09, conversation.generate),
+    ), direct_one_step=0.55, overruled=0.08),
 )
 
 
-def generator_at(tokens: float) -> Generator:
-    """The mixture in force after `tokens` training tokens."""
-    shares = next(stage for start, stage in reversed(_STAGES) if tokens >= start)
-    weights, generators = zip(*shares, strict=True)
-
-    def generate(rng: random.Random) -> Sample:
-        return rng.choices(generators, weights)[0](rng)
-
-    return generate
+def stage_at(tokens: float) -> Stage:
+    """The stage in force after `tokens` training tokens."""
+    return next(stage for stage in reversed(_STAGES) if tokens >= stage.start)
