@@ -2,12 +2,6 @@
 // functions may be called from any thread and act at the next token.
 #pragma once
 
-#include "engine/ids.h"
-#include "engine/lane_settings.h"
-#include "engine/model.h"
-#include "engine/step_trace.h"
-#include "kernels/backend.h"
-
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,11 +10,17 @@
 #include <string>
 #include <vector>
 
+#include "engine/ids.h"
+#include "engine/lane_settings.h"
+#include "engine/model.h"
+#include "engine/step_trace.h"
+#include "kernels/backend.h"
+
 namespace mixoscope {
 
 struct GenerationLimits {
-    std::int32_t context_tokens = 0;   // per lane; 0: the model's max_position_embeddings
-    std::int64_t kv_bytes = 0;         // of the whole page pool; 0: what the lanes need at most, bounded by free memory
+    std::int32_t context_tokens = 0;  // per lane; 0: the model's max_position_embeddings
+    std::int64_t kv_bytes = 0;        // of the whole page pool; 0: what the lanes need at most, bounded by free memory
     std::int32_t max_lanes = 8;
     std::int32_t prefill_chunk = 128;  // rows of one step that belong to one lane's prompt
     std::int32_t slots = 0;            // experts per row that traces can hold; 0: the model's num_experts_per_tok
@@ -35,14 +35,22 @@ struct LaneStatus {
     std::int32_t thinking_tokens = 0;  // N of this turn
     std::int32_t answer_tokens = 0;
     std::int32_t injected_tokens = 0;
-    double ttft_ms = 0.0;              // from startTurn to the first token after the prompt
-    double tpot_ms = 0.0;              // mean over the tokens after the first
+    double ttft_ms = 0.0;  // from startTurn to the first token after the prompt
+    double tpot_ms = 0.0;  // mean over the sampled tokens after the first
+};
+
+/// Where the time of the steps went, summed since the generation began.
+struct GenerationTimes {
+    Step steps = 0;
+    std::int64_t rows = 0;
+    double step_ms = 0.0;  // batch, forward pass, choice of tokens
+    double sink_ms = 0.0;  // giving traces to the sink, on top of step_ms
 };
 
 class Generation {
 public:
-    /// `model` and `backend` must outlive it. `sink` may be null: then nothing is traced. Throws Error when the caches do
-    /// not fit into memory.
+    /// `model` and `backend` must outlive it. `sink` may be null: then nothing is traced. Throws Error when the caches
+    /// do not fit into memory.
     Generation(const Model& model, kernels::Backend& backend, const GenerationLimits& limits, TraceSink* sink);
     ~Generation();
     Generation(const Generation&) = delete;
@@ -55,12 +63,14 @@ public:
     /// A new empty lane. Throws Error for a policy text that is none, or when max_lanes are there.
     LaneId addLane(const LaneSettings& settings);
     void removeLane(LaneId lane);
-    /// A new lane that shares the first `tokens` tokens (and their KV pages) of `lane`.
+    /// A new lane that shares the first `tokens` tokens (and their KV pages) of `lane`. If that reaches into the part
+    /// of the lane's turn after the prompt, the new lane goes on with that turn from there (an injected text that is
+    /// cut into is completed first); else it waits for startTurn.
     LaneId forkLane(LaneId lane, std::int32_t tokens, const LaneSettings& settings);
 
-    /// Makes `prompt` the lane's sequence and starts a turn: the longest prefix that the lane has already computed is kept,
-    /// the rest is prefilled. `thinking`: the prompt's tail leaves the model free to think. Prompts longer than the context
-    /// leave no room: Error.
+    /// Makes `prompt` the lane's sequence and starts a turn: the longest prefix that the lane has already computed
+    /// under the policy in force is kept, the rest is prefilled. `thinking`: the prompt's tail leaves the model free to
+    /// think. Prompts longer than the context leave no room: Error.
     void startTurn(LaneId lane, std::span<const TokenId> prompt, bool thinking);
 
     /// One forward step over all lanes with something to do. False: nothing was to be done.
@@ -72,6 +82,7 @@ public:
     std::vector<TokenId> tokens(LaneId lane) const;
     /// Logits (vocab_size) of the last row that was computed for the lane; empty before the first.
     std::span<const float> lastLogits(LaneId lane) const;
+    GenerationTimes times() const;
 
     // --- from any thread -------------------------------------------------------------------------------------------
     /// New settings, from the next token on (mode: from the next turn on). Text that is no policy throws Error at once.

@@ -1,9 +1,6 @@
-// Routing policies: one row's router distribution → experts and weights. A policy is written as text, the same in window,
-// command line and session file: NAME[:key=value,…]. This version knows `model` and `top-k:k=N`.
+// Routing policies: one row's router distribution → experts and weights. A policy is written as text, the same in
+// window, command line and session file: NAME[:key=value,…]. This version knows `model` and `top-k:k=N`.
 #pragma once
-
-#include "engine/config.h"
-#include "kernels/router.h"
 
 #include <cstdint>
 #include <memory>
@@ -11,6 +8,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "engine/config.h"
+#include "kernels/router.h"
 
 namespace mixoscope {
 
@@ -39,7 +39,8 @@ public:
     virtual std::string text() const = 0;
     /// Largest number of experts that a row can get.
     virtual int maxSlots() const = 0;
-    /// Chooses for one row of MoE layer `layer` (trace index). ids and weights have maxSlots() places or more; unused: −1, 0.
+    /// Chooses for one row of MoE layer `layer` (trace index). ids and weights have maxSlots() places or more; unused:
+    /// −1, 0.
     virtual kernels::SelectionFacts select(int layer, std::span<const float> probabilities, std::span<std::int32_t> ids,
                                            std::span<float> weights) const = 0;
 };

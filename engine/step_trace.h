@@ -75,7 +75,9 @@ struct StepTrace {
     std::int64_t step_end_us = 0;      // since the generation began
     std::int32_t step_us = 0;          // duration of the forward step
     TokenTrace token;                  // the token fed
-    TokenTrace next;                   // the token that follows it if this row chose or injected one, else id −1
+    /// The token that follows it if it was sampled or injected, else id −1. Over a turn every such token is `next` once,
+    /// in order, also the last one, which is never fed.
+    TokenTrace next;
 
     std::span<const std::int16_t> expert_ids;   // (moe_layers, slots), −1 unused, by descending weight
     std::span<const float> expert_weights;      // (moe_layers, slots), 0 unused
@@ -85,7 +87,7 @@ struct StepTrace {
 
 /// What happened to a lane besides tokens. `step` in LaneEvent is the step at which it took effect.
 enum class LaneEventKind : std::uint8_t {
-    kTurnStarted,      // value: prompt tokens of this turn
+    kTurnStarted,      // value: prompt tokens of this turn; old_value: those of them that were computed before
     kBudgetChanged,    // old_value → value
     kModeChanged,      // old_value → value (ThinkingMode), for the next turn
     kPolicyChanged,    // text: the new policy
@@ -93,7 +95,7 @@ enum class LaneEventKind : std::uint8_t {
     kAnswerNow,        // value: N when the block was closed by hand
     kBudgetReached,    // value: N when the block was closed by the budget
     kStopped,          // stopped by the user
-    kFinished,         // value: StopReason
+    kFinished,         // value: StopReason; old_value 1: a think block was left open
 };
 
 /// What a lane is doing.

@@ -1,0 +1,63 @@
+#include "engine/lane_requests.h"
+
+#include <algorithm>
+#include <string>
+
+#include "engine/error.h"
+#include "engine/sampler.h"
+
+namespace mixoscope {
+
+namespace {
+
+void checkNotNegative(const char* field, std::int64_t value) {
+    if (value >= 0) return;
+    throw Error({.what = "a setting makes no sense",
+                 .where = field,
+                 .expected = "a whole number of at least 0",
+                 .found = std::to_string(value)});
+}
+
+std::vector<TokenId> tokenisedEarlyStop(const Model& model, const std::string& text) {
+    const ThinkingTokens tags = thinkingTokens(model);
+    if (!tags.open || !tags.close) return {};
+    std::vector<TokenId> ids = model.tokenizer->encode(text);
+    const auto closes = std::ranges::count(ids, *tags.close);
+    const auto opens = std::ranges::count(ids, *tags.open);
+    if (closes != 1 || opens != 0) {
+        throw Error(
+            {.what = "the text that is fed when the budget is reached must close the thinking block",
+             .where = "early-stop text",
+             .expected = "</think> once and no <think>",
+             .found = "</think> " + std::to_string(closes) + " times, <think> " + std::to_string(opens) + " times"});
+    }
+    return ids;
+}
+
+}  // namespace
+
+ThinkingTokens thinkingTokens(const Model& model) {
+    if (!model.tokenizer) return {};
+    return {.open = model.tokenizer->find("<think>"), .close = model.tokenizer->find("</think>"), .early_stop = {}};
+}
+
+PreparedSettings prepareSettings(const Model& model, const LaneSettings& settings, std::int32_t slots) {
+    checkSampling(settings.sampling);
+    checkNotNegative("budget", settings.budget);
+    checkNotNegative("max_tokens", settings.max_tokens);
+    checkNotNegative("soft close, likeliest tokens", settings.early_stop.soft_rank);
+    checkNotNegative("soft close, extra tokens", settings.early_stop.soft_extra);
+    PreparedSettings prepared{.settings = settings,
+                              .policy = parsePolicy(settings.policy, model.config),
+                              .early_stop = tokenisedEarlyStop(model, settings.early_stop.text)};
+    prepared.settings.policy = prepared.policy->text();
+    if (prepared.policy->maxSlots() > slots) {
+        throw Error({.what = "the policy chooses more experts a token than this run has room for",
+                     .where = "routing policy \"" + settings.policy + "\"",
+                     .expected = "at most " + std::to_string(slots),
+                     .found = std::to_string(prepared.policy->maxSlots())});
+    }
+    return prepared;
+}
+
+}  // namespace mixoscope
