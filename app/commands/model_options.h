@@ -1,0 +1,28 @@
+// --model, --backend and --threads: the options of every command that opens a model.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "engine/model.h"
+#include "kernels/backend.h"
+
+namespace mixoscope {
+
+struct ModelOptions {
+    std::string model = "demo";
+    std::string backend = "cpu";
+    int threads = 0;
+
+    void addModel(CLI::App& command);
+    void addBackend(CLI::App& command);
+
+    Model open() const;
+    std::unique_ptr<kernels::Backend> makeBackend() const;
+};
+
+/// The ids of an option such as --ids 1,2,3. Throws Error for anything else than whole numbers within the vocabulary.
+std::vector<TokenId> parseIds(const std::string& text, const std::string& option, std::int64_t vocab_size);
+
+}  // namespace mixoscope

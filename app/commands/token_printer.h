@@ -1,0 +1,43 @@
+// Prints the tokens of a turn as they come: as text, or as one JSON line each.
+#pragma once
+
+#include <deque>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+
+#include "engine/generation.h"
+#include "engine/step_trace.h"
+#include "engine/tokenizer.h"
+
+namespace mixoscope {
+
+class TokenPrinter : public TraceSink {
+public:
+    /// `tokenizer` may be null: then tokens have no text. `forward_to` (may be null) gets every call as well.
+    TokenPrinter(std::ostream& out, bool json, const Tokenizer* tokenizer, TraceSink* forward_to);
+
+    void onRow(const StepTrace& trace) override;
+    void onEvent(const LaneEvent& event) override;
+    void onStepEnd(Step step) override;
+
+    /// Prints what waited for the rest of a character.
+    void finish();
+
+private:
+    void print(const TokenTrace& token, Step step);
+    void releaseLine();
+
+    std::ostream& m_out;
+    bool m_json;
+    const Tokenizer* m_tokenizer;
+    TraceSink* m_forward_to;
+    StreamingDecoder m_decoder;
+    std::optional<nlohmann::ordered_json> m_waiting;  // a token's line, held back while its character is incomplete
+};
+
+/// The last line of --json: counts, speed, reason to stop.
+nlohmann::ordered_json summaryJson(const LaneStatus& status);
+const char* stopReasonName(StopReason reason);
+
+}  // namespace mixoscope
