@@ -31,6 +31,22 @@ struct Match {
     bool is_match = false;
 };
 
+/// What Oniguruma and ICU understand differently: word characters and boundaries, hexadecimal \h, and the flag m.
+std::string_view ambiguousConstruct(std::string_view pattern) {
+    constexpr std::string_view kEscapes = "bBhHwWRXKGN";
+    for (std::size_t at = 0; at + 1 < pattern.size(); ++at) {
+        if (pattern[at] == '\\') {
+            if (kEscapes.find(pattern[at + 1]) != std::string_view::npos) return pattern.substr(at, 2);
+            ++at;
+        } else if (pattern.substr(at).starts_with("(?")) {
+            const std::size_t flags = pattern.find_first_not_of("imsx-", at + 2);
+            const std::string_view group = pattern.substr(at, flags == std::string_view::npos ? flags : flags - at);
+            if (group.find('m') != std::string_view::npos) return group;
+        }
+    }
+    return {};
+}
+
 struct StepBudget {
     std::size_t reports_left = 0;
 };
@@ -48,6 +64,11 @@ public:
         if (pattern.size() > kLargestPattern) {
             throw Error(
                 {"The pattern is too long", m_where, "at most 65536 bytes", std::to_string(pattern.size()), ""});
+        }
+        if (const std::string_view construct = literal ? std::string_view() : ambiguousConstruct(pattern);
+            !construct.empty()) {
+            throw Error({"The pattern is not supported", m_where, "no " + std::string(construct),
+                         std::string(clipUtf8(pattern, 200)), ""});
         }
         // In Ruby's syntax ^ and $ stand at every line, and only \n ends a line.
         const std::uint32_t flags = literal ? UREGEX_LITERAL : UREGEX_MULTILINE | UREGEX_UNIX_LINES;

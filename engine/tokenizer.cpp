@@ -61,10 +61,9 @@ struct Tokenizer::Impl {
             setBytes(entry.id, bytesOf(entry.content));
             ids.emplace(entry.content, entry.id);
         }
-        for (const AddedToken& token :
-             file.added_tokens) {  // an added token stands for its content, whatever the vocabulary says
-            setBytes(token.id, token.content);
-            ids.insert_or_assign(token.content, token.id);
+        for (const AddedToken& token : file.added_tokens) {
+            // One that the vocabulary lacks is spelled plainly; one that it has keeps the bytes that it has there.
+            if (ids.emplace(token.content, token.id).second) setBytes(token.id, token.content);
             table[static_cast<std::size_t>(token.id)].special = token.special;
         }
     }

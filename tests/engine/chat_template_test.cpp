@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -26,6 +29,29 @@ TEST(RenderChat, OpensTheAssistantTurn) {
     EXPECT_EQ(renderChat(messages, false), history + "<|im_start|>assistant\n<think>\n\n</think>\n\n");
     EXPECT_EQ(renderChat(messages, false, ThinkingSupport::kNever), history + "<|im_start|>assistant\n");
     EXPECT_EQ(renderChat(messages, false, ThinkingSupport::kAlways), history + "<|im_start|>assistant\n<think>\n");
+}
+
+// Data by tests/golden/make_text_golden.py: transformers' apply_chat_template over the templates that are stored with
+// it.
+TEST(RenderChat, GivesTheReferencesText) {
+    using nlohmann::json;
+    std::ifstream stream(MIXO_GOLDEN_DIRECTORY "/text/chat.json");
+    ASSERT_TRUE(stream);
+    const json golden = json::parse(stream);
+    const std::map<std::string, Role> roles = {
+        {"system", Role::kSystem}, {"user", Role::kUser}, {"assistant", Role::kAssistant}};
+    const std::map<std::string, ThinkingSupport> supports = {
+        {"hybrid", ThinkingSupport::kHybrid}, {"always", ThinkingSupport::kAlways}, {"never", ThinkingSupport::kNever}};
+    ASSERT_GE(golden["cases"].size(), 300U);
+    for (const json& one : golden["cases"]) {
+        std::vector<Message> messages;
+        for (const json& message : one["messages"]) messages.push_back({roles.at(message["role"]), message["content"]});
+        EXPECT_EQ(renderChat(messages, one["enable_thinking"], supports.at(one["support"])),
+                  one["text"].get<std::string>())
+            << one;
+    }
+    for (const auto& [name, support] : supports)
+        EXPECT_EQ(thinkingSupport(golden["templates"][name].get<std::string>()), support);
 }
 
 TEST(ThinkingSupport, IsReadFromTheTemplate) {

@@ -35,6 +35,12 @@ Tokenizer load(const json& document, std::int64_t vocab_size = 0) {
     return Tokenizer::fromJson(std::as_bytes(std::span(text)), "tokenizer.json", vocab_size);
 }
 
+/// A Sequence of a Split by the pattern and a plain ByteLevel.
+json splitBy(const char* pattern) {
+    const json split = {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}};
+    return {{"type", "Sequence"}, {"pretokenizers", {split, {{"type", "ByteLevel"}, {"use_regex", false}}}}};
+}
+
 std::string messageOf(const json& document, std::int64_t vocab_size = 0) {
     try {
         load(document, vocab_size);
@@ -104,11 +110,9 @@ TEST(Tokenizer, NamesTheFieldThatItCannotUse) {
         {"/pre_tokenizer/type", "Metaspace", "pre_tokenizer.type"},
         {"/pre_tokenizer/use_regex", "yes", "pre_tokenizer.use_regex"},
         {"/pre_tokenizer", {{"type", "Digits"}}, "one ByteLevel"},
-        {"/pre_tokenizer",
-         {{"type", "Sequence"},
-          {"pretokenizers",
-           {{{"type", "Split"}, {"pattern", {{"Regex", "("}}}, {"behavior", "Isolated"}}, {{"type", "ByteLevel"}}}}},
-         "pre_tokenizer.pretokenizers[0].pattern"},
+        {"/pre_tokenizer", splitBy("("), "pre_tokenizer.pretokenizers[0].pattern"},
+        {"/pre_tokenizer", splitBy("\\bx"), "no \\b"},
+        {"/pre_tokenizer", splitBy("(?im:x)"), "no (?im"},
         {"/normalizer", {{"type", "Lowercase"}}, "normalizer.type"},
         {"/decoder", {{"type", "WordPiece"}}, "decoder.type"},
         {"/added_tokens", "none", "added_tokens"},
@@ -161,10 +165,7 @@ TEST(Tokenizer, AbsentFieldsAndTextThatIsNoJsonAreRefused) {
 
 TEST(Tokenizer, APatternThatExplodesIsAnErrorAndNotAHang) {
     json document = smallTokenizer();
-    document["pre_tokenizer"] = {{"type", "Sequence"},
-                                 {"pretokenizers",
-                                  {{{"type", "Split"}, {"pattern", {{"Regex", "(l+)+$x"}}}, {"behavior", "Isolated"}},
-                                   {{"type", "ByteLevel"}}}}};
+    document["pre_tokenizer"] = splitBy("(l+)+$x");
     const Tokenizer tokenizer = load(document);
     try {
         tokenizer.encode(std::string(5000, 'l') + "o");
