@@ -115,7 +115,10 @@ void Lane::copyFrom(const Lane& source, std::size_t tokens) {
            (source.token(tokens).flags & token_flag::kInjected) != 0) {
         ++tokens;
     }
-    const bool goes_on = source.m_turn >= 0 && tokens >= source.m_prompt_length && tokens < m_context.tokens &&
+    const std::int32_t max_tokens = m_settings.settings.max_tokens;
+    const bool room = tokens < m_context.tokens &&
+                      (max_tokens == 0 || tokens < source.m_prompt_length + static_cast<std::size_t>(max_tokens));
+    const bool goes_on = source.m_turn >= 0 && tokens >= source.m_prompt_length && room &&
                          (source.token(tokens - 1).flags & token_flag::kEndOfTurn) == 0;
     // To go on, the last token is fed again: its logits were not kept.
     const std::size_t shared = std::min(source.m_computed, goes_on ? tokens - 1 : tokens);
