@@ -65,7 +65,8 @@ public:
     void removeLane(LaneId lane);
     /// A new lane that shares the first `tokens` tokens (and their KV pages) of `lane`. If that reaches into the part
     /// of the lane's turn after the prompt, the new lane goes on with that turn from there (an injected text that is
-    /// cut into is completed first); else it waits for startTurn.
+    /// cut into is completed first); else, or when the turn is over there by its end or by a limit of the settings, it
+    /// waits for startTurn.
     LaneId forkLane(LaneId lane, std::int32_t tokens, const LaneSettings& settings);
 
     /// Makes `prompt` the lane's sequence and starts a turn: the longest prefix that the lane has already computed
