@@ -57,12 +57,15 @@ TraceChecks::TraceChecks(const TraceShape& shape, bool weights_sum_to_one, std::
     : m_shape(shape), m_weights_sum_to_one(weights_sum_to_one), m_experts_per_token(experts_per_token) {}
 
 void TraceChecks::setPolicy(LaneId lane, std::string_view policy) {
-    m_policy_k[lane] = fixedSelections(policy, m_experts_per_token);
+    m_policy_k[lane] = {.now = fixedSelections(policy, m_experts_per_token)};
 }
 
-std::int32_t TraceChecks::expectedPerLayer(LaneId lane) const {
+std::int32_t TraceChecks::expectedPerLayer(LaneId lane, Step step) {
     const auto found = m_policy_k.find(lane);
-    return found == m_policy_k.end() ? m_experts_per_token : found->second;
+    if (found == m_policy_k.end()) return m_experts_per_token;
+    PolicyK& policy = found->second;
+    if (policy.later_from >= 0 && step >= policy.later_from) policy = {.now = policy.later};
+    return policy.now;
 }
 
 void TraceChecks::addSerial(std::int64_t serial) {
@@ -130,14 +133,18 @@ void TraceChecks::add(const StepTrace& trace) {
     addSerial(trace.serial);
     ++m_rows;
     bool complete = true;
-    const std::int32_t k = expectedPerLayer(trace.lane);
+    const std::int32_t k = expectedPerLayer(trace.lane, trace.step);
     for (std::int32_t layer = 0; layer < m_shape.moe_layers; ++layer) addLayer(trace, layer, k, complete);
     if (!complete) ++m_incomplete_rows;
 }
 
 void TraceChecks::addEvent(const LaneEvent& event) {
     addSerial(event.serial);
-    if (event.kind == LaneEventKind::kPolicyChanged) setPolicy(event.lane, event.text);
+    if (event.kind != LaneEventKind::kPolicyChanged) return;
+    PolicyK& policy = m_policy_k.try_emplace(event.lane, PolicyK{.now = m_experts_per_token}).first->second;
+    if (policy.later_from >= 0) policy.now = policy.later;
+    policy.later = fixedSelections(event.text, m_experts_per_token);
+    policy.later_from = event.step;
 }
 
 CheckResult TraceChecks::selections() const {

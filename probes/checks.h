@@ -52,7 +52,7 @@ private:
     };
     void addSerial(std::int64_t serial);
     void addLayer(const StepTrace& trace, std::int32_t layer, std::int32_t k, bool& row_complete);
-    std::int32_t expectedPerLayer(LaneId lane) const;
+    std::int32_t expectedPerLayer(LaneId lane, Step step);
     CheckResult selections() const;
     CheckResult layers() const;
     CheckResult weightSums() const;
@@ -61,7 +61,14 @@ private:
     TraceShape m_shape;
     bool m_weights_sum_to_one;
     std::int32_t m_experts_per_token;
-    std::map<LaneId, std::int32_t> m_policy_k;  // −1: varies or unknown
+    /// k of a lane's policy (−1: varies or unknown), and the one that follows it from a later step on: a change is told
+    /// before the rows of the step that was already computed.
+    struct PolicyK {
+        std::int32_t now = -1;
+        std::int32_t later = -1;
+        Step later_from = -1;  // −1: no change is due
+    };
+    std::map<LaneId, PolicyK> m_policy_k;
     std::int64_t m_rows = 0;
     std::int64_t m_selections = 0;
     std::int64_t m_expected_selections = 0;

@@ -1,0 +1,190 @@
+// Each check holds on a complete recording and names what is wrong with a broken one.
+#include "probes/checks.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "support/synthetic_trace.h"
+
+namespace mixoscope {
+namespace {
+
+using test::KeepingSink;
+using test::OwnedTrace;
+using test::SyntheticEngine;
+
+constexpr TraceShape kShape{3, 4, 16, false};
+
+std::vector<test::Record> turn() {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 21, sink);
+    engine.play(0, {.kept = 0, .prompt = 10, .thinking = 3, .answer = 4});
+    return std::move(sink.records);
+}
+
+TraceChecks checksOver(const std::vector<test::Record>& records, std::int32_t k = 4) {
+    TraceChecks checks(kShape, true, k);
+    for (const auto& record : records) {
+        if (record.is_event)
+            checks.addEvent(record.event);
+        else
+            checks.add(record.row.view());
+    }
+    return checks;
+}
+
+CheckResult resultOf(const TraceChecks& checks, CheckKind kind, std::int64_t lost = 0) {
+    for (const CheckResult& result : checks.results(lost, 3, 64))
+        if (result.kind == kind) return result;
+    ADD_FAILURE() << "no such check";
+    return {};
+}
+
+/// The row at `position`.
+OwnedTrace& rowAt(std::vector<test::Record>& records, std::int32_t position) {
+    return std::find_if(records.begin(), records.end(),
+                        [&](const test::Record& r) { return !r.is_event && r.row.trace.token.position == position; })
+        ->row;
+}
+
+TEST(Checks, allHoldOnACompleteRecordingAndShowTheirNumbers) {
+    const TraceChecks checks = checksOver(turn());
+    for (const CheckResult& result : checks.results(0, 3, 64)) {
+        EXPECT_TRUE(result.ran) << result.name;
+        EXPECT_TRUE(result.holds) << result.name << ": " << result.violation;
+        EXPECT_FALSE(result.equation.empty());
+        EXPECT_TRUE(result.violation.empty());
+    }
+    EXPECT_EQ(resultOf(checks, CheckKind::kSelections).equation, "228 = 19 × 3 × 4 − 0");
+    EXPECT_EQ(resultOf(checks, CheckKind::kRing).equation, "0 lost, peak 4.7 % full");
+}
+
+TEST(Checks, nothingIsCalledGoodBeforeThereIsSomethingToCheck) {
+    for (const CheckResult& result : TraceChecks(kShape, true, 4).results(0, 0, 64)) {
+        EXPECT_FALSE(result.ran) << result.name;
+        EXPECT_TRUE(result.equation.empty());
+    }
+    EXPECT_FALSE(resultOf(TraceChecks(kShape, false, 4), CheckKind::kWeightSums).ran);
+}
+
+TEST(Checks, aMissingSelectionIsFoundWithItsPlace) {
+    auto records = turn();
+    rowAt(records, 12).ids[2 * 4 + 3] = -1;
+    const CheckResult result = resultOf(checksOver(records), CheckKind::kSelections);
+    EXPECT_FALSE(result.holds);
+    EXPECT_EQ(result.layer, 2);
+    EXPECT_EQ(result.position, 12);
+    EXPECT_EQ(result.violation, "1 of 228 selections missing");
+    EXPECT_EQ(result.equation, "227 ≠ 19 × 3 × 4 − 0");
+}
+
+TEST(Checks, twoErrorsThatCancelInTheSumAreStillFound) {
+    auto records = turn();
+    rowAt(records, 3).ids[0] = -1;
+    rowAt(records, 3).router[0].active = 3;
+    TraceChecks checks(kShape, true, -1);  // k unknown: RouterFacts::active counts
+    rowAt(records, 5).router[1].active = 5;
+    rowAt(records, 6).router[1].active = 3;
+    for (const auto& record : records)
+        if (!record.is_event) checks.add(record.row.view());
+    const CheckResult result = resultOf(checks, CheckKind::kSelections);
+    EXPECT_FALSE(result.holds) << "position 3 is consistent, 5 and 6 cancel";
+    EXPECT_EQ(result.position, 5);
+}
+
+TEST(Checks, aRowWithoutALayerIsFound) {
+    auto records = turn();
+    rowAt(records, 7).ids.resize(8);
+    rowAt(records, 7).weights.resize(8);
+    rowAt(records, 7).router.resize(2);
+    const TraceChecks checks = checksOver(records);
+    const CheckResult layers = resultOf(checks, CheckKind::kLayers);
+    EXPECT_FALSE(layers.holds);
+    EXPECT_EQ(layers.layer, 2);
+    EXPECT_EQ(layers.position, 7);
+    EXPECT_EQ(layers.equation, "18 of 19 rows with all 3 MoE layers");
+    EXPECT_FALSE(resultOf(checks, CheckKind::kSelections).holds);
+}
+
+TEST(Checks, weightsThatDoNotSumToOneAreFoundAlsoWhenNaN) {
+    for (const float wrong : {0.5F, std::numeric_limits<float>::quiet_NaN()}) {
+        auto records = turn();
+        rowAt(records, 4).weights[5] = wrong;
+        const CheckResult result = resultOf(checksOver(records), CheckKind::kWeightSums);
+        EXPECT_FALSE(result.holds);
+        EXPECT_EQ(result.layer, 1);
+        EXPECT_EQ(result.position, 4);
+    }
+}
+
+TEST(Checks, aMissingRecordLeavesAGap) {
+    auto records = turn();
+    records.erase(records.begin() + 5, records.begin() + 7);
+    const CheckResult result = resultOf(checksOver(records), CheckKind::kStepGaps);
+    EXPECT_FALSE(result.holds);
+    EXPECT_EQ(result.equation, "19 of 21 records");
+    EXPECT_EQ(result.violation, "2 records missing, the first is number 5");
+}
+
+TEST(Checks, lossesInTheRingAreShown) {
+    const CheckResult result = resultOf(checksOver(turn()), CheckKind::kRing, 1234);
+    EXPECT_FALSE(result.holds);
+    EXPECT_EQ(result.violation, "1,234 records overwritten before they were read");
+}
+
+TEST(Checks, aRecordingThatBeginsLaterHasNoGapBeforeIt) {
+    auto records = turn();
+    records.erase(records.begin(), records.begin() + 9);
+    EXPECT_TRUE(resultOf(checksOver(records), CheckKind::kStepGaps).holds);
+}
+
+TEST(Checks, anotherPolicyIsExpectedFromItsStepOn) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 3, sink);
+    TokenTrace token;
+    engine.row(0, token, {});
+    LaneEvent changed;
+    changed.kind = LaneEventKind::kPolicyChanged;
+    std::copy_n("top-k:k=2", 10, changed.text);
+    TraceChecks checks(kShape, true, 4);
+    checks.add(sink.records[0].row.view());
+    changed.serial = 1;
+    changed.step = 2;  // told before the rows of step 1, which still follow the old policy
+    checks.addEvent(changed);
+    OwnedTrace old_rule = sink.records[0].row;
+    old_rule.trace.serial = 2;
+    old_rule.trace.step = 1;
+    checks.add(old_rule.view());
+    EXPECT_TRUE(resultOf(checks, CheckKind::kSelections).holds);
+    OwnedTrace new_rule = old_rule;
+    new_rule.trace.serial = 3;
+    new_rule.trace.step = 2;
+    for (std::size_t layer = 0; layer < 3; ++layer) {
+        new_rule.ids[layer * 4 + 2] = new_rule.ids[layer * 4 + 3] = -1;
+        new_rule.weights[layer * 4 + 1] = 1.0F - new_rule.weights[layer * 4];
+    }
+    checks.add(new_rule.view());
+    const CheckResult result = resultOf(checks, CheckKind::kSelections);
+    EXPECT_TRUE(result.holds) << result.violation;
+    EXPECT_EQ(result.equation, "30 = 30 − 0");
+    new_rule.trace.serial = 4;
+    new_rule.ids[1] = -1;
+    checks.add(new_rule.view());
+    EXPECT_FALSE(resultOf(checks, CheckKind::kSelections).holds);
+}
+
+TEST(Checks, droppedSelectionsAreCountedApart) {
+    auto records = turn();
+    OwnedTrace& row = rowAt(records, 2);
+    row.ids[3] = -1;
+    row.weights[0] += row.weights[3];
+    row.router[0].active = 3;
+    row.router[0].flags = layer_flag::kDropped;
+    const CheckResult result = resultOf(checksOver(records), CheckKind::kSelections);
+    EXPECT_TRUE(result.holds) << result.violation;
+    EXPECT_EQ(result.equation, "227 = 19 × 3 × 4 − 1");
+}
+
+}  // namespace
+}  // namespace mixoscope
