@@ -1,16 +1,16 @@
 // The .mixo file: SQLite, WAL, application_id 'MIXO', schema and migrations in one place.
 #pragma once
 
-#include "engine/error.h"
-#include "engine/step_trace.h"
-#include "probes/routing_history.h"
-
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "engine/error.h"
+#include "engine/step_trace.h"
+#include "probes/routing_history.h"
 
 namespace mixoscope {
 
@@ -19,10 +19,11 @@ struct SessionModel {
     std::string name;
     std::string directory;
     std::string config_json;
-    std::string files_json;      // [{"path","bytes","sha256"?}]
+    std::string files_json;  // [{"path","bytes","sha256"?}]
     TraceShape shape;
     std::vector<std::int32_t> moe_layers;
     bool weights_sum_to_one = true;
+    std::int32_t experts_per_token = -1;  // what the policy `model` selects in a layer
 };
 
 /// Reading side: open, check, iterate. Opening never changes the file.
@@ -34,10 +35,16 @@ public:
 
     SessionModel model() const;
     std::int64_t rowCount() const;
+    std::int64_t eventCount() const;
+    /// Records that the recorder could not keep up with.
+    std::int64_t lostCount() const;
     std::string metadata(const std::string& key) const;
     /// Every record in the order in which the engine made it: the same StepTraces and LaneEvents as live.
-    void replay(const std::function<void(const StepTrace&)>& row, const std::function<void(const LaneEvent&)>& event) const;
+    void replay(const std::function<void(const StepTrace&)>& row,
+                const std::function<void(const LaneEvent&)>& event) const;
     std::string tokenBytes(TokenId id) const;
+    /// Settings at the start of each turn, as JSON (sessions/settings_json.h); changes between are events.
+    void turnSettings(const std::function<void(int turn, LaneId lane, const std::string& json)>& visit) const;
     /// (turn, role, text, mode) in order.
     void messages(const std::function<void(int turn, int role, const std::string& text, int mode)>& visit) const;
 

@@ -1,11 +1,7 @@
-// What window and command line both drive: owns the model, the engine thread, the trace ring, the aggregates and the recorder.
-// All functions may be called from any one thread (the GUI's); none waits for the engine or the database except close().
+// What window and command line both drive: owns the model, the engine thread, the trace ring, the aggregates and the
+// recorder. All functions may be called from any one thread (the GUI's); none waits for the engine or the database
+// except close().
 #pragma once
-
-#include "engine/chat_template.h"
-#include "engine/config.h"
-#include "engine/error.h"
-#include "probes/snapshot.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -15,17 +11,22 @@
 #include <string>
 #include <vector>
 
+#include "engine/chat_template.h"
+#include "engine/config.h"
+#include "engine/error.h"
+#include "probes/snapshot.h"
+
 namespace mixoscope {
 
 /// The model as views see it: facts only.
 struct ModelFacts {
     std::string name;
     std::string directory;
-    std::string description;            // "4 layers × 32 experts, top-4, BF16"
+    std::string description;  // "4 layers × 32 experts, top-4, BF16"
     std::string backend;
     ModelConfig config;
     ThinkingSupport thinking_support = ThinkingSupport::kHybrid;
-    std::vector<std::int32_t> moe_layers;   // model layer of each trace layer
+    std::vector<std::int32_t> moe_layers;  // model layer of each trace layer
     std::int32_t context_tokens = 0;
     std::int64_t weight_bytes = 0;
 };
@@ -39,53 +40,53 @@ struct RecorderStatus {
     std::int64_t bytes = 0;
     std::int64_t committed_rows = 0;
     std::int64_t lost = 0;
-    double commit_age_s = 0.0;             // since the last commit
-    std::optional<ErrorParts> error;       // why recording stopped; the chat goes on
+    double commit_age_s = 0.0;        // since the last commit
+    std::optional<ErrorParts> error;  // why recording stopped; the chat goes on
 };
 
-/// One message of the conversation on screen. An assistant's text is made from its tokens, so that it is exactly what was
-/// recorded; its tokens are in lanes[0].historyOfTurn(turn) from lanes[0].turns[turn].first_generated_position on.
+/// One message of the conversation on screen. An assistant's text is made from its tokens, so that it is exactly what
+/// was recorded; its tokens are in lanes[0].historyOfTurn(turn) from lanes[0].turns[turn].first_generated_position on.
 struct ConversationEntry {
     Role role = Role::kUser;
-    std::string text;                      // user and system: as written; assistant: the answer so far
-    std::string thinking;                  // assistant: inside its think block so far
-    std::int32_t turn = 0;                 // index into LaneSnapshot::turns
+    std::string text;       // user and system: as written; assistant: the answer so far
+    std::string thinking;   // assistant: inside its think block so far
+    std::int32_t turn = 0;  // index into LaneSnapshot::turns
     ThinkingMode mode = ThinkingMode::kThink;
 };
 
 struct WorkbenchSnapshot {
-    std::uint64_t serial = 0;              // changes with every publication
+    std::uint64_t serial = 0;  // changes with every publication
     WorkbenchState state = WorkbenchState::kNoModel;
-    std::shared_ptr<const ModelFacts> model;   // null: none
-    std::vector<std::string> log;              // of the last load, a line a step
-    std::optional<ErrorParts> load_error;      // of the last openModel
-    std::optional<ErrorParts> turn_error;      // of the last send (prompt too long …)
+    std::shared_ptr<const ModelFacts> model;  // null: none
+    std::vector<std::string> log;             // of the last load, a line a step
+    std::optional<ErrorParts> load_error;     // of the last openModel
+    std::optional<ErrorParts> turn_error;     // of the last send (prompt too long …)
     std::vector<ConversationEntry> conversation;
-    std::vector<LaneSnapshot> lanes;           // lane 0 is the chat
+    std::vector<LaneSnapshot> lanes;  // lane 0 is the chat
     std::int32_t context_used = 0;
-    double probes_cost = -1.0;                 // share of the step time spent in the sink, < 0 unknown
+    double probes_cost = -1.0;  // share of the step time spent in the sink, < 0 unknown
     RecorderStatus recorder;
 };
 
 struct WorkbenchOptions {
     std::filesystem::path demo_directory;
-    std::filesystem::path session_directory;   // new sessions are written here, created on the first message
-    std::filesystem::path session_file;        // if set, the first session is written here; it must not exist yet
+    std::filesystem::path session_directory;  // new sessions are written here, created on the first message
+    std::filesystem::path session_file;       // if set, the first session is written here; it must not exist yet
     bool record = true;
-    std::string backend = "cpu";               // or "reference"
-    int threads = 0;                           // 0: all cores that this process may use
+    std::string backend = "cpu";  // or "reference"
+    int threads = 0;              // 0: all cores that this process may use
     bool probes = true;
 };
 
 /// A session file as the session list shows it.
 struct SessionInfo {
     std::filesystem::path path;
-    std::string title;                         // first user message, cut
+    std::string title;  // first user message, cut
     std::string model;
     std::int64_t tokens = 0;
     std::int64_t bytes = 0;
-    std::int64_t modified_s = 0;               // Unix time
-    std::optional<ErrorParts> error;           // unreadable files are listed with the reason
+    std::int64_t modified_s = 0;      // Unix time
+    std::optional<ErrorParts> error;  // unreadable files are listed with the reason
 };
 
 class Workbench {
@@ -100,14 +101,14 @@ public:
     std::shared_ptr<const WorkbenchSnapshot> snapshot() const;
 
     // Commands; each returns at once, its effect shows in a later snapshot.
-    void openModel(std::string model);                 // "demo", a directory, "random:NAME"
-    void send(std::string user_text);                  // a turn of the conversation with the current settings
+    void openModel(std::string model);  // "demo", a directory, "random:NAME"
+    void send(std::string user_text);   // a turn of the conversation with the current settings
     void setSystemPrompt(std::string text);
-    void setSettings(const LaneSettings& settings);    // at the next token; mode at the next turn
+    void setSettings(const LaneSettings& settings);  // at the next token; mode at the next turn
     LaneSettings settings() const;
     void answerNow();
     void stop();
-    void newConversation();                            // a new session file with the next message
+    void newConversation();  // a new session file with the next message
     void setRecording(bool on);
     /// Slow motion, to watch: at most this many tokens a second; 0: no limit. Acts at once, also on a wait under way.
     void setDecodePace(double tokens_per_s);

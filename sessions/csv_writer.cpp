@@ -1,0 +1,85 @@
+#include "sessions/csv_writer.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "engine/error.h"
+#include "engine/tokenizer.h"
+
+namespace mixoscope {
+
+namespace {
+
+template <typename T>
+void writeNumber(std::ofstream& file, T number) {
+    char text[40];
+    const auto end = std::to_chars(text, text + sizeof(text), number).ptr;
+    file.write(text, end - text);
+}
+
+std::string validUtf8(std::string_view bytes) {
+    StreamingDecoder decoder;
+    std::string text = decoder.push(bytes);
+    return text + decoder.finish();
+}
+
+}  // namespace
+
+CsvWriter::CsvWriter(const std::filesystem::path& path, std::string_view header)
+    : m_path(path), m_file(path, std::ios::binary | std::ios::trunc) {
+    m_file << header << "\r\n";
+    if (!m_file)
+        throw Error(
+            {.what = "This file cannot be written", .where = path.string(), .expected = "a writable directory"});
+}
+
+void CsvWriter::separate() {
+    if (m_row_begun) m_file.put(',');
+    m_row_begun = true;
+}
+
+CsvWriter& CsvWriter::field(std::string_view text) {
+    separate();
+    const std::string valid = validUtf8(text);
+    if (valid.find_first_of(",\"\r\n") == std::string::npos) {
+        m_file << valid;
+        return *this;
+    }
+    m_file.put('"');
+    for (const char character : valid) {
+        if (character == '"') m_file.put('"');
+        m_file.put(character);
+    }
+    m_file.put('"');
+    return *this;
+}
+
+CsvWriter& CsvWriter::field(std::int64_t number) {
+    separate();
+    writeNumber(m_file, number);
+    return *this;
+}
+
+CsvWriter& CsvWriter::field(double number) {
+    separate();
+    if (!std::isnan(number)) writeNumber(m_file, number);
+    return *this;
+}
+
+CsvWriter& CsvWriter::field(float number) {
+    separate();
+    if (!std::isnan(number)) writeNumber(m_file, number);
+    return *this;
+}
+
+void CsvWriter::endRow() {
+    m_file << "\r\n";
+    m_row_begun = false;
+}
+
+void CsvWriter::close() {
+    m_file.close();
+    if (!m_file) throw Error({.what = "This file could not be written completely", .where = m_path.string()});
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,33 @@
+// One CSV table, written field by field as RFC 4180 asks.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+namespace mixoscope {
+
+class CsvWriter {
+public:
+    /// Creates or replaces the file and writes the header row. Throws Error.
+    CsvWriter(const std::filesystem::path& path, std::string_view header);
+
+    CsvWriter& field(std::string_view text);  // quoted where it must be; invalid UTF-8 becomes U+FFFD
+    CsvWriter& field(std::int64_t number);
+    CsvWriter& field(std::int32_t number) { return field(static_cast<std::int64_t>(number)); }
+    CsvWriter& field(double number);  // empty for NaN; the shortest text that reads back the same
+    CsvWriter& field(float number);
+    void endRow();
+    /// Writes what is buffered. Throws Error when anything could not be written.
+    void close();
+
+private:
+    void separate();
+    std::filesystem::path m_path;
+    std::ofstream m_file;
+    bool m_row_begun = false;
+};
+
+}  // namespace mixoscope

@@ -1,0 +1,204 @@
+#include "sessions/recorder.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "sessions/session_writer.h"
+#include "sessions/settings_json.h"
+
+namespace mixoscope {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// From the first uncommitted record to its commit; below the 250 ms promised by what a commit itself may take.
+constexpr std::chrono::milliseconds kCommitAfter{150};
+constexpr int kIdleWaitMs = 1000;
+constexpr std::size_t kDrainAtOnce = 256;
+
+}  // namespace
+
+struct Recorder::Impl {
+    RecordingOptions options;
+    std::shared_ptr<TraceRing> ring;
+    TraceRing::Reader reader;
+
+    mutable std::mutex mutex;
+    std::condition_variable committed;
+    std::vector<std::function<void(SessionWriter&)>> pending;  // messages and settings to write
+    std::uint64_t flush_wanted = 0;                            // flush() calls so far
+    std::uint64_t flush_done = 0;
+    RecorderStatus status;
+    Clock::time_point last_commit{};
+    std::jthread thread;
+
+    Impl(RecordingOptions recording, std::shared_ptr<TraceRing> trace_ring, TraceRing::Reader trace_reader)
+        : options(std::move(recording)), ring(std::move(trace_ring)), reader(std::move(trace_reader)) {
+        status.state = RecorderStatus::State::kWaiting;
+        status.file = options.file;
+        thread = std::jthread([this](std::stop_token stop) { run(stop); });
+    }
+
+    ~Impl() {
+        thread.request_stop();
+        ring->wakeAll();
+        thread.join();
+    }
+
+    void run(const std::stop_token& stop) {
+        try {
+            SessionWriter writer(options.file, options.model, options.token_bytes);
+            for (const auto& [key, value] : options.metadata) writer.setMetadata(key, value);
+            writer.commit();
+            publish(writer);
+            record(stop, writer);
+            writer.finish();
+            publish(writer);
+        } catch (const Error& error) {
+            fail(error.parts());
+        } catch (const std::exception& error) {
+            fail({.what = std::string("Recording stopped: ") + error.what(),
+                  .where = options.file.string(),
+                  .expected = {},
+                  .found = {},
+                  .advice = {}});
+        }
+    }
+
+    void record(const std::stop_token& stop, SessionWriter& writer) {
+        Clock::time_point due{};
+        for (;;) {
+            // Asked before draining: what was given before a stop or a flush is then in the file after the commit.
+            const bool stopping = stop.stop_requested();
+            std::uint64_t flushing = 0;
+            bool flush_open = false;
+            {
+                const std::lock_guard lock(mutex);
+                flushing = flush_wanted;
+                flush_open = flush_wanted != flush_done;
+            }
+            const std::uint64_t target = ring->written();
+            const bool was_dirty = writer.dirty();
+            writePending(writer);
+            const std::size_t drained = drain(writer);
+            if (!was_dirty && writer.dirty()) due = Clock::now() + kCommitAfter;
+            const bool caught_up = reader.position() >= target;
+            const bool last = stopping && caught_up;
+            if (writer.dirty() && (last || Clock::now() >= due || (flush_open && caught_up))) {
+                writer.setLost(reader.lost());
+                writer.commit();
+                publish(writer);
+            }
+            if (flush_open && caught_up) acknowledge(flushing);
+            if (last) return;
+            if (drained == kDrainAtOnce || stopping) continue;
+            waitForMore(writer, due);
+        }
+    }
+
+    void waitForMore(const SessionWriter& writer, Clock::time_point due) {
+        {
+            const std::lock_guard lock(mutex);
+            if (flush_wanted != flush_done || !pending.empty()) return;
+        }
+        int wait_ms = kIdleWaitMs;
+        if (writer.dirty()) {
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(due - Clock::now()).count();
+            wait_ms = static_cast<int>(left < 1 ? 1 : left);
+        }
+        reader.wait(wait_ms);
+    }
+
+    std::size_t drain(SessionWriter& writer) {
+        return reader.drain({[&](const StepTrace& trace) { writer.addRow(trace); },
+                             [&](const LaneEvent& event) { writer.addEvent(event); }},
+                            kDrainAtOnce);
+    }
+
+    void writePending(SessionWriter& writer) {
+        std::vector<std::function<void(SessionWriter&)>> writes;
+        {
+            const std::lock_guard lock(mutex);
+            writes.swap(pending);
+        }
+        for (const auto& write : writes) write(writer);
+    }
+
+    void addPending(std::function<void(SessionWriter&)> write) {
+        {
+            const std::lock_guard lock(mutex);
+            pending.push_back(std::move(write));
+        }
+        ring->wakeAll();
+    }
+
+    void acknowledge(std::uint64_t flushes) {
+        const std::lock_guard lock(mutex);
+        flush_done = flushes;
+        committed.notify_all();
+    }
+
+    void publish(const SessionWriter& writer) {
+        {
+            const std::lock_guard lock(mutex);
+            status.state = RecorderStatus::State::kRecording;
+            status.bytes = writer.fileBytes();
+            status.committed_rows = writer.committedRows();
+            status.lost = reader.lost();
+            last_commit = Clock::now();
+        }
+        if (options.status_changed) options.status_changed();
+    }
+
+    void fail(const ErrorParts& parts) {
+        {
+            const std::lock_guard lock(mutex);
+            status.state = RecorderStatus::State::kFailed;
+            status.error = parts;
+            pending.clear();
+            committed.notify_all();
+        }
+        if (options.status_changed) options.status_changed();
+    }
+};
+
+Recorder::Recorder(RecordingOptions options, std::shared_ptr<TraceRing> ring, TraceRing::Reader reader)
+    : m_impl(std::make_unique<Impl>(std::move(options), std::move(ring), std::move(reader))) {}
+
+Recorder::~Recorder() = default;
+
+void Recorder::addMessage(int turn, Role role, std::string text, ThinkingMode mode) {
+    m_impl->addPending([turn, role, text = std::move(text), mode](SessionWriter& writer) {
+        writer.addMessage(turn, static_cast<int>(role), text, static_cast<int>(mode));
+    });
+}
+
+void Recorder::addTurnSettings(int turn, LaneId lane, const LaneSettings& settings) {
+    m_impl->addPending([turn, lane, json = settingsToJson(settings)](SessionWriter& writer) {
+        writer.addTurnSettings(turn, lane, json);
+    });
+}
+
+bool Recorder::flush() {
+    std::unique_lock lock(m_impl->mutex);
+    const std::uint64_t mine = ++m_impl->flush_wanted;
+    m_impl->ring->wakeAll();
+    m_impl->committed.wait(
+        lock, [&] { return m_impl->flush_done >= mine || m_impl->status.state == RecorderStatus::State::kFailed; });
+    return m_impl->status.state != RecorderStatus::State::kFailed;
+}
+
+RecorderStatus Recorder::status() const {
+    const std::lock_guard lock(m_impl->mutex);
+    RecorderStatus status = m_impl->status;
+    if (status.state == RecorderStatus::State::kRecording)
+        status.commit_age_s = std::chrono::duration<double>(Clock::now() - m_impl->last_commit).count();
+    return status;
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,166 @@
+#include "sessions/schema.h"
+
+#include <SQLiteCpp/Transaction.h>
+#include <sqlite3.h>
+
+#include <array>
+#include <string>
+
+namespace mixoscope {
+
+namespace {
+
+// Token columns carry TokenTrace's fields; a NaN logprob is NULL. `routing` is the blob of sessions/trace_blob.h.
+constexpr const char* kVersion1 = R"sql(
+CREATE TABLE session (
+    key TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE model (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    name TEXT NOT NULL,
+    directory TEXT NOT NULL,
+    config_json TEXT NOT NULL,
+    files_json TEXT NOT NULL,
+    moe_layers INTEGER NOT NULL,
+    slots INTEGER NOT NULL,
+    experts INTEGER NOT NULL,
+    distributions INTEGER NOT NULL,
+    layer_numbers_json TEXT NOT NULL,
+    weights_sum_to_one INTEGER NOT NULL,
+    experts_per_token INTEGER NOT NULL
+);
+CREATE TABLE vocabulary (
+    id INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+);
+CREATE TABLE rows (
+    serial INTEGER PRIMARY KEY,
+    step INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
+    rows_in_step INTEGER NOT NULL,
+    step_end_us INTEGER NOT NULL,
+    step_us INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    phase INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    turn INTEGER NOT NULL,
+    thinking_tokens INTEGER NOT NULL,
+    budget INTEGER NOT NULL,
+    logprob REAL,
+    rank INTEGER NOT NULL,
+    next_position INTEGER NOT NULL,
+    next_token INTEGER NOT NULL,
+    next_phase INTEGER NOT NULL,
+    next_flags INTEGER NOT NULL,
+    next_turn INTEGER NOT NULL,
+    next_thinking_tokens INTEGER NOT NULL,
+    next_budget INTEGER NOT NULL,
+    next_logprob REAL,
+    next_rank INTEGER NOT NULL,
+    routing BLOB NOT NULL
+);
+CREATE TABLE events (
+    serial INTEGER PRIMARY KEY,
+    step INTEGER NOT NULL,
+    time_us INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    old_value INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    turn INTEGER NOT NULL,
+    role INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    mode INTEGER NOT NULL
+);
+CREATE TABLE turn_settings (
+    id INTEGER PRIMARY KEY,
+    turn INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
+    json TEXT NOT NULL
+);
+CREATE TABLE totals (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    row_count INTEGER NOT NULL,
+    event_count INTEGER NOT NULL,
+    lost_count INTEGER NOT NULL
+);
+INSERT INTO totals (id, row_count, event_count, lost_count) VALUES (1, 0, 0, 0);
+)sql";
+
+/// Step i brings a file from version i to version i + 1.
+constexpr std::array<const char*, kSessionVersion> kSteps = {kVersion1};
+
+int pragma(SQLite::Database& database, const char* name) {
+    return database.execAndGet(std::string("PRAGMA ") + name).getInt();
+}
+
+}  // namespace
+
+void migrateSession(SQLite::Database& database) {
+    SQLite::Transaction transaction(database);
+    for (int version = pragma(database, "user_version"); version < kSessionVersion; ++version)
+        database.exec(kSteps[static_cast<std::size_t>(version)]);
+    database.exec("PRAGMA application_id = " + std::to_string(kSessionApplicationId));
+    database.exec("PRAGMA user_version = " + std::to_string(kSessionVersion));
+    transaction.commit();
+}
+
+void checkSessionVersion(SQLite::Database& database, const std::filesystem::path& path) {
+    if (pragma(database, "application_id") != kSessionApplicationId)
+        throw Error({.what = "This is a database, but not a session of Mixoscope",
+                     .where = path.string() + ", application_id",
+                     .expected = std::to_string(kSessionApplicationId),
+                     .found = std::to_string(pragma(database, "application_id")),
+                     .advice = {}});
+    const int version = pragma(database, "user_version");
+    if (version > kSessionVersion || version < 1)
+        throw Error({.what = version > kSessionVersion ? "This session was written by a newer version of Mixoscope"
+                                                       : "This session has no version",
+                     .where = path.string() + ", user_version",
+                     .expected = "1 to " + std::to_string(kSessionVersion),
+                     .found = std::to_string(version),
+                     .advice = "Open it with the version that wrote it; the file was not changed"});
+}
+
+Error sessionError(const SQLite::Exception& exception, const std::filesystem::path& path, std::string_view doing) {
+    ErrorParts parts;
+    parts.where = path.string();
+    parts.what = doing;
+    switch (exception.getErrorCode()) {
+        case SQLITE_NOTADB:
+            parts.what = "This file is not a session of Mixoscope";
+            break;
+        case SQLITE_CORRUPT:
+            parts.what += ": the file is damaged";
+            break;
+        case SQLITE_FULL:
+            parts.what += ": the disk is full";
+            break;
+        case SQLITE_READONLY:
+            parts.what += ": the file or its directory is read-only";
+            break;
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+            parts.what += ": another process has locked the file";
+            break;
+        case SQLITE_CANTOPEN:
+            parts.what += ": the file cannot be opened";
+            break;
+        case SQLITE_IOERR:
+            parts.what += ": reading or writing the file failed";
+            break;
+        default:
+            break;
+    }
+    parts.found = exception.what();
+    return Error(std::move(parts));
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,23 @@
+// The session files of a directory with what the list shows of each. Files that did not change are not read again.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "sessions/workbench.h"
+
+namespace mixoscope {
+
+class SessionList {
+public:
+    /// *.mixo of the directory, newest first; unreadable ones carry the reason. A directory that is not there has none.
+    std::vector<SessionInfo> list(const std::filesystem::path& directory) const;
+
+private:
+    mutable std::mutex m_mutex;
+    mutable std::map<std::filesystem::path, SessionInfo> m_known;
+};
+
+}  // namespace mixoscope

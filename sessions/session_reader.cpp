@@ -1,0 +1,315 @@
+#include <SQLiteCpp/Column.h>
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Statement.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "sessions/schema.h"
+#include "sessions/session_file.h"
+#include "sessions/trace_blob.h"
+
+namespace mixoscope {
+
+namespace {
+
+constexpr std::string_view kDoing = "The session cannot be read";
+constexpr int kBusyTimeoutMs = 1000;
+/// Bounds what a damaged file can make its readers allocate; far above any context or expert count.
+constexpr std::int64_t kMostPositions = std::int64_t{1} << 24;
+constexpr std::int64_t kMostLayers = 4096;
+constexpr std::int64_t kMostExperts = 32767;
+
+constexpr const char* kSelectRows =
+    "SELECT serial, step, lane, rows_in_step, step_end_us, step_us, position, token, phase, flags, turn,"
+    " thinking_tokens, budget, logprob, rank, next_position, next_token, next_phase, next_flags, next_turn,"
+    " next_thinking_tokens, next_budget, next_logprob, next_rank, routing FROM rows ORDER BY serial";
+constexpr const char* kSelectEvents =
+    "SELECT serial, step, time_us, lane, position, kind, old_value, value, text FROM events ORDER BY serial";
+
+void checkHeader(const std::filesystem::path& path) {
+    std::error_code failure;
+    if (std::filesystem::is_directory(path, failure))
+        throw Error({.what = "This is a directory, not a session",
+                     .where = path.string(),
+                     .expected = {},
+                     .found = {},
+                     .advice = {}});
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+        throw Error({.what = "The session cannot be opened",
+                     .where = path.string(),
+                     .expected = "a readable file",
+                     .found = std::filesystem::exists(path, failure) ? "no permission" : "no such file",
+                     .advice = {}});
+    char magic[16] = {};
+    file.read(magic, sizeof(magic));
+    if (file.gcount() != sizeof(magic) || std::memcmp(magic, "SQLite format 3", sizeof(magic)) != 0)
+        throw Error({.what = "This file is not a session of Mixoscope",
+                     .where = path.string(),
+                     .expected = "a SQLite database",
+                     .found = file.gcount() == 0 ? "an empty file" : "something else",
+                     .advice = {}});
+}
+
+/// A file whose writer closed it has no log beside it and is read as it is: nothing is written, not even beside it.
+SQLite::Database openReadOnly(const std::filesystem::path& path) {
+    checkHeader(path);
+    std::error_code failure;
+    const bool has_log = std::filesystem::file_size(path.string() + "-wal", failure) > 0 && !failure;
+    std::string uri = "file:";
+    for (const char character : std::filesystem::absolute(path).string()) {
+        if (character == '%' || character == '?' || character == '#') {
+            constexpr char kHex[] = "0123456789ABCDEF";
+            uri += '%';
+            uri += kHex[static_cast<unsigned char>(character) >> 4U];
+            uri += kHex[static_cast<unsigned char>(character) & 15U];
+        } else {
+            uri += character;
+        }
+    }
+    if (!has_log) uri += "?immutable=1";
+    return {uri, SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs};
+}
+
+[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& place, std::string expected,
+                          std::string found) {
+    throw Error({.what = "The session is damaged",
+                 .where = path.string() + ", " + place,
+                 .expected = std::move(expected),
+                 .found = std::move(found),
+                 .advice = {}});
+}
+
+/// Reads integer columns of one record and checks that they fit their fields.
+class Columns {
+public:
+    Columns(SQLite::Statement& statement, const std::filesystem::path& path, const char* table)
+        : m_statement(statement), m_path(path), m_table(table) {}
+
+    template <typename T>
+    T integer(int column, std::int64_t least = std::numeric_limits<T>::min(),
+              std::int64_t most = std::numeric_limits<T>::max()) const {
+        const std::int64_t value = m_statement.getColumn(column).getInt64();
+        if (value < least || value > most)
+            damaged(m_path, place(column), std::to_string(least) + " to " + std::to_string(most),
+                    std::to_string(value));
+        return static_cast<T>(value);
+    }
+
+    TokenTrace token(int first) const {
+        TokenTrace token;
+        token.position = integer<std::int32_t>(first, -1, kMostPositions);
+        token.id = integer<std::int32_t>(first + 1, -1);
+        token.phase = static_cast<Phase>(integer<int>(first + 2, 0, kPhaseCount - 1));
+        token.flags = integer<std::uint8_t>(first + 3);
+        token.turn = integer<std::int32_t>(first + 4);
+        token.thinking_tokens = integer<std::int32_t>(first + 5);
+        token.budget = integer<std::int32_t>(first + 6);
+        const SQLite::Column logprob = m_statement.getColumn(first + 7);
+        token.logprob =
+            logprob.isNull() ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(logprob.getDouble());
+        token.rank = integer<std::int32_t>(first + 8);
+        return token;
+    }
+
+    std::string place(int column) const {
+        return std::string("table ") + m_table + ", serial " + std::to_string(m_statement.getColumn(0).getInt64()) +
+               ", " + m_statement.getColumnName(column);
+    }
+
+private:
+    SQLite::Statement& m_statement;
+    const std::filesystem::path& m_path;
+    const char* m_table;
+};
+
+LaneEvent eventOf(const Columns& columns, SQLite::Statement& statement) {
+    LaneEvent event;
+    event.serial = columns.integer<std::int64_t>(0);
+    event.step = columns.integer<std::int64_t>(1);
+    event.time_us = columns.integer<std::int64_t>(2);
+    event.lane = columns.integer<std::int32_t>(3);
+    event.position = columns.integer<std::int32_t>(4);
+    event.kind = static_cast<LaneEventKind>(columns.integer<int>(5, 0, static_cast<int>(LaneEventKind::kFinished)));
+    event.old_value = columns.integer<std::int64_t>(6);
+    event.value = columns.integer<std::int64_t>(7);
+    const std::string text = statement.getColumn(8).getString();
+    std::memcpy(event.text, text.data(), std::min(text.size(), sizeof(event.text) - 1));
+    return event;
+}
+
+}  // namespace
+
+struct SessionReader::Impl {
+    std::filesystem::path path;
+    mutable SQLite::Database database;
+    SessionModel model;
+
+    explicit Impl(const std::filesystem::path& file) : path(file), database(openReadOnly(file)) {
+        checkSessionVersion(database, path);
+        readModel();
+    }
+
+    void readModel() {
+        SQLite::Statement select(database,
+                                 "SELECT name, directory, config_json, files_json, moe_layers, slots, experts,"
+                                 " distributions, layer_numbers_json, weights_sum_to_one, experts_per_token FROM model"
+                                 " WHERE id = 1");
+        if (!select.executeStep()) damaged(path, "table model", "one row", "none");
+        const auto bounded = [&](int column, std::int64_t most) {
+            const std::int64_t value = select.getColumn(column).getInt64();
+            if (value < 0 || value > most)
+                damaged(path, std::string("table model, ") + select.getColumnName(column),
+                        "0 to " + std::to_string(most), std::to_string(value));
+            return static_cast<std::int32_t>(value);
+        };
+        model.name = select.getColumn(0).getString();
+        model.directory = select.getColumn(1).getString();
+        model.config_json = select.getColumn(2).getString();
+        model.files_json = select.getColumn(3).getString();
+        model.shape.moe_layers = bounded(4, kMostLayers);
+        model.shape.slots = bounded(5, kMostExperts);
+        model.shape.experts = bounded(6, kMostExperts);
+        model.shape.distributions = bounded(7, 1) != 0;
+        model.weights_sum_to_one = bounded(9, 1) != 0;
+        model.experts_per_token = static_cast<std::int32_t>(select.getColumn(10).getInt64());
+        const auto numbers = nlohmann::json::parse(select.getColumn(8).getString(), nullptr, false);
+        if (!numbers.is_array() || numbers.size() != static_cast<std::size_t>(model.shape.moe_layers) ||
+            !std::all_of(numbers.begin(), numbers.end(), [](const auto& number) { return number.is_number_integer(); }))
+            damaged(path, "table model, layer_numbers_json", "a number for each MoE layer", numbers.dump());
+        model.moe_layers = numbers.get<std::vector<std::int32_t>>();
+    }
+
+    /// Runs `action`; what SQLite throws becomes an Error.
+    template <typename Action>
+    auto guarded(Action&& action) const {
+        try {
+            return action();
+        } catch (const SQLite::Exception& exception) {
+            throw sessionError(exception, path, kDoing);
+        }
+    }
+
+    std::int64_t total(const char* column) const {
+        return guarded([&] {
+            SQLite::Statement select(database, std::string("SELECT ") + column + " FROM totals WHERE id = 1");
+            if (!select.executeStep()) damaged(path, "table totals", "one row", "none");
+            return select.getColumn(0).getInt64();
+        });
+    }
+
+    StepTrace rowOf(SQLite::Statement& select, const Columns& columns, RoutingRow& routing) const {
+        StepTrace trace;
+        trace.serial = columns.integer<std::int64_t>(0);
+        trace.step = columns.integer<std::int64_t>(1);
+        trace.lane = columns.integer<std::int32_t>(2);
+        trace.rows_in_step = columns.integer<std::int32_t>(3);
+        trace.step_end_us = columns.integer<std::int64_t>(4);
+        trace.step_us = columns.integer<std::int32_t>(5);
+        trace.token = columns.token(6);
+        trace.next = columns.token(15);
+        const SQLite::Column blob = select.getColumn(24);
+        decodeRouting({static_cast<const std::byte*>(blob.getBlob()), static_cast<std::size_t>(blob.getBytes())},
+                      model.shape, path.string() + ", " + columns.place(24), routing);
+        trace.expert_ids = routing.expert_ids;
+        trace.expert_weights = routing.expert_weights;
+        trace.router = routing.router;
+        trace.distributions = routing.distributions;
+        return trace;
+    }
+
+    void replay(const std::function<void(const StepTrace&)>& row,
+                const std::function<void(const LaneEvent&)>& event) const {
+        SQLite::Statement rows(database, kSelectRows);
+        SQLite::Statement events(database, kSelectEvents);
+        const Columns row_columns(rows, path, "rows");
+        const Columns event_columns(events, path, "events");
+        RoutingRow routing;
+        bool has_row = rows.executeStep();
+        bool has_event = events.executeStep();
+        while (has_row || has_event) {
+            const bool row_first =
+                has_row && (!has_event || rows.getColumn(0).getInt64() < events.getColumn(0).getInt64());
+            if (row_first) {
+                row(rowOf(rows, row_columns, routing));
+                has_row = rows.executeStep();
+            } else {
+                event(eventOf(event_columns, events));
+                has_event = events.executeStep();
+            }
+        }
+    }
+};
+
+SessionReader::SessionReader(const std::filesystem::path& path) {
+    try {
+        m_impl = std::make_unique<Impl>(path);
+    } catch (const SQLite::Exception& exception) {
+        throw sessionError(exception, path, kDoing);
+    }
+}
+
+SessionReader::~SessionReader() = default;
+
+SessionModel SessionReader::model() const {
+    return m_impl->model;
+}
+std::int64_t SessionReader::rowCount() const {
+    return m_impl->total("row_count");
+}
+std::int64_t SessionReader::eventCount() const {
+    return m_impl->total("event_count");
+}
+std::int64_t SessionReader::lostCount() const {
+    return m_impl->total("lost_count");
+}
+
+std::string SessionReader::metadata(const std::string& key) const {
+    return m_impl->guarded([&] {
+        SQLite::Statement select(m_impl->database, "SELECT value FROM session WHERE key = ?");
+        select.bind(1, key);
+        return select.executeStep() ? select.getColumn(0).getString() : std::string();
+    });
+}
+
+void SessionReader::replay(const std::function<void(const StepTrace&)>& row,
+                           const std::function<void(const LaneEvent&)>& event) const {
+    m_impl->guarded([&] { m_impl->replay(row, event); });
+}
+
+std::string SessionReader::tokenBytes(TokenId id) const {
+    return m_impl->guarded([&] {
+        SQLite::Statement select(m_impl->database, "SELECT bytes FROM vocabulary WHERE id = ?");
+        select.bind(1, id);
+        if (!select.executeStep()) return std::string();
+        const SQLite::Column bytes = select.getColumn(0);
+        return std::string(static_cast<const char*>(bytes.getBlob()), static_cast<std::size_t>(bytes.getBytes()));
+    });
+}
+
+void SessionReader::turnSettings(
+    const std::function<void(int turn, LaneId lane, const std::string& json)>& visit) const {
+    m_impl->guarded([&] {
+        SQLite::Statement select(m_impl->database, "SELECT turn, lane, json FROM turn_settings ORDER BY id");
+        while (select.executeStep())
+            visit(select.getColumn(0).getInt(), select.getColumn(1).getInt(), select.getColumn(2).getString());
+    });
+}
+
+void SessionReader::messages(
+    const std::function<void(int turn, int role, const std::string& text, int mode)>& visit) const {
+    m_impl->guarded([&] {
+        SQLite::Statement select(m_impl->database, "SELECT turn, role, text, mode FROM messages ORDER BY id");
+        while (select.executeStep())
+            visit(select.getColumn(0).getInt(), select.getColumn(1).getInt(), select.getColumn(2).getString(),
+                  select.getColumn(3).getInt());
+    });
+}
+
+}  // namespace mixoscope

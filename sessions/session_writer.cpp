@@ -1,0 +1,276 @@
+#include "sessions/session_writer.h"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Statement.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+#include <utility>
+
+#include "sessions/schema.h"
+#include "sessions/trace_blob.h"
+
+namespace mixoscope {
+
+namespace {
+
+constexpr std::string_view kDoing = "The session cannot be written";
+constexpr int kBusyTimeoutMs = 1000;
+
+constexpr const char* kInsertRow =
+    "INSERT INTO rows (serial, step, lane, rows_in_step, step_end_us, step_us, position, token, phase, flags, turn,"
+    " thinking_tokens, budget, logprob, rank, next_position, next_token, next_phase, next_flags, next_turn,"
+    " next_thinking_tokens, next_budget, next_logprob, next_rank, routing)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr const char* kInsertEvent =
+    "INSERT INTO events (serial, step, time_us, lane, position, kind, old_value, value, text)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Makes the directory and an empty file of which nobody else can think that it is theirs.
+void createFile(const std::filesystem::path& path) {
+    std::error_code failure;
+    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failure);
+    const int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+    if (file < 0)
+        throw Error({.what = "The session file cannot be created",
+                     .where = path.string(),
+                     .expected = "a writable directory and a new file name",
+                     .found = std::strerror(errno),
+                     .advice = {}});
+    ::close(file);
+}
+
+/// Opens the new file and gives it its tables; what was created is removed when that fails.
+SQLite::Database createDatabase(const std::filesystem::path& path) {
+    createFile(path);
+    try {
+        SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs);
+        database.exec("PRAGMA journal_mode = WAL");
+        database.exec("PRAGMA synchronous = NORMAL");
+        migrateSession(database);
+        return database;
+    } catch (const SQLite::Exception& exception) {
+        std::error_code ignored;
+        std::filesystem::remove(path, ignored);
+        throw sessionError(exception, path, kDoing);
+    }
+}
+
+std::int64_t sizeOrZero(const std::filesystem::path& path) {
+    std::error_code failure;
+    const auto size = std::filesystem::file_size(path, failure);
+    return failure ? 0 : static_cast<std::int64_t>(size);
+}
+
+void bindToken(SQLite::Statement& statement, int first, const TokenTrace& token) {
+    statement.bind(first, token.position);
+    statement.bind(first + 1, token.id);
+    statement.bind(first + 2, static_cast<std::int32_t>(token.phase));
+    statement.bind(first + 3, static_cast<std::int32_t>(token.flags));
+    statement.bind(first + 4, token.turn);
+    statement.bind(first + 5, token.thinking_tokens);
+    statement.bind(first + 6, token.budget);
+    if (std::isnan(token.logprob))
+        statement.bind(first + 7);
+    else
+        statement.bind(first + 7, static_cast<double>(token.logprob));
+    statement.bind(first + 8, token.rank);
+}
+
+}  // namespace
+
+struct SessionWriter::Impl {
+    std::filesystem::path path;
+    std::function<std::string(TokenId)> token_bytes;
+    SQLite::Database database;
+    SQLite::Statement insert_row{database, kInsertRow};
+    SQLite::Statement insert_event{database, kInsertEvent};
+    SQLite::Statement insert_token{database, "INSERT OR IGNORE INTO vocabulary (id, bytes) VALUES (?, ?)"};
+    SQLite::Statement insert_message{database, "INSERT INTO messages (turn, role, text, mode) VALUES (?, ?, ?, ?)"};
+    SQLite::Statement insert_settings{database, "INSERT INTO turn_settings (turn, lane, json) VALUES (?, ?, ?)"};
+    SQLite::Statement insert_metadata{database, "INSERT OR REPLACE INTO session (key, value) VALUES (?, ?)"};
+    SQLite::Statement update_totals{database,
+                                    "UPDATE totals SET row_count = ?, event_count = ?, lost_count = ? WHERE id = 1"};
+    std::unordered_set<TokenId> known_tokens;
+    std::vector<std::byte> blob;
+    bool open = false;  // inside a transaction
+    std::int64_t rows = 0;
+    std::int64_t events = 0;
+    std::int64_t lost = 0;
+    std::int64_t committed_rows = 0;
+
+    Impl(const std::filesystem::path& file, std::function<std::string(TokenId)> bytes)
+        : path(file), token_bytes(std::move(bytes)), database(createDatabase(file)) {}
+
+    /// Runs `action`; what SQLite throws becomes an Error.
+    template <typename Action>
+    void guarded(Action&& action) {
+        try {
+            action();
+        } catch (const SQLite::Exception& exception) {
+            throw sessionError(exception, path, kDoing);
+        }
+    }
+
+    void begin() {
+        if (open) return;
+        database.exec("BEGIN IMMEDIATE");
+        open = true;
+    }
+
+    /// Binds nothing itself: `bind` does; the statement is ready for the next use afterwards, also after a failure.
+    template <typename Bind>
+    void run(SQLite::Statement& statement, Bind&& bind) {
+        guarded([&] {
+            begin();
+            statement.tryReset();
+            bind(statement);
+            statement.exec();
+        });
+    }
+
+    void keepToken(TokenId id) {
+        if (id < 0 || !known_tokens.insert(id).second) return;
+        const std::string bytes = token_bytes(id);
+        run(insert_token, [&](SQLite::Statement& statement) {
+            statement.bind(1, id);
+            statement.bind(2, static_cast<const void*>(bytes.data()), static_cast<int>(bytes.size()));
+        });
+    }
+
+    void addModel(const SessionModel& model) {
+        SQLite::Statement insert(database,
+                                 "INSERT INTO model (id, name, directory, config_json, files_json, moe_layers, slots,"
+                                 " experts, distributions, layer_numbers_json, weights_sum_to_one, experts_per_token)"
+                                 " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        run(insert, [&](SQLite::Statement& statement) {
+            statement.bind(1, model.name);
+            statement.bind(2, model.directory);
+            statement.bind(3, model.config_json);
+            statement.bind(4, model.files_json);
+            statement.bind(5, model.shape.moe_layers);
+            statement.bind(6, model.shape.slots);
+            statement.bind(7, model.shape.experts);
+            statement.bind(8, model.shape.distributions ? 1 : 0);
+            statement.bind(9, nlohmann::json(model.moe_layers).dump());
+            statement.bind(10, model.weights_sum_to_one ? 1 : 0);
+            statement.bind(11, model.experts_per_token);
+        });
+    }
+};
+
+SessionWriter::SessionWriter(const std::filesystem::path& path, const SessionModel& model,
+                             std::function<std::string(TokenId)> token_bytes)
+    : m_impl(std::make_unique<Impl>(path, std::move(token_bytes))) {
+    m_impl->addModel(model);
+    commit();
+}
+
+SessionWriter::~SessionWriter() = default;
+
+void SessionWriter::setMetadata(const std::string& key, const std::string& value) {
+    m_impl->run(m_impl->insert_metadata, [&](SQLite::Statement& statement) {
+        statement.bind(1, key);
+        statement.bind(2, value);
+    });
+}
+
+void SessionWriter::addRow(const StepTrace& trace) {
+    m_impl->keepToken(trace.token.id);
+    m_impl->keepToken(trace.next.id);
+    encodeRouting(trace, m_impl->blob);
+    m_impl->run(m_impl->insert_row, [&](SQLite::Statement& statement) {
+        statement.bind(1, trace.serial);
+        statement.bind(2, trace.step);
+        statement.bind(3, trace.lane);
+        statement.bind(4, trace.rows_in_step);
+        statement.bind(5, trace.step_end_us);
+        statement.bind(6, trace.step_us);
+        bindToken(statement, 7, trace.token);
+        bindToken(statement, 16, trace.next);
+        statement.bindNoCopy(25, static_cast<const void*>(m_impl->blob.data()), static_cast<int>(m_impl->blob.size()));
+    });
+    ++m_impl->rows;
+}
+
+void SessionWriter::addEvent(const LaneEvent& event) {
+    m_impl->run(m_impl->insert_event, [&](SQLite::Statement& statement) {
+        statement.bind(1, event.serial);
+        statement.bind(2, event.step);
+        statement.bind(3, event.time_us);
+        statement.bind(4, event.lane);
+        statement.bind(5, event.position);
+        statement.bind(6, static_cast<std::int32_t>(event.kind));
+        statement.bind(7, event.old_value);
+        statement.bind(8, event.value);
+        statement.bind(9, std::string(event.text));
+    });
+    ++m_impl->events;
+}
+
+void SessionWriter::addMessage(int turn, int role, std::string_view text, int mode) {
+    m_impl->run(m_impl->insert_message, [&](SQLite::Statement& statement) {
+        statement.bind(1, turn);
+        statement.bind(2, role);
+        statement.bind(3, std::string(text));
+        statement.bind(4, mode);
+    });
+}
+
+void SessionWriter::addTurnSettings(int turn, LaneId lane, std::string_view json) {
+    m_impl->run(m_impl->insert_settings, [&](SQLite::Statement& statement) {
+        statement.bind(1, turn);
+        statement.bind(2, lane);
+        statement.bind(3, std::string(json));
+    });
+}
+
+void SessionWriter::setLost(std::int64_t lost) {
+    if (lost == m_impl->lost) return;
+    m_impl->guarded([&] { m_impl->begin(); });
+    m_impl->lost = lost;
+}
+
+bool SessionWriter::dirty() const {
+    return m_impl->open;
+}
+
+void SessionWriter::commit() {
+    if (!m_impl->open) return;
+    m_impl->run(m_impl->update_totals, [&](SQLite::Statement& statement) {
+        statement.bind(1, m_impl->rows);
+        statement.bind(2, m_impl->events);
+        statement.bind(3, m_impl->lost);
+    });
+    m_impl->guarded([&] { m_impl->database.exec("COMMIT"); });
+    m_impl->open = false;
+    m_impl->committed_rows = m_impl->rows;
+}
+
+void SessionWriter::finish() {
+    commit();
+    for (SQLite::Statement* statement :
+         {&m_impl->insert_row, &m_impl->insert_event, &m_impl->insert_token, &m_impl->insert_message,
+          &m_impl->insert_settings, &m_impl->insert_metadata, &m_impl->update_totals})
+        statement->tryReset();
+    // Someone who is reading the file keeps its log in use: everything is committed, so it may stay.
+    if (m_impl->database.tryExec("PRAGMA journal_mode = DELETE") != SQLITE_OK &&
+        m_impl->database.getErrorCode() != SQLITE_BUSY && m_impl->database.getErrorCode() != SQLITE_LOCKED)
+        m_impl->guarded([&] { throw SQLite::Exception(m_impl->database.getHandle()); });
+}
+
+std::int64_t SessionWriter::committedRows() const {
+    return m_impl->committed_rows;
+}
+
+std::int64_t SessionWriter::fileBytes() const {
+    return sizeOrZero(m_impl->path) + sizeOrZero(m_impl->path.string() + "-wal");
+}
+
+}  // namespace mixoscope

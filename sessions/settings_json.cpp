@@ -1,0 +1,86 @@
+#include "sessions/settings_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+
+namespace mixoscope {
+
+namespace {
+
+using nlohmann::json;
+
+template <typename T>
+void read(const json& object, const char* key, std::string_view where, T& value) {
+    const auto found = object.find(key);
+    if (found == object.end()) return;
+    try {
+        value = found->get<T>();
+    } catch (const json::exception&) {
+        throw Error({.what = "The setting has a wrong type",
+                     .where = std::string(where) + ", " + key,
+                     .expected = {},
+                     .found = found->dump(),
+                     .advice = {}});
+    }
+}
+
+}  // namespace
+
+std::string settingsToJson(const LaneSettings& settings) {
+    json object = {{"mode", static_cast<int>(settings.mode)},
+                   {"budget", settings.budget},
+                   {"policy", settings.policy},
+                   {"greedy", settings.sampling.greedy},
+                   {"temperature", settings.sampling.temperature},
+                   {"top_p", settings.sampling.top_p},
+                   {"top_k", settings.sampling.top_k},
+                   {"min_p", settings.sampling.min_p},
+                   {"presence_penalty", settings.sampling.presence_penalty},
+                   {"repetition_penalty", settings.sampling.repetition_penalty},
+                   {"seed", settings.sampling.seed},
+                   {"early_stop", settings.early_stop.text},
+                   {"early_stop_soft_rank", settings.early_stop.soft_rank},
+                   {"early_stop_soft_extra", settings.early_stop.soft_extra},
+                   {"max_tokens", settings.max_tokens},
+                   {"ignore_eos", settings.ignore_eos}};
+    return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+LaneSettings settingsFromJson(std::string_view text, std::string_view where) {
+    const json object = json::parse(text, nullptr, false);
+    if (!object.is_object())
+        throw Error({.what = "The settings are not JSON",
+                     .where = std::string(where),
+                     .expected = "an object",
+                     .found = {},
+                     .advice = {}});
+    LaneSettings settings;
+    int mode = static_cast<int>(settings.mode);
+    read(object, "mode", where, mode);
+    if (mode < 0 || mode > static_cast<int>(ThinkingMode::kAuto))
+        throw Error({.what = "Unknown mode",
+                     .where = std::string(where) + ", mode",
+                     .expected = "0 to 2",
+                     .found = std::to_string(mode),
+                     .advice = {}});
+    settings.mode = static_cast<ThinkingMode>(mode);
+    read(object, "budget", where, settings.budget);
+    read(object, "policy", where, settings.policy);
+    read(object, "greedy", where, settings.sampling.greedy);
+    read(object, "temperature", where, settings.sampling.temperature);
+    read(object, "top_p", where, settings.sampling.top_p);
+    read(object, "top_k", where, settings.sampling.top_k);
+    read(object, "min_p", where, settings.sampling.min_p);
+    read(object, "presence_penalty", where, settings.sampling.presence_penalty);
+    read(object, "repetition_penalty", where, settings.sampling.repetition_penalty);
+    read(object, "seed", where, settings.sampling.seed);
+    read(object, "early_stop", where, settings.early_stop.text);
+    read(object, "early_stop_soft_rank", where, settings.early_stop.soft_rank);
+    read(object, "early_stop_soft_extra", where, settings.early_stop.soft_extra);
+    read(object, "max_tokens", where, settings.max_tokens);
+    read(object, "ignore_eos", where, settings.ignore_eos);
+    return settings;
+}
+
+}  // namespace mixoscope

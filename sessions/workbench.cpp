@@ -1,0 +1,558 @@
+#include "sessions/workbench.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <ctime>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "engine/routing_policy.h"
+#include "sessions/chat.h"
+#include "sessions/session_list.h"
+#include "sessions/session_name.h"
+#include "sessions/snapshot_publisher.h"
+
+namespace mixoscope {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct OpenModel {
+    std::string name;
+};
+struct Send {
+    std::string text;
+};
+struct NewConversation {};
+struct CheckRecording {};  // recording was switched on or off
+using Command = std::variant<OpenModel, Send, NewConversation, CheckRecording>;
+
+/// Thrown through the loading of a model that nobody waits for any more.
+struct LoadingCancelled {};
+
+ErrorParts partsOf(const std::exception& exception) {
+    if (const auto* error = dynamic_cast<const Error*>(&exception)) return error->parts();
+    if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return {.what = "Not enough memory"};
+    return {.what = exception.what()};
+}
+
+bool sameButSeed(SamplingSettings a, const SamplingSettings& b) {
+    a.seed = b.seed;
+    return a == b;
+}
+
+SamplingSettings withSeed(SamplingSettings sampling, std::uint64_t seed) {
+    sampling.seed = seed;
+    return sampling;
+}
+
+}  // namespace
+
+struct Workbench::Impl {
+    explicit Impl(WorkbenchOptions workbench_options)
+        : options(std::move(workbench_options)), recording(options.record && options.probes) {
+        publish([](WorkbenchSnapshot&) {});
+        engine = std::jthread([this](std::stop_token stop) { run(stop); });
+    }
+
+    ~Impl() {
+        engine.request_stop();
+        {
+            const std::lock_guard lock(mutex);
+            if (live != nullptr) live->requestStop(live_lane);
+            changed.notify_all();
+        }
+        engine.join();
+    }
+
+    // --- shared by all threads
+    // -----------------------------------------------------------------------------------------
+    /// Publishes a change together with what the snapshot shows of the settings and the recorder. Takes both locks, one
+    /// after the other: call it with none held.
+    void publish(const std::function<void(WorkbenchSnapshot&)>& change) {
+        LaneSettings requested;
+        RecorderStatus status;
+        std::shared_ptr<Recorder> current;
+        {
+            const std::lock_guard lock(mutex);
+            requested = settings;
+            current = recorder;
+            status.state = recording ? RecorderStatus::State::kWaiting : RecorderStatus::State::kOff;
+        }
+        if (current) status = current->status();
+        publisher.change([&](WorkbenchSnapshot& s) {
+            change(s);
+            s.recorder = status;
+            s.probes_cost = probes_cost;
+            if (s.lanes.empty()) return;
+            // No event tells of these; the others come with the records at which they took effect.
+            s.lanes.front().settings.sampling = requested.sampling;
+            s.lanes.front().settings.early_stop = requested.early_stop;
+            s.lanes.front().settings.max_tokens = requested.max_tokens;
+            s.lanes.front().settings.ignore_eos = requested.ignore_eos;
+        });
+    }
+
+    // --- commands, on the caller's thread
+    // ------------------------------------------------------------------------------
+    void enqueue(Command command) {
+        const std::lock_guard lock(mutex);
+        // The newest model wins, and what was to happen with the older one has lost its object.
+        if (std::holds_alternative<OpenModel>(command)) queue.clear();
+        queue.push_back(std::move(command));
+        changed.notify_all();
+    }
+
+    void setSettings(LaneSettings wanted) {
+        std::optional<ErrorParts> problem;
+        {
+            const std::lock_guard lock(mutex);
+            if (loaded) followMode(wanted);
+            try {
+                if (live != nullptr) live->requestSettings(live_lane, wanted);
+                settings = std::move(wanted);
+            } catch (const std::exception& exception) {
+                problem = partsOf(exception);
+            }
+        }
+        publish([&](WorkbenchSnapshot& s) {
+            if (problem) s.turn_error = problem;
+        });
+    }
+
+    /// Keeps to the modes that the model has; sampling follows the mode for as long as nobody has chosen another.
+    void followMode(LaneSettings& wanted) const {
+        wanted.mode = loaded->possibleMode(wanted.mode);
+        if (wanted.mode == settings.mode || wanted.sampling != settings.sampling) return;
+        if (sameButSeed(settings.sampling, loaded->sampling(settings.mode)))
+            wanted.sampling = withSeed(loaded->sampling(wanted.mode), wanted.sampling.seed);
+    }
+
+    void stopTurn() {
+        const std::lock_guard lock(mutex);
+        std::erase_if(queue, [](const Command& command) { return std::holds_alternative<Send>(command); });
+        stop_turn = true;
+        if (live != nullptr) live->requestStop(live_lane);
+        changed.notify_all();
+    }
+
+    void setRecording(bool on) {
+        {
+            const std::lock_guard lock(mutex);
+            recording = on && options.probes;
+        }
+        enqueue(CheckRecording{});
+        publish([](WorkbenchSnapshot&) {});
+    }
+
+    bool waitIdle(int timeout_ms) {
+        std::unique_lock lock(mutex);
+        const auto idle = [&] { return queue.empty() && !busy; };
+        if (timeout_ms >= 0) return changed.wait_for(lock, std::chrono::milliseconds(timeout_ms), idle);
+        changed.wait(lock, idle);
+        return true;
+    }
+
+    std::shared_ptr<Recorder> currentRecorder() const {
+        const std::lock_guard lock(mutex);
+        return recorder;
+    }
+
+    // --- engine thread
+    // -------------------------------------------------------------------------------------------------
+    void run(const std::stop_token& stop) {
+        while (const std::optional<Command> command = nextCommand(stop)) {
+            std::visit([&](const auto& what) { execute(what, stop); }, *command);
+            const std::lock_guard lock(mutex);
+            busy = false;
+            changed.notify_all();
+        }
+        closeChat();
+    }
+
+    std::optional<Command> nextCommand(const std::stop_token& stop) {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return stop.stop_requested() || !queue.empty(); });
+        if (stop.stop_requested()) return std::nullopt;
+        Command command = std::move(queue.front());
+        queue.pop_front();
+        busy = true;
+        stop_turn = false;
+        return command;
+    }
+
+    /// Something waits that ends the turn or the loading under way. Call with `mutex` held.
+    bool interruptedLocked(const std::stop_token& stop) const {
+        return stop.stop_requested() || std::any_of(queue.begin(), queue.end(), [](const Command& command) {
+                   return std::holds_alternative<OpenModel>(command) ||
+                          std::holds_alternative<NewConversation>(command);
+               });
+    }
+
+    bool interrupted(const std::stop_token& stop) const {
+        const std::lock_guard lock(mutex);
+        return interruptedLocked(stop);
+    }
+
+    void execute(const OpenModel& command, const std::stop_token& stop) {
+        publish([](WorkbenchSnapshot& s) {
+            s.state = WorkbenchState::kLoading;
+            s.log.clear();
+            s.load_error.reset();
+        });
+        const auto log = [&](std::string_view line) {
+            if (interrupted(stop)) throw LoadingCancelled();
+            publish([&](WorkbenchSnapshot& s) { s.log.emplace_back(line); });
+        };
+        std::optional<ErrorParts> problem;
+        try {
+            adopt(loadModel(command.name, options, log));
+        } catch (const LoadingCancelled&) {
+            publish([](WorkbenchSnapshot& s) { s.log.emplace_back("Cancelled"); });
+        } catch (const std::exception& exception) {
+            problem = partsOf(exception);
+        }
+        publish([&](WorkbenchSnapshot& s) {
+            s.load_error = problem;
+            s.state = s.model ? WorkbenchState::kReady : WorkbenchState::kNoModel;
+        });
+    }
+
+    /// Puts a model that was loaded in the place of the one before; until here that one stays as it was.
+    void adopt(const std::shared_ptr<LoadedModel>& model) {
+        LaneSettings initial;
+        {
+            const std::lock_guard lock(mutex);
+            initial = settings;
+        }
+        const SamplingSettings untouched = loaded ? loaded->sampling(initial.mode) : SamplingSettings{};
+        initial.mode = model->possibleMode(initial.mode);
+        if (sameButSeed(initial.sampling, untouched))
+            initial.sampling = withSeed(model->sampling(initial.mode), initial.sampling.seed);
+        std::unique_ptr<Chat> first = makeChat(model, initial);
+        model->facts.context_tokens = first->generation().contextTokens();
+        closeChat();
+        {
+            const std::lock_guard lock(mutex);
+            settings = initial;
+            loaded = model;
+        }
+        chat = std::move(first);
+        publish([&](WorkbenchSnapshot& s) {
+            s.model = std::make_shared<const ModelFacts>(model->facts);
+            s.turn_error.reset();
+            clearConversation(s);
+        });
+    }
+
+    std::unique_ptr<Chat> makeChat(const std::shared_ptr<LoadedModel>& model, const LaneSettings& lane_settings) {
+        Chat::Options chat_options;
+        chat_options.probes = options.probes;
+        // A policy that selects more experts than the model's own needs wider records.
+        chat_options.slots = parsePolicy(lane_settings.policy, model->model.config)->maxSlots();
+        chat_options.publish = [this](std::vector<LaneSnapshot> lanes) {
+            publish([&](WorkbenchSnapshot& s) { putLanes(s, std::move(lanes)); });
+        };
+        return std::make_unique<Chat>(model, chat_options, lane_settings);
+    }
+
+    void closeChat() {
+        closeRecorder();
+        chat.reset();
+    }
+
+    /// Waits until the file is complete; its thread may publish meanwhile, so no lock is held.
+    void closeRecorder() {
+        std::shared_ptr<Recorder> closing;
+        {
+            const std::lock_guard lock(mutex);
+            closing.swap(recorder);
+        }
+        closing.reset();
+    }
+
+    static void clearConversation(WorkbenchSnapshot& s) {
+        s.conversation.clear();
+        s.lanes.clear();
+        s.context_used = 0;
+    }
+
+    void execute(const NewConversation&, const std::stop_token&) {
+        if (!chat) return;
+        LaneSettings current;
+        {
+            const std::lock_guard lock(mutex);
+            current = settings;
+        }
+        std::optional<ErrorParts> problem;
+        closeChat();  // first: two conversations' caches need not fit into memory
+        try {
+            chat = makeChat(loaded, current);
+        } catch (const std::exception& exception) {
+            problem = partsOf(exception);
+        }
+        publish([&](WorkbenchSnapshot& s) {
+            clearConversation(s);
+            s.turn_error = problem;
+        });
+    }
+
+    void execute(const CheckRecording&, const std::stop_token&) { checkRecording(); }
+
+    void checkRecording() {
+        {
+            const std::lock_guard lock(mutex);
+            if (recording || !recorder) return;
+        }
+        closeRecorder();
+        publish([](WorkbenchSnapshot&) {});
+    }
+
+    void execute(const Send& command, const std::stop_token& stop) {
+        publish([](WorkbenchSnapshot& s) {
+            s.turn_error.reset();
+            if (s.model) s.state = WorkbenchState::kGenerating;
+        });
+        std::optional<ErrorParts> problem;
+        try {
+            if (!chat) {
+                if (!loaded) throw Error({.what = "No model is open", .advice = "Open a model first"});
+                chat = makeChat(loaded, currentSettings());
+            }
+            runTurn(command.text, stop);
+        } catch (const std::exception& exception) {
+            problem = partsOf(exception);
+        }
+        setLive(nullptr);
+        publish([&](WorkbenchSnapshot& s) {
+            if (problem) s.turn_error = problem;
+            s.state = s.model ? WorkbenchState::kReady : WorkbenchState::kNoModel;
+        });
+    }
+
+    LaneSettings currentSettings() const {
+        const std::lock_guard lock(mutex);
+        return settings;
+    }
+
+    void setLive(Generation* generation) {
+        const std::lock_guard lock(mutex);
+        live = generation;
+        live_lane = chat ? chat->lane() : 0;
+    }
+
+    void runTurn(const std::string& text, const std::stop_token& stop) {
+        const LaneSettings current = currentSettings();
+        if (chat->turns() == 0 && parsePolicy(current.policy, loaded->model.config)->maxSlots() > chat->shape().slots)
+            chat = makeChat(loaded, current);
+        std::string system;
+        {
+            const std::lock_guard lock(mutex);
+            system = system_prompt;
+        }
+        const Chat::TurnPlan plan = chat->plan(system, text, current);
+        const int turn = chat->turns();
+        bool starts_recording = false;
+        {
+            const std::lock_guard lock(mutex);
+            starts_recording = recording && !recorder;
+        }
+        chat->startTurn(plan, starts_recording);
+        setLive(&chat->generation());
+        if (currentSettings() != current) chat->generation().requestSettings(chat->lane(), currentSettings());
+        recordTurn(plan, turn);
+        publish([&](WorkbenchSnapshot& s) { addToConversation(s, plan, turn); });
+        std::exception_ptr failure;
+        try {
+            generate(stop);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        setLive(nullptr);
+        const std::string answer = chat->finishTurn();
+        if (const auto current_recorder = currentRecorder())
+            current_recorder->addMessage(turn, Role::kAssistant, answer, plan.settings.mode);
+        if (failure) std::rethrow_exception(failure);
+    }
+
+    static void addToConversation(WorkbenchSnapshot& s, const Chat::TurnPlan& plan, int turn) {
+        const ThinkingMode mode = plan.settings.mode;
+        std::erase_if(s.conversation, [](const ConversationEntry& entry) { return entry.role == Role::kSystem; });
+        if (plan.messages.front().role == Role::kSystem)
+            s.conversation.insert(
+                s.conversation.begin(),
+                {.role = Role::kSystem, .text = plan.messages.front().content, .thinking = {}, .mode = mode});
+        s.conversation.push_back(
+            {.role = Role::kUser, .text = plan.messages.back().content, .thinking = {}, .turn = turn, .mode = mode});
+        s.conversation.push_back({.role = Role::kAssistant, .text = {}, .thinking = {}, .turn = turn, .mode = mode});
+    }
+
+    void recordTurn(const Chat::TurnPlan& plan, int turn) {
+        std::shared_ptr<Recorder> current = currentRecorder();
+        bool wanted = false;
+        {
+            const std::lock_guard lock(mutex);
+            wanted = recording;
+        }
+        if (!wanted) return;
+        const bool first = current == nullptr;
+        if (first) {
+            current = startRecording(plan);
+            const std::lock_guard lock(mutex);
+            recorder = current;
+        }
+        // A recording that begins later holds the conversation so far, as the prompt does.
+        int message_turn = first ? 0 : turn;
+        for (std::size_t i = first ? 0 : plan.messages.size() - 1; i < plan.messages.size(); ++i) {
+            const Message& message = plan.messages[i];
+            current->addMessage(message_turn, message.role, message.content, plan.settings.mode);
+            if (message.role == Role::kAssistant) ++message_turn;
+        }
+        current->addTurnSettings(turn, chat->lane(), plan.settings);
+    }
+
+    std::shared_ptr<Recorder> startRecording(const Chat::TurnPlan& plan) {
+        const std::time_t now = std::time(nullptr);
+        const std::string& text = plan.messages.back().content;
+        RecordingOptions recording_options;
+        if (!session_file_used && !options.session_file.empty())
+            recording_options.file = options.session_file;
+        else
+            recording_options.file = newSessionPath(options.session_directory, text, now);
+        session_file_used = true;
+        recording_options.metadata = {
+            {"title", titleOf(text)}, {"created_utc", utcTime(now)}, {"backend", loaded->facts.backend}};
+        recording_options.status_changed = [this] { publish([](WorkbenchSnapshot&) {}); };
+        return chat->record(std::move(recording_options));
+    }
+
+    void generate(const std::stop_token& stop) {
+        Generation& generation = chat->generation();
+        const LaneId lane = chat->lane();
+        for (;;) {
+            const Clock::time_point start = Clock::now();
+            if (mustStop(stop)) generation.requestStop(lane);
+            if (!generation.step()) return;
+            const GenerationTimes times = generation.times();
+            probes_cost = times.step_ms > 0.0 ? times.sink_ms / times.step_ms : -1.0;
+            checkRecording();
+            const LaneState state = generation.status(lane).state;
+            if (state == LaneState::kThinking || state == LaneState::kAnswering) keepPace(start, stop);
+        }
+    }
+
+    bool mustStop(const std::stop_token& stop) const {
+        const std::lock_guard lock(mutex);
+        return stop_turn || interruptedLocked(stop);
+    }
+
+    /// Waits until 1 / pace seconds have passed since `start`, whatever the pace becomes meanwhile.
+    void keepPace(Clock::time_point start, const std::stop_token& stop) {
+        std::unique_lock lock(mutex);
+        while (pace > 0.0 && !stop_turn && !interruptedLocked(stop)) {
+            const auto due =
+                start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1.0 / pace));
+            if (Clock::now() >= due) return;
+            changed.wait_until(lock, due);
+        }
+    }
+
+    const WorkbenchOptions options;
+    SnapshotPublisher publisher;
+    std::atomic<double> probes_cost{-1.0};
+
+    mutable std::mutex mutex;  // guards the following, down to `loaded`
+    std::condition_variable changed;
+    std::deque<Command> queue;
+    bool busy = false;  // the engine thread is at a command
+    bool stop_turn = false;
+    bool recording;
+    double pace = 0.0;      // tokens a second, 0: no limit
+    LaneSettings settings;  // as requested last
+    std::string system_prompt;
+    Generation* live = nullptr;  // while a turn is under way
+    LaneId live_lane = 0;
+    std::shared_ptr<Recorder> recorder;
+    std::shared_ptr<LoadedModel> loaded;  // changed by the engine thread only, which may read it without the lock
+
+    // Of the engine thread alone.
+    std::unique_ptr<Chat> chat;
+    bool session_file_used = false;
+    SessionList session_list;
+    std::jthread engine;  // last: it uses all of the above
+};
+
+Workbench::Workbench(WorkbenchOptions options) : m_impl(std::make_unique<Impl>(std::move(options))) {}
+Workbench::~Workbench() = default;
+
+void Workbench::setWake(std::function<void()> wake) {
+    m_impl->publisher.setWake(std::move(wake));
+}
+std::shared_ptr<const WorkbenchSnapshot> Workbench::snapshot() const {
+    return m_impl->publisher.snapshot();
+}
+
+void Workbench::openModel(std::string model) {
+    m_impl->enqueue(OpenModel{std::move(model)});
+}
+void Workbench::send(std::string user_text) {
+    m_impl->enqueue(Send{std::move(user_text)});
+}
+void Workbench::newConversation() {
+    m_impl->enqueue(NewConversation{});
+}
+void Workbench::setRecording(bool on) {
+    m_impl->setRecording(on);
+}
+void Workbench::setSettings(const LaneSettings& settings) {
+    m_impl->setSettings(settings);
+}
+LaneSettings Workbench::settings() const {
+    return m_impl->currentSettings();
+}
+void Workbench::stop() {
+    m_impl->stopTurn();
+}
+
+void Workbench::setSystemPrompt(std::string text) {
+    const std::lock_guard lock(m_impl->mutex);
+    m_impl->system_prompt = std::move(text);
+}
+
+void Workbench::answerNow() {
+    const std::lock_guard lock(m_impl->mutex);
+    if (m_impl->live != nullptr) m_impl->live->requestAnswerNow(m_impl->live_lane);
+}
+
+void Workbench::setDecodePace(double tokens_per_s) {
+    const std::lock_guard lock(m_impl->mutex);
+    m_impl->pace = std::isfinite(tokens_per_s) && tokens_per_s > 0.0 ? tokens_per_s : 0.0;
+    m_impl->changed.notify_all();
+}
+
+double Workbench::decodePace() const {
+    const std::lock_guard lock(m_impl->mutex);
+    return m_impl->pace;
+}
+
+bool Workbench::waitIdle(int timeout_ms) {
+    return m_impl->waitIdle(timeout_ms);
+}
+
+bool Workbench::flush() {
+    const std::shared_ptr<Recorder> recorder = m_impl->currentRecorder();
+    return recorder == nullptr || recorder->flush();
+}
+
+std::vector<SessionInfo> Workbench::sessions() const {
+    return m_impl->session_list.list(m_impl->options.session_directory);
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,199 @@
+// CSV export: every record once, layer numbers of the model, quoting by RFC 4180, figures equal to the probes'.
+#include "sessions/csv_export.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "probes/load.h"
+#include "sessions/csv_writer.h"
+#include "support/recorded_session.h"
+#include "support/temporary_directory.h"
+
+namespace mixoscope {
+namespace {
+
+using test::TemporaryDirectory;
+
+constexpr TraceShape kShape{3, 4, 16, false};
+using Table = std::vector<std::vector<std::string>>;
+
+std::string contentOf(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// A strict RFC 4180 reader of its own.
+Table readCsv(const std::filesystem::path& path) {
+    const std::string text = contentOf(path);
+    Table table;
+    std::vector<std::string> row;
+    std::string field;
+    bool quoted = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (quoted) {
+            if (c != '"') {
+                field += c;
+            } else if (i + 1 < text.size() && text[i + 1] == '"') {
+                field += '"';
+                ++i;
+            } else {
+                quoted = false;
+            }
+        } else if (c == '"') {
+            EXPECT_TRUE(field.empty()) << "a quote inside an unquoted field";
+            quoted = true;
+        } else if (c == ',' || c == '\r') {
+            row.push_back(std::exchange(field, {}));
+            if (c == '\r') {
+                EXPECT_EQ(text[++i], '\n');
+                table.push_back(std::exchange(row, {}));
+            }
+        } else {
+            field += c;
+        }
+    }
+    EXPECT_TRUE(row.empty() && field.empty()) << "the last line ends";
+    for (const auto& line : table) EXPECT_EQ(line.size(), table.front().size()) << path;
+    return table;
+}
+
+std::string header(const Table& table) {
+    std::string text;
+    for (const std::string& name : table.front()) text += (text.empty() ? "" : ",") + name;
+    return text;
+}
+
+class CsvExport : public testing::Test {
+protected:
+    CsvExport() : records(test::recordSession(directory / "a.mixo", kShape, 2, 5)) {
+        exportCsv(directory / "a.mixo", out);
+    }
+    Table table(const char* name) const { return readCsv(out / name); }
+
+    TemporaryDirectory directory;
+    std::filesystem::path out = directory / "csv" / "deep";
+    std::vector<test::Record> records;
+};
+
+TEST_F(CsvExport, tablesHaveTheDocumentedColumns) {
+    EXPECT_EQ(header(table("tokens.csv")), "lane,step,position,id,text,phase,injected,logprob,time_us");
+    EXPECT_EQ(header(table("routing.csv")), "lane,step,position,phase,layer,slot,expert,weight,dropped");
+    EXPECT_EQ(header(table("router.csv")), "lane,step,position,phase,layer,entropy,top1,margin");
+    EXPECT_EQ(header(table("balance.csv")),
+              "lane,phase,layer,rows,cv,cv_floor,excess_cv,max_violation,gini,normalised_entropy,unseen");
+    EXPECT_EQ(header(table("settings.csv")), "lane,step,position,time_us,setting,old,new");
+    EXPECT_EQ(header(table("messages.csv")), "turn,role,mode,text");
+}
+
+TEST_F(CsvExport, routingHoldsEverySelectionOfEveryRow) {
+    const Table routing = table("routing.csv");
+    const Table router = table("router.csv");
+    std::size_t at = 1;
+    std::size_t router_at = 1;
+    for (const auto& record : records) {
+        if (record.is_event) continue;
+        const StepTrace trace = record.row.view();
+        for (std::size_t layer = 0; layer < 3; ++layer) {
+            EXPECT_EQ(router.at(router_at)[4], std::to_string(layer + 1)) << "the model's layer number";
+            EXPECT_EQ(std::stof(router.at(router_at)[7]), trace.router[layer].margin());
+            ++router_at;
+            for (std::size_t slot = 0; slot < 4; ++slot, ++at) {
+                const auto& row = routing.at(at);
+                EXPECT_EQ(row[1], std::to_string(trace.step));
+                EXPECT_EQ(row[2], std::to_string(trace.token.position));
+                EXPECT_EQ(row[4], std::to_string(layer + 1));
+                EXPECT_EQ(row[5], std::to_string(slot));
+                EXPECT_EQ(row[6], std::to_string(trace.expert_ids[layer * 4 + slot]));
+                EXPECT_EQ(std::stof(row[7]), trace.expert_weights[layer * 4 + slot]) << "reads back bit for bit";
+                EXPECT_EQ(row[8], "0");
+            }
+        }
+    }
+    EXPECT_EQ(at, routing.size());
+    EXPECT_EQ(router_at, router.size());
+}
+
+TEST_F(CsvExport, everyTokenAppearsOnceWithTheStepThatChoseIt) {
+    const Table tokens = table("tokens.csv");
+    std::size_t rows = 0;
+    std::size_t ends = 0;
+    for (const auto& record : records) rows += record.is_event ? 0 : 1;
+    std::map<std::pair<std::string, std::string>, int> seen;  // (step and position) of generated tokens
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+        ends += tokens[i][4] == "<|im_end|>" ? 1 : 0;
+        EXPECT_EQ(tokens[i][7].empty(), tokens[i][5] == "prompt") << "a log probability where the model chose";
+        EXPECT_EQ(++seen[std::make_pair(tokens[i][1], tokens[i][2])], 1);
+    }
+    EXPECT_EQ(ends, 2U) << "chosen, never fed";
+    EXPECT_EQ(tokens.size() - 1, rows + ends);
+}
+
+TEST_F(CsvExport, balanceEqualsTheProbes) {
+    LoadCounter counter(kShape);
+    for (const auto& record : records)
+        if (!record.is_event) counter.add(record.row.view());
+    const Table balance = table("balance.csv");
+    ASSERT_EQ(balance.size(), 1U + 3 * 3);
+    for (int phase = 0; phase < 3; ++phase) {
+        for (std::int32_t layer = 0; layer < 3; ++layer) {
+            const auto& row = balance[static_cast<std::size_t>(1 + phase * 3 + layer)];
+            const LayerLoad& load = counter.layer(static_cast<Phase>(phase), layer);
+            const BalanceMeasures measures = measureBalance(load);
+            EXPECT_EQ(row[3], std::to_string(load.rows));
+            EXPECT_EQ(std::stod(row[4]), measures.cv);
+            EXPECT_EQ(std::stod(row[8]), measures.gini);
+            EXPECT_EQ(row[10], std::to_string(measures.unseen));
+        }
+    }
+}
+
+TEST_F(CsvExport, messagesAndRunFactsAreComplete) {
+    const Table messages = table("messages.csv");
+    ASSERT_EQ(messages.size(), 5U);
+    EXPECT_EQ(messages[3], (std::vector<std::string>{"1", "user", "think", "question, \"1\"\nsecond line"}));
+    EXPECT_EQ(table("settings.csv").size(), 3U) << "the settings of each turn";
+    const auto run = nlohmann::json::parse(contentOf(out / "run.json"));
+    EXPECT_EQ(run["model"]["config"]["num_experts"], 16);
+    EXPECT_EQ(run["model"]["moe_layers"], nlohmann::json({1, 2, 3}));
+    EXPECT_EQ(run["lost"], 0);
+    EXPECT_EQ(run["tokens"].get<std::size_t>(), table("tokens.csv").size() - 1);
+}
+
+TEST(CsvWriter, quotesByRfc4180) {
+    const TemporaryDirectory directory;
+    CsvWriter writer(directory / "t.csv", "a,b");
+    const std::string hard[] = {"plain", "a,b", "say \"hi\"", "two\r\nlines", "", "\"", "naïve 日本", " spaces "};
+    for (const std::string& text : hard) writer.field(text).field(std::numeric_limits<double>::quiet_NaN()).endRow();
+    writer
+        .field(
+            "\xFF"
+            "x")
+        .field(0.1F)
+        .endRow();
+    writer.close();
+    const Table table = readCsv(directory / "t.csv");
+    for (std::size_t i = 0; i < std::size(hard); ++i) {
+        EXPECT_EQ(table[i + 1][0], hard[i]);
+        EXPECT_EQ(table[i + 1][1], "");
+    }
+    EXPECT_EQ(table.back()[0], "\xEF\xBF\xBDx") << "invalid UTF-8 is replaced";
+    EXPECT_EQ(table.back()[1], "0.1");
+    EXPECT_NE(contentOf(directory / "t.csv").find("\"say \"\"hi\"\"\""), std::string::npos);
+}
+
+TEST(CsvWriter, aDirectoryThatCannotBeWrittenIsAnError) {
+    const TemporaryDirectory directory;
+    test::recordSession(directory / "a.mixo", kShape, 1, 5);
+    std::ofstream(directory / "file") << "x";
+    EXPECT_THROW(exportCsv(directory / "a.mixo", directory / "file" / "csv"), Error);
+    EXPECT_THROW(exportCsv(directory / "none.mixo", directory / "csv"), Error);
+    EXPECT_FALSE(std::filesystem::exists(directory / "csv")) << "nothing is begun for a session that cannot be read";
+}
+
+}  // namespace
+}  // namespace mixoscope

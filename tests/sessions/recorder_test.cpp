@@ -1,0 +1,337 @@
+// Recording and reading back: every record in order and bit for bit, commits on request, failures that stay apart.
+#include "sessions/recorder.h"
+
+#include <SQLiteCpp/Statement.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <iterator>
+
+#include "sessions/schema.h"
+#include "sessions/session_file.h"
+#include "sessions/settings_json.h"
+#include "support/recorded_session.h"
+#include "support/temporary_directory.h"
+
+namespace mixoscope {
+namespace {
+
+using test::RingAndKeeper;
+using test::SyntheticEngine;
+using test::TemporaryDirectory;
+
+constexpr TraceShape kShape{3, 4, 16, true};
+
+std::string contentOf(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void expectSame(const std::vector<test::Record>& found, const std::vector<test::Record>& expected) {
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i)
+        ASSERT_TRUE(test::sameRecord(found[i], expected[i])) << "record " << i;
+}
+
+std::string integrityOf(const std::filesystem::path& path) {
+    SQLite::Database database(path.string(), SQLite::OPEN_READONLY);
+    return database.execAndGet("PRAGMA integrity_check").getString();
+}
+
+std::string refusal(const std::filesystem::path& path) {
+    try {
+        test::replayed(path);
+    } catch (const Error& error) {
+        EXPECT_NE(error.parts().where.find(path.filename().string()), std::string::npos) << error.what();
+        return error.what();
+    }
+    return {};
+}
+
+TEST(Recorder, replayGivesWhatWasRecordedBitForBit) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    const auto records = test::recordSession(file, kShape, 3, 5);
+    expectSame(test::replayed(file), records);
+    const SessionReader reader(file);
+    EXPECT_EQ(reader.model().name, "synthetic");
+    EXPECT_EQ(reader.model().shape, kShape);
+    EXPECT_EQ(reader.model().moe_layers, (std::vector<std::int32_t>{1, 2, 3}));
+    EXPECT_EQ(reader.model().config_json, R"({"num_experts":16})");
+    EXPECT_EQ(reader.model().experts_per_token, 4);
+    EXPECT_EQ(reader.metadata("title"), "What is 2 + 3?");
+    EXPECT_EQ(reader.metadata("nothing"), "");
+    EXPECT_EQ(reader.rowCount() + reader.eventCount(), static_cast<std::int64_t>(records.size()));
+    EXPECT_EQ(reader.lostCount(), 0);
+    EXPECT_EQ(reader.tokenBytes(test::kSyntheticOpen), "<think>");
+    std::vector<std::string> messages;
+    reader.messages([&](int turn, int role, const std::string& text, int mode) {
+        messages.push_back(std::to_string(turn) + std::to_string(role) + std::to_string(mode) + text);
+    });
+    ASSERT_EQ(messages.size(), 6U);
+    EXPECT_EQ(messages[2], "110question, \"1\"\nsecond line");
+    int settings = 0;
+    reader.turnSettings([&](int, LaneId, const std::string& json) {
+        EXPECT_EQ(settingsFromJson(json, "here"), LaneSettings{});
+        ++settings;
+    });
+    EXPECT_EQ(settings, 3);
+}
+
+TEST(Recorder, aFinishedFileStandsAloneAndReadingLeavesItAsItIs) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    const auto records = test::recordSession(file, kShape, 1, 6);
+    EXPECT_FALSE(std::filesystem::exists(file.string() + "-wal"));
+    const std::string before = contentOf(file);
+    const auto time = std::filesystem::last_write_time(file);
+    expectSame(test::replayed(file), records);
+    EXPECT_EQ(contentOf(file), before);
+    EXPECT_EQ(std::filesystem::last_write_time(file), time);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1) << "nothing beside it";
+}
+
+TEST(Recorder, flushMakesEverythingVisibleToAnotherReader) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    RingAndKeeper sink(kShape, 1024);
+    SyntheticEngine engine(kShape, 7, sink);
+    Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, sink.ring->makeReader());
+    for (int turn = 0; turn < 5; ++turn) {
+        engine.play(0, {.kept = 0, .prompt = 5, .thinking = 1, .answer = 2});
+        ASSERT_TRUE(recorder.flush());
+        expectSame(test::replayed(file), sink.kept.records);
+    }
+    const RecorderStatus status = recorder.status();
+    EXPECT_EQ(status.state, RecorderStatus::State::kRecording);
+    EXPECT_EQ(status.committed_rows, SessionReader(file).rowCount());
+    EXPECT_GT(status.bytes, 0);
+    EXPECT_EQ(status.lost, 0);
+}
+
+TEST(Recorder, commitsWithoutBeingAsked) {
+    const TemporaryDirectory directory;
+    RingAndKeeper sink(kShape, 1024);
+    SyntheticEngine engine(kShape, 7, sink);
+    std::mutex mutex;
+    std::condition_variable changed;
+    int statuses = 0;
+    RecordingOptions options = test::syntheticRecording(directory / "a.mixo", kShape);
+    options.status_changed = [&] {
+        const std::lock_guard lock(mutex);
+        ++statuses;
+        changed.notify_all();
+    };
+    Recorder recorder(std::move(options), sink.ring, sink.ring->makeReader());
+    engine.play(0, {});
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return statuses >= 2; });  // created, then a commit; never comes if none is made
+    lock.unlock();
+    EXPECT_GT(recorder.status().committed_rows, 0);
+}
+
+TEST(Recorder, lossesAreCountedInTheFile) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    RingAndKeeper sink(kShape, 16);
+    SyntheticEngine engine(kShape, 7, sink);
+    const auto reader = sink.ring->makeReader();
+    engine.play(0, {.kept = 0, .prompt = 50, .thinking = 1, .answer = 2});
+    const auto total = static_cast<std::int64_t>(sink.kept.records.size());
+    { const Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, reader); }
+    const SessionReader session(file);
+    EXPECT_EQ(session.lostCount(), total - 16);
+    EXPECT_EQ(session.rowCount() + session.eventCount(), 16);
+}
+
+TEST(Recorder, neverTouchesAFileThatIsThere) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    std::ofstream(file) << "precious";
+    RingAndKeeper sink(kShape, 16);
+    Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, sink.ring->makeReader());
+    EXPECT_FALSE(recorder.flush());
+    EXPECT_EQ(recorder.status().state, RecorderStatus::State::kFailed);
+    EXPECT_EQ(recorder.status().error->where, file.string());
+    EXPECT_EQ(contentOf(file), "precious");
+}
+
+TEST(Recorder, aDirectoryThatCannotBeWrittenIsReportedAndTheRingGoesOn) {
+    const TemporaryDirectory directory;
+    std::ofstream(directory / "file") << "not a directory";
+    RingAndKeeper sink(kShape, 64);
+    SyntheticEngine engine(kShape, 7, sink);
+    Recorder recorder(test::syntheticRecording(directory / "file" / "a.mixo", kShape), sink.ring,
+                      sink.ring->makeReader());
+    EXPECT_FALSE(recorder.flush());
+    engine.play(0, {});
+    EXPECT_FALSE(recorder.flush());
+    const RecorderStatus status = recorder.status();
+    ASSERT_TRUE(status.error.has_value());
+    EXPECT_EQ(status.error->what, "The session file cannot be created");
+}
+
+TEST(Recorder, aFileThatAnotherProcessLocksEndsTheRecordingWithoutHarm) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    RingAndKeeper sink(kShape, 1024);
+    SyntheticEngine engine(kShape, 7, sink);
+    Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, sink.ring->makeReader());
+    engine.play(0, {});
+    ASSERT_TRUE(recorder.flush());
+    const auto before = sink.kept.records;
+    {
+        SQLite::Database other(file.string(), SQLite::OPEN_READWRITE);
+        other.exec("BEGIN IMMEDIATE");
+        engine.play(0, {});
+        EXPECT_FALSE(recorder.flush());
+    }
+    ASSERT_TRUE(recorder.status().error.has_value());
+    EXPECT_NE(recorder.status().error->what.find("another process has locked the file"), std::string::npos);
+    expectSame(test::replayed(file), before);
+}
+
+/// Runs `child` in a process of its own in which no file can grow beyond `bytes`: to SQLite a full disk.
+template <typename Child>
+int withFullDisk(rlim_t bytes, Child&& child) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{bytes, bytes};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        _exit(child());
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kThreadsAfterFork = false;  // the sanitizer does not support them
+#else
+constexpr bool kThreadsAfterFork = true;
+#endif
+
+TEST(Recorder, aFullDiskEndsTheRecordingAndKeepsWhatWasCommitted) {
+    if (!kThreadsAfterFork) GTEST_SKIP() << "thread sanitizer: no threads in a forked process";
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    const auto acknowledged = directory / "rows";
+    const int status = withFullDisk(400'000, [&] {
+        RingAndKeeper sink(kShape, 1024);
+        SyntheticEngine engine(kShape, 7, sink);
+        Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, sink.ring->makeReader());
+        for (int turn = 0; turn < 1000; ++turn) {
+            engine.play(0, {.kept = 0, .prompt = 30, .thinking = 1, .answer = 2});
+            if (!recorder.flush()) {
+                const ErrorParts error = recorder.status().error.value_or(ErrorParts{});
+                std::ofstream(acknowledged) << recorder.status().committed_rows << ' ' << error.what;
+                engine.play(0, {});  // the engine goes on
+                return 0;
+            }
+        }
+        return 1;
+    });
+    ASSERT_EQ(status, 0) << "the disk was never full";
+    std::ifstream told(acknowledged);
+    std::int64_t rows = 0;
+    std::string what;
+    told >> rows;
+    std::getline(told, what);
+    EXPECT_GT(rows, 0);
+    EXPECT_NE(what.find("The session cannot be written"), std::string::npos) << what;
+    EXPECT_EQ(integrityOf(file), "ok");
+    std::int64_t found = 0;
+    for (const auto& record : test::replayed(file)) found += record.is_event ? 0 : 1;
+    EXPECT_EQ(found, rows);
+}
+
+TEST(SessionReader, refusesWhatIsNoSession) {
+    const TemporaryDirectory directory;
+    EXPECT_NE(refusal(directory / "none.mixo").find("no such file"), std::string::npos);
+    std::ofstream(directory / "empty.mixo").flush();
+    EXPECT_NE(refusal(directory / "empty.mixo").find("an empty file"), std::string::npos);
+    std::ofstream(directory / "text.mixo") << std::string(5000, 'x');
+    EXPECT_NE(refusal(directory / "text.mixo").find("not a session"), std::string::npos);
+    std::filesystem::create_directory(directory / "dir.mixo");
+    EXPECT_NE(refusal(directory / "dir.mixo").find("a directory"), std::string::npos);
+    {
+        SQLite::Database((directory / "other.mixo").string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
+            .exec("CREATE TABLE t (x)");
+    }
+    EXPECT_NE(refusal(directory / "other.mixo").find("application_id"), std::string::npos);
+}
+
+TEST(SessionReader, refusesANewerVersionAndLeavesItAsItIs) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    test::recordSession(file, kShape, 1, 6);
+    { SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 2"); }
+    const std::string before = contentOf(file);
+    EXPECT_NE(refusal(file).find("newer version"), std::string::npos);
+    EXPECT_EQ(contentOf(file), before);
+}
+
+TEST(SessionReader, everyDamagedPageGivesAnErrorOrTheSameRecords) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    const auto records = test::recordSession(file, kShape, 2, 6);
+    const std::string good = contentOf(file);
+    int noticed = 0;
+    for (std::size_t page = 0; page * 4096 < good.size(); ++page) {
+        std::string bad = good;
+        for (std::size_t i = page * 4096 + 200; i < page * 4096 + 1200; ++i) bad[i] = static_cast<char>(bad[i] ^ 0x5A);
+        const auto damaged = directory / ("page" + std::to_string(page) + ".mixo");
+        std::ofstream(damaged, std::ios::binary) << bad;
+        try {
+            test::replayed(damaged);
+        } catch (const Error& error) {
+            EXPECT_FALSE(error.parts().where.empty());
+            ++noticed;
+        }
+    }
+    EXPECT_GT(noticed, 3) << "of " << good.size() / 4096 << " pages";
+}
+
+TEST(SessionReader, refusesValuesThatFitNoField) {
+    const char* const damage[] = {"UPDATE rows SET phase = 3 WHERE serial = 4",
+                                  "UPDATE rows SET position = 99999999999 WHERE serial = 4",
+                                  "UPDATE rows SET routing = x'00' WHERE serial = 4",
+                                  "UPDATE rows SET flags = 256 WHERE serial = 4",
+                                  "UPDATE events SET kind = 99 WHERE serial = 0",
+                                  "UPDATE model SET moe_layers = 2000000000",
+                                  "UPDATE model SET layer_numbers_json = '[1'",
+                                  "DELETE FROM model",
+                                  "UPDATE model SET experts = 4",
+                                  "DROP TABLE events"};
+    for (const char* const statement : damage) {
+        const TemporaryDirectory directory;
+        const auto file = directory / "a.mixo";
+        test::recordSession(file, kShape, 1, 6);
+        { SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec(statement); }
+        EXPECT_FALSE(refusal(file).empty()) << statement;
+    }
+}
+
+TEST(SettingsJson, roundTripsAndNamesAWrongField) {
+    LaneSettings settings;
+    settings.mode = ThinkingMode::kAuto;
+    settings.budget = 17;
+    settings.policy = "top-k:k=2";
+    settings.sampling.temperature = 0.1F;
+    settings.sampling.seed = 0xFFFFFFFFFFFFFFFFU;
+    settings.early_stop.text = "\"quoted\"\n</think>";
+    settings.max_tokens = 5;
+    settings.ignore_eos = true;
+    EXPECT_EQ(settingsFromJson(settingsToJson(settings), "here"), settings);
+    EXPECT_THROW(settingsFromJson("{\"budget\":\"many\"}", "here"), Error);
+    EXPECT_THROW(settingsFromJson("[]", "here"), Error);
+    EXPECT_THROW(settingsFromJson("{\"mode\":7}", "here"), Error);
+}
+
+}  // namespace
+}  // namespace mixoscope
