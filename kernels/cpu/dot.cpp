@@ -28,7 +28,8 @@ HWY_INLINE void prefetchNextTile(const Weight* w, std::size_t columns, std::size
 
 /// sums[r][o] of kRows rows and kOutputs consecutive weight rows.
 template <std::size_t kRows, std::size_t kOutputs, typename Weight>
-HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::size_t columns, std::int64_t at) {
+HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::size_t columns, std::int64_t at,
+                        bool prefetch) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     FloatVector sums[kRows][kOutputs];
@@ -37,7 +38,7 @@ HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::
     }
     std::size_t i = 0;
     for (; i + lanes <= columns; i += lanes) {
-        if constexpr (kRows == 1 && kOutputs > 1) prefetchNextTile<kOutputs>(w, columns, i);
+        if (prefetch) prefetchNextTile<kOutputs>(w, columns, i);
         FloatVector weights[kOutputs];
         for (std::size_t o = 0; o < kOutputs; ++o) weights[o] = loadFloats(d, w + o * columns + i);
         for (std::size_t r = 0; r < kRows; ++r) {
@@ -61,32 +62,35 @@ HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::
     }
 }
 
+/// Outputs [begin, end) of the matrix; `w` is its row `begin`.
 template <std::size_t kRows, std::size_t kOutputs, typename Weight>
-void dotTiles(const DotRows& rows, const Weight* w, std::size_t columns, std::int64_t outputs) {
+void dotTiles(const DotRows& rows, const Weight* w, const Matrix& matrix, std::int64_t begin, std::int64_t end) {
     constexpr auto kStep = static_cast<std::int64_t>(kOutputs);
     static_assert(kTileOutputs % kStep == 0);
-    std::int64_t at = 0;
-    for (; at + kStep <= outputs; at += kStep) {
-        dotTile<kRows, kOutputs>(rows, w + static_cast<std::size_t>(at) * columns, columns, at);
+    const auto columns = static_cast<std::size_t>(matrix.columns);
+    const auto tile = [&](std::int64_t output) { return w + static_cast<std::size_t>(output - begin) * columns; };
+    std::int64_t output = begin;
+    for (; output + kStep <= end; output += kStep) {
+        const bool prefetch = rows.first && output + 2 * kStep <= matrix.rows;
+        dotTile<kRows, kOutputs>(rows, tile(output), columns, output - begin, prefetch);
     }
-    for (; at < outputs; ++at) dotTile<kRows, 1>(rows, w + static_cast<std::size_t>(at) * columns, columns, at);
+    for (; output < end; ++output) dotTile<kRows, 1>(rows, tile(output), columns, output - begin, false);
 }
 
 template <typename Weight>
 void dotBlockOf(const DotRows& rows, const Matrix& w, std::int64_t begin, std::int64_t end) {
-    const auto columns = static_cast<std::size_t>(w.columns);
     const auto* data = reinterpret_cast<const Weight*>(w.row(begin));
     // One row: four streams of weights, few enough for the ways of the first cache when rows lie a power of two apart.
     // More: twelve accumulators fill the registers of AVX2 beside three weights and one input.
     switch (rows.count) {
         case 1:
-            return dotTiles<1, 4>(rows, data, columns, end - begin);
+            return dotTiles<1, 4>(rows, data, w, begin, end);
         case 2:
-            return dotTiles<2, 4>(rows, data, columns, end - begin);
+            return dotTiles<2, 4>(rows, data, w, begin, end);
         case 3:
-            return dotTiles<3, 3>(rows, data, columns, end - begin);
+            return dotTiles<3, 3>(rows, data, w, begin, end);
         default:
-            return dotTiles<4, 3>(rows, data, columns, end - begin);
+            return dotTiles<4, 3>(rows, data, w, begin, end);
     }
 }
 

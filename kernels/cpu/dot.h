@@ -16,6 +16,7 @@ struct DotRows {
     const float* in[kTileRows];  // each (w.columns)
     float* out[kTileRows];       // out[row][output - begin]
     std::int64_t count = 0;
+    bool first = true;  // the weights have not been used in this chunk: they come from memory
 };
 
 /// rows.out[row][output - begin] = rows.in[row] · w[output] for begin ≤ output < end.

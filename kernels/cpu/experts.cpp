@@ -83,6 +83,7 @@ struct Mixture {
             DotRows gate;
             DotRows upward;
             gate.count = upward.count = count;
+            gate.first = upward.first = place == grouping.begin(expert);
             for (std::int64_t r = 0; r < count; ++r) {
                 gate.in[r] = upward.in[r] = in.row(grouping.entries[place + r] / choice.slots);
                 gate.out[r] = hidden + (place + r) * intermediate() + begin;
@@ -99,6 +100,7 @@ struct Mixture {
         forTiles(expert, [&](std::int64_t place, std::int64_t count) {
             DotRows rows;
             rows.count = count;
+            rows.first = place == grouping.begin(expert);
             for (std::int64_t r = 0; r < count; ++r) {
                 rows.in[r] = hidden + (place + r) * intermediate();
                 rows.out[r] = results + (place + r) * out.columns + begin;

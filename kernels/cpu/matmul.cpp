@@ -24,6 +24,7 @@ void multiplyTile(const Product& product, std::int64_t row, std::int64_t begin, 
     float sums[kTileRows][kMaxChunkOutputs];
     DotRows rows;
     rows.count = std::min(kTileRows, product.in.count - row);
+    rows.first = row == 0;
     for (std::int64_t r = 0; r < rows.count; ++r) {
         rows.in[r] = product.in.row(row + r);
         rows.out[r] = sums[r];

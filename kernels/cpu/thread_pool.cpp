@@ -46,10 +46,9 @@ int usableCores() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
-    const int count = threads > 0 ? threads : usableCores();
-    m_workers.reserve(static_cast<std::size_t>(count - 1));
-    for (int thread = 1; thread < count; ++thread) {
+ThreadPool::ThreadPool(int threads) : m_ranges(static_cast<std::size_t>(threads > 0 ? threads : usableCores())) {
+    m_workers.reserve(m_ranges.size() - 1);
+    for (int thread = 1; thread < static_cast<int>(m_ranges.size()); ++thread) {
         m_workers.emplace_back([this, thread] { workerLoop(thread); });
     }
 }
@@ -64,28 +63,45 @@ void ThreadPool::share(std::int64_t chunks, const void* callable, Call call) {
     assert(m_unfinished.load() == 0 && chunks <= std::numeric_limits<std::int32_t>::max());
     m_callable = callable;
     m_call = call;
-    m_chunks = chunks;
     m_unfinished.store(static_cast<std::int32_t>(chunks), std::memory_order_relaxed);
-    m_unclaimed.store(chunks);  // publishes the job; ordered before the look at m_parked
+    const auto ranges = static_cast<std::int64_t>(m_ranges.size());
+    for (std::int64_t i = 0; i < ranges; ++i) {
+        Range& range = m_ranges[static_cast<std::size_t>(i)];
+        const std::int64_t begin = chunks * i / ranges;
+        range.end = chunks * (i + 1) / ranges;
+        range.unclaimed.store(range.end - begin);  // publishes; ordered before the look at m_parked
+    }
     if (m_parked.load() > 0) {
         m_calls.fetch_add(1);
         m_calls.notify_all();
     }
-    while (runOneChunk(0)) {
-    }
+    runChunks(0);
     waitForChunksUnderWay();
 }
 
-bool ThreadPool::runOneChunk(int thread) {
-    std::int64_t unclaimed = m_unclaimed.load(std::memory_order_relaxed);
+bool ThreadPool::runChunks(int thread) {
+    bool any = false;
+    for (std::size_t i = 0; i < m_ranges.size(); ++i) {  // its own range first
+        Range& range = m_ranges[(static_cast<std::size_t>(thread) + i) % m_ranges.size()];
+        while (runOneChunk(range, thread)) any = true;
+    }
+    return any;
+}
+
+bool ThreadPool::runOneChunk(Range& range, int thread) {
+    std::int64_t unclaimed = range.unclaimed.load(std::memory_order_relaxed);
     do {
         if (unclaimed <= 0) return false;
-    } while (!m_unclaimed.compare_exchange_weak(unclaimed, unclaimed - 1, std::memory_order_acquire,
-                                                std::memory_order_relaxed));
-    m_call(m_callable, m_chunks - unclaimed, thread);
+    } while (!range.unclaimed.compare_exchange_weak(unclaimed, unclaimed - 1, std::memory_order_acquire,
+                                                    std::memory_order_relaxed));
+    m_call(m_callable, range.end - unclaimed, thread);
     const bool last = m_unfinished.fetch_sub(1) == 1;
     if (last && m_caller_sleeps.load()) m_unfinished.notify_one();
     return true;
+}
+
+bool ThreadPool::anythingUnclaimed() const {
+    return std::any_of(m_ranges.begin(), m_ranges.end(), [](const Range& range) { return range.unclaimed.load() > 0; });
 }
 
 void ThreadPool::waitForChunksUnderWay() {
@@ -99,15 +115,13 @@ void ThreadPool::waitForChunksUnderWay() {
 }
 
 void ThreadPool::workerLoop(int thread) {
-    const auto called = [this] {
-        return m_unclaimed.load(std::memory_order_relaxed) > 0 || m_stopping.load(std::memory_order_relaxed);
-    };
+    const auto called = [this] { return anythingUnclaimed() || m_stopping.load(); };
     while (!m_stopping.load()) {
-        if (runOneChunk(thread) || spinUntil(called, kWorkerSpin)) continue;
+        if (runChunks(thread) || spinUntil(called, kWorkerSpin)) continue;
         const std::int32_t calls = m_calls.load();
         m_parked.fetch_add(1);
         // A job published before m_parked rose has woken nobody: look again before sleeping.
-        if (m_unclaimed.load() <= 0 && !m_stopping.load()) m_calls.wait(calls);
+        if (!called()) m_calls.wait(calls);
         m_parked.fetch_sub(1);
     }
 }

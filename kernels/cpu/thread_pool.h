@@ -1,8 +1,9 @@
 // A fork-join pool for a desktop whose cores are shared with other programs.
 //
-// Work is cut into chunks that whoever is running takes from a counter. The caller takes part, so a worker that does
-// not get a core costs nothing, and at the end only chunks that somebody has begun are waited for. Nobody spins for
-// more than some microseconds: spinning takes the core from the very thread that is waited for.
+// Work is cut into chunks. Each thread has a range of neighbouring chunks to begin with, so that it reads memory in
+// order, and then takes what is left of the others' ranges. The caller takes part, so a worker that does not get a core
+// costs nothing, and at the end only chunks that somebody has begun are waited for. Nobody spins for more than some
+// microseconds: spinning takes the core from the very thread that is waited for.
 #pragma once
 
 #include <atomic>
@@ -49,18 +50,27 @@ public:
 private:
     using Call = void (*)(const void* callable, std::int64_t chunk, int thread);
 
+    /// Neighbouring chunks, the first of which may be taken: `end − unclaimed`.
+    struct alignas(64) Range {
+        std::int64_t end = 0;
+        std::atomic<std::int64_t> unclaimed{0};
+    };
+
     void share(std::int64_t chunks, const void* callable, Call call);
-    bool runOneChunk(int thread);
+    /// Runs chunks as long as any is unclaimed. False: there was none.
+    bool runChunks(int thread);
+    bool runOneChunk(Range& range, int thread);
+    bool anythingUnclaimed() const;
     void waitForChunksUnderWay();
     void workerLoop(int thread);
 
-    // The job. Written before m_unclaimed becomes positive and unchanged until m_unfinished is 0; read only by threads
-    // that hold a chunk. A thread that is late therefore either finds no chunk or takes one of the current job.
+    // The job: these and each range's end. Written before a range's `unclaimed` becomes positive and unchanged until
+    // m_unfinished is 0; read only by threads that hold a chunk. A thread that is late therefore either finds no chunk
+    // or takes one of the current job.
     const void* m_callable = nullptr;
     Call m_call = nullptr;
-    std::int64_t m_chunks = 0;
+    std::vector<Range> m_ranges;  // one a thread
 
-    alignas(64) std::atomic<std::int64_t> m_unclaimed{0};   // chunks that nobody has taken
     alignas(64) std::atomic<std::int32_t> m_unfinished{0};  // chunks that are not done
     alignas(64) std::atomic<std::int32_t> m_parked{0};      // workers asleep or about to be
     std::atomic<std::int32_t> m_calls{0};                   // changes to wake them

@@ -9,10 +9,11 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/backend.h"
-#include "kernels/cpu/targets.h"
+#include "kernels/cpu/dot.h"
 #include "kernels/float_formats.h"
 
 namespace mixoscope::kernels::test {
@@ -85,12 +86,16 @@ inline bool sameBits(const float* left, const float* right, std::int64_t count) 
     return std::memcmp(left, right, static_cast<std::size_t>(count) * sizeof(float)) == 0;
 }
 
-/// Every instruction set that this machine can run, the portable fallback as 0.
+/// Every instruction set that this machine can run and the kernels are compiled for, the portable fallback as 0.
 inline std::vector<std::int64_t> instructionSets() {
     std::vector<std::int64_t> sets;
-    for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-        if (target != HWY_SCALAR && target != HWY_EMU128) sets.push_back(target);
+    for (std::int64_t rest = hwy::SupportedTargets(); rest != 0; rest &= rest - 1) {
+        const std::int64_t target = rest & -rest;
+        hwy::GetChosenTarget().Update(target);
+        if (cpu::instructionSet() == std::string_view(hwy::TargetName(target))) sets.push_back(target);
     }
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    std::erase_if(sets, [](std::int64_t target) { return target == HWY_SCALAR || target == HWY_EMU128; });
     sets.push_back(0);
     return sets;
 }
