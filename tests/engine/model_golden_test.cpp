@@ -41,7 +41,9 @@ private:
     std::map<std::string, TensorView> m_views;
 };
 
-std::unique_ptr<kernels::Backend> makeBackend(const std::string&) { return kernels::makeReferenceBackend(); }
+std::unique_ptr<kernels::Backend> makeBackend(const std::string& name) {
+    return name == "cpu" ? kernels::makeCpuBackend(2) : kernels::makeReferenceBackend();
+}
 
 /// Largest difference, relative to the largest expected value.
 double relativeError(std::span<const float> expected, std::span<const float> found) {
@@ -69,7 +71,7 @@ std::vector<Case> allCases() {
     std::vector<Case> cases;
     std::error_code missing;  // shows in the test that counts the cases
     for (const auto& entry : std::filesystem::directory_iterator(kModels, missing)) {
-        for (const char* backend : {"reference"}) {
+        for (const char* backend : {"reference", "cpu"}) {
             for (const int prompt : {1, 7, 40, 130})
                 cases.push_back({entry.path().filename().string(), backend, prompt});
         }
@@ -175,7 +177,7 @@ std::string caseName(const testing::TestParamInfo<Case>& info) {
 INSTANTIATE_TEST_SUITE_P(All, ModelGolden, testing::ValuesIn(allCases()), caseName);
 
 TEST(ModelGolden, EveryCaseOfTheScriptIsThere) {
-    EXPECT_EQ(allCases().size(), 12U * 4U);
+    EXPECT_EQ(allCases().size(), 12U * 2U * 4U);
 }
 
 }  // namespace
