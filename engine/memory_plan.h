@@ -19,8 +19,8 @@ std::int64_t availableMemoryBytes();
 struct MemoryRequest {
     std::int64_t weight_bytes = 0;  // of the mapped or generated weights
     std::int64_t kv_pages = 0;
-    ForwardLimits forward;
-    TraceShape trace;  // of the routing record; moe_layers 0: none
+    ForwardLimits forward = {};
+    TraceShape trace = {};  // of the routing record; moe_layers 0: none
 };
 
 struct MemoryItem {
