@@ -2,11 +2,15 @@
 
 #include <QApplication>
 #include <QClipboard>
+#include <QDialog>
 #include <QFileDialog>
 #include <QMenu>
 #include <QMessageBox>
 #include <QPainter>
 #include <QSaveFile>
+#include <QStandardItemModel>
+#include <QTableView>
+#include <QVBoxLayout>
 #include <QWidget>
 #include <cmath>
 
@@ -60,6 +64,66 @@ void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent) {
                                          QObject::tr("Comma-separated values (*.csv)"));
         if (!path.isEmpty()) reportFailure(saveCsv(view, path), parent);
     });
+    menu.addSeparator();
+    menu.addAction(QObject::tr("Show as table…"), parent, [&view, parent] { view.showTable(parent); });
+}
+
+void ExportableView::showTable(QWidget* parent) const {
+    const ExportableView& view = *this;
+    auto* dialog = new QDialog(parent);
+    dialog->setObjectName(u"tableTwin"_s);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setWindowTitle(QObject::tr("%1 as a table").arg(view.viewTitle()));
+    auto* table = new QTableView(dialog);
+    table->setAccessibleName(view.viewTitle());
+    auto* model = new QStandardItemModel(table);
+    const auto rows = parseCsv(view.csv());
+    if (!rows.isEmpty()) model->setHorizontalHeaderLabels(rows.front());
+    for (qsizetype row = 1; row < rows.size(); ++row) {
+        QList<QStandardItem*> items;
+        for (const QString& field : rows[row]) {
+            items << new QStandardItem(field);
+            items.back()->setEditable(false);
+        }
+        model->appendRow(items);
+    }
+    table->setModel(model);
+    auto* layout = new QVBoxLayout(dialog);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->addWidget(table);
+    dialog->resize(760, 520);
+    dialog->show();
+}
+
+QList<QStringList> parseCsv(const QString& text) {
+    QList<QStringList> rows;
+    QStringList row;
+    QString field;
+    bool quoted = false;
+    for (qsizetype i = 0; i < text.size(); ++i) {
+        const QChar c = text[i];
+        if (quoted) {
+            if (c != u'"') {
+                field += c;
+            } else if (i + 1 < text.size() && text[i + 1] == u'"') {
+                field += text[++i];
+            } else {
+                quoted = false;
+            }
+        } else if (c == u'"') {
+            quoted = true;
+        } else if (c == u',' || c == u'\n') {
+            row << field;
+            field.clear();
+            if (c == u'\n') {
+                rows << row;
+                row.clear();
+            }
+        } else {
+            field += c;
+        }
+    }
+    return rows;
 }
 
 QString csvField(const QString& text) {

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <QImage>
-#include <QString>
+#include <QList>
+#include <QStringList>
 
 class QMenu;
 class QWidget;
@@ -20,16 +21,21 @@ public:
     virtual QImage renderToImage(qreal scale) = 0;
     /// The values shown, header row first, plain numbers.
     virtual QString csv() const = 0;
+    /// The same values as a table in a window of its own, for readers who need text.
+    virtual void showTable(QWidget* parent) const;
 };
 
 /// Paints a widget with its children.
 QImage renderWidget(QWidget& widget, qreal scale);
-/// Copy image, Copy CSV, Export image…, Export CSV…. `parent` is the parent of file dialogs and messages.
+/// Copy image, Copy CSV, Export image…, Export CSV…, Show as table…. `parent` is the parent of file dialogs and
+/// messages.
 void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent);
 /// Saves; an empty string or what went wrong, for the user.
 QString saveImage(ExportableView& view, const QString& path, qreal scale);
 QString saveCsv(const ExportableView& view, const QString& path);
 /// A CSV field, quoted where it must be (RFC 4180).
 QString csvField(const QString& text);
+/// Rows that end in a newline, fields as csvField() writes them.
+QList<QStringList> parseCsv(const QString& text);
 
 }  // namespace mixoscope

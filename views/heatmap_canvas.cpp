@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "views/format.h"
+#include "views/painting.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -123,7 +124,7 @@ std::int32_t HeatmapCanvas::layerExpertRows() const {
     switch (m_scope) {
         case LayerExpertScope::kToken: {
             const std::int32_t token = m_selection.shownToken();
-            return token >= 0 && token < rows.rowCount() ? 1 : 0;
+            return hasRouting(rows, token) ? 1 : 0;
         }
         case LayerExpertScope::kRange:
             return std::min(m_selection.range().last, rows.rowCount()) - m_selection.range().first;
@@ -301,8 +302,10 @@ QString HeatmapCanvas::describeCell(std::int32_t row, std::int32_t key) const {
         return tr("position %1 “%2”, %3")
             .arg(format::count(position), format::tokenText(token.bytes), phaseName(token.trace.phase));
     };
+    const auto lostLine = [&] { lines << tr("No data: the record of this row was lost"); };
     const auto expertLines = [&](std::int32_t position, std::int32_t layer, std::int32_t expert) {
         lines << tr("Expert %1, layer %2, %3").arg(expert).arg(modelLayer(m_snapshot, layer)).arg(tokenLine(position));
+        if (!hasRouting(rows, position)) return lostLine();
         const std::int32_t slot = slotOfExpert(rows.experts(position, layer), expert);
         if (slot >= 0) {
             lines << tr("Weight %1, rank %2 of %3")
@@ -340,6 +343,7 @@ QString HeatmapCanvas::describeCell(std::int32_t row, std::int32_t key) const {
     } else {
         const RouterFacts& facts = rows.router(key, row);
         lines << tr("Layer %1, %2").arg(rowName(row), tokenLine(key));
+        if (!hasRouting(rows, key)) lostLine();
         lines << tr("Entropy %1 of 1, margin %2, top-1 p %3")
                      .arg(format::entropy(facts.entropy), format::probability(facts.margin()),
                           format::probability(facts.top_probability));
@@ -505,7 +509,7 @@ bool HeatmapCanvas::event(QEvent* event) {
         const std::int32_t row = rowAt(help->pos());
         const std::int32_t key = keyAt(help->pos());
         if (row >= 0 && key >= 0) {
-            QToolTip::showText(help->globalPos(), describeCell(row, key), this);
+            QToolTip::showText(help->globalPos(), toolTipText(describeCell(row, key)), this);
         } else {
             QToolTip::hideText();
         }

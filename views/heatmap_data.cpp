@@ -46,6 +46,14 @@ float smaller(float first, float second) {
 
 }  // namespace
 
+bool hasRouting(const History& history, std::int32_t position) {
+    if (position < 0 || position >= history.rowCount() || history.shape().moe_layers == 0) return false;
+    // A lost row's token may be known from the row before it; its router facts are then all empty.
+    const RouterFacts& facts = history.router(position, 0);
+    return history.token(position).trace.id >= 0 &&
+           (facts.active > 0 || facts.next_expert >= 0 || facts.top_probability > 0.0F);
+}
+
 bool hasTrueZero(HeatmapValue value) {
     return value == HeatmapValue::kWeight || value == HeatmapValue::kProbability || value == HeatmapValue::kShare;
 }
@@ -92,6 +100,7 @@ const std::vector<std::int32_t>& TokenColumns::update(const History& history, co
 void TokenColumns::addPosition(const History& history, std::int32_t position, Slot& slot) {
     float* values = m_values.data() + static_cast<std::ptrdiff_t>(slotOf(slot.column)) * m_rows;
     m_cells_written += m_rows;
+    if (!hasRouting(history, position)) return;
     if (m_source.projection == Projection::kExpertToken) {
         if (std::isnan(values[0])) std::fill_n(values, m_rows, 0.0F);
         forEachExpert(history, position, m_source.layer, m_source.value, [&](std::int32_t expert, float value) {
@@ -147,9 +156,11 @@ void LayerShares::update(const History& history, TokenRange range) {
         wasRewritten(history, m_counted.last, m_last_id, m_last_step) || m_counts.size() != cells) {
         m_shape = shape;
         m_counts.assign(cells, 0);
+        m_rows = 0;
         m_counted = {range.first, range.first};
     }
     for (; m_counted.last < range.last; ++m_counted.last) {
+        m_rows += hasRouting(history, m_counted.last) ? 1 : 0;
         for (std::int32_t layer = 0; layer < shape.moe_layers; ++layer) {
             for (const std::int16_t expert : history.experts(m_counted.last, layer)) {
                 if (expert >= 0) ++m_counts[static_cast<std::size_t>(expert) * shape.moe_layers + layer];
@@ -166,10 +177,10 @@ void LayerShares::update(const History& history, TokenRange range) {
     m_data.rows = shape.moe_layers;
     m_data.columns = shape.experts;
     m_data.values.assign(cells, kNoData);
-    if (range.isEmpty()) return;
+    if (m_rows == 0) return;
     float largest = 0.0F;
     for (std::size_t i = 0; i < cells; ++i) {
-        m_data.values[i] = static_cast<float>(m_counts[i]) / static_cast<float>(range.size());
+        m_data.values[i] = static_cast<float>(m_counts[i]) / static_cast<float>(m_rows);
         largest = std::max(largest, m_data.values[i]);
     }
     m_data.high = static_cast<float>(std::min(1.0, roundUp125(largest)));
@@ -193,18 +204,20 @@ void fitScale(HeatmapData& data, float smallest, float largest) {
 }
 
 void ExpertCounts::update(const History& history, std::int32_t layer) {
-    const auto done = static_cast<std::int32_t>(m_load.rows);
+    const std::int32_t done = m_positions;
     if (layer != m_layer || m_load.selections.size() != static_cast<std::size_t>(history.shape().experts) ||
         history.rowCount() < done || wasRewritten(history, done, m_last_id, m_last_step)) {
         m_load = {};
+        m_positions = 0;
         m_load.selections.assign(static_cast<std::size_t>(history.shape().experts), 0);
         m_layer = layer;
     }
-    for (auto position = static_cast<std::int32_t>(m_load.rows); position < history.rowCount(); ++position) {
+    for (; m_positions < history.rowCount(); ++m_positions) {
+        const std::int32_t position = m_positions;
         for (const std::int16_t expert : history.experts(position, layer)) {
             if (expert >= 0) ++m_load.selections[static_cast<std::size_t>(expert)];
         }
-        ++m_load.rows;
+        m_load.rows += hasRouting(history, position) ? 1 : 0;
         m_last_id = history.token(position).trace.id;
         m_last_step = history.token(position).step;
     }

@@ -113,11 +113,15 @@ public:
 private:
     std::vector<std::int64_t> m_counts;  // (experts, layers)
     TokenRange m_counted;
+    std::int32_t m_rows = 0;  // of m_counted that have routing
     TraceShape m_shape;
     TokenId m_last_id = -1;
     Step m_last_step = -1;
     HeatmapData m_data;
 };
+
+/// False for a position whose record was lost: nothing is known of its routing.
+bool hasRouting(const History& history, std::int32_t position);
 
 /// Fixed scale of a sparse value: from 0 to what the strongest of k experts rarely exceeds.
 float weightScale(std::int32_t experts_per_token);
@@ -132,6 +136,7 @@ public:
 
 private:
     LayerLoad m_load;
+    std::int32_t m_positions = 0;  // seen
     std::int32_t m_layer = -1;
     TokenId m_last_id = -1;
     Step m_last_step = -1;

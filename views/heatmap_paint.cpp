@@ -53,6 +53,9 @@ void HeatmapCanvas::paintEmptyState(QPainter& painter) const {
     if (has_rows && m_scope == LayerExpertScope::kRange) {
         state.title = tr("No range selected");
         state.text = tr("Drag over tokens in the timeline or in Expert × token.");
+    } else if (has_rows && m_selection.shownToken() >= history().rowCount()) {
+        state.title = tr("Not routed yet");
+        state.text = tr("The newest token gets its experts when it is fed to the model, in the next step.");
     } else if (has_rows) {
         state.title = tr("No token selected");
         state.text = tr("Click a token in the chat or in the token strip: its experts of every layer appear here.");
@@ -99,6 +102,13 @@ void HeatmapCanvas::paintCells(QPainter& painter) const {
             painter.drawImage(QRectF(left, m_layout.plot.top(), right - left, m_layout.plot.height()), m_image,
                               QRectF(slot, 0, piece, m_columns.rows()));
             column += piece;
+        }
+        // No data is hatched, so that it is never taken for a value.
+        for (std::int32_t column = m_first_column; column < m_end_column; ++column) {
+            if (!std::isnan(m_columns.column(column)[0])) continue;
+            const QRectF empty = cellRect(0, static_cast<double>(column) * tokens, tokens);
+            painter.fillRect(QRectF(empty.left(), m_layout.plot.top(), empty.width(), m_layout.plot.height()),
+                             QBrush(colours().muted_text, Qt::BDiagPattern));
         }
         // A last column that is not full yet must not reach beyond the newest token.
         const double end = m_axis.toX(history().rowCount());

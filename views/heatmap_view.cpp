@@ -230,14 +230,12 @@ void HeatmapView::keyPressEvent(QKeyEvent* event) {
 void HeatmapView::showMenu(QPoint global_position) {
     QMenu menu(this);
     addExportActions(menu, *this, this);
-    menu.addSeparator();
-    menu.addAction(tr("Show as table…"), this, &HeatmapView::showTable);
     menu.addAction(tr("Reset zoom"), m_canvas, &HeatmapCanvas::resetZoom);
     menu.exec(global_position);
 }
 
-void HeatmapView::showTable() {
-    auto* dialog = new QDialog(this);
+void HeatmapView::showTable(QWidget* parent) const {
+    auto* dialog = new QDialog(parent);
     dialog->setObjectName(u"heatmapTableDialog"_s);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     dialog->setWindowTitle(tr("%1: %2 of %3 by %4")

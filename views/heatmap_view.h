@@ -28,11 +28,11 @@ public:
     QString viewTitle() const override;
     QImage renderToImage(qreal scale) override;
     QString csv() const override;
+    /// The matrix of the cells shown now.
+    void showTable(QWidget* parent) const override;
 
 public Q_SLOTS:
     void stepLayer(int by);
-    /// The cells shown now as a table in a window of its own.
-    void showTable();
 
 protected:
     void keyPressEvent(QKeyEvent* event) override;

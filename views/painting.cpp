@@ -101,6 +101,10 @@ void paintPhaseBands(QPainter& painter, const QRectF& area, const TokenAxis& axi
     painter.restore();
 }
 
+QString toolTipText(const QString& plain) {
+    return u"<p style='white-space:pre'>"_s + plain.toHtmlEscaped() + u"</p>"_s;
+}
+
 void paintTokenTicks(QPainter& painter, const QRectF& plot, const TokenAxis& axis, double spacing) {
     painter.setFont(textFont(font_size::kTick));
     for (const std::int32_t position : integerTicks(axis.begin(), axis.end() - 0.5, axis.tokenWidth(), spacing)) {

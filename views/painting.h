@@ -27,6 +27,8 @@ void paintFocusFrame(QPainter& painter, const QRectF& area);
 void paintVerticalTitle(QPainter& painter, const QRectF& area, const QString& title);
 /// Bands with the phase's name and length; injected tokens are hatched and tagged.
 void paintPhaseBands(QPainter& painter, const QRectF& area, const TokenAxis& axis, const std::vector<PhaseRun>& runs);
+/// For QToolTip: plain text with line breaks, whatever tags it may contain (tokens such as <think>).
+QString toolTipText(const QString& plain);
 /// Ticks and positions below `plot`.
 void paintTokenTicks(QPainter& painter, const QRectF& plot, const TokenAxis& axis, double spacing);
 

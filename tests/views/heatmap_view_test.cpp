@@ -206,7 +206,7 @@ TEST_F(HeatmapViewTest, tableTwinShowsTheSameCells) {
     SampleLane lane(kDemoShape);
     lane.feed(30);
     view.setSnapshot(lane.snapshot());
-    view.showTable();
+    view.showTable(&view);
     auto* table = view.findChild<QTableView*>();
     ASSERT_NE(table, nullptr);
     const QAbstractItemModelTester tester(table->model(), QAbstractItemModelTester::FailureReportingMode::Fatal);

@@ -22,6 +22,13 @@ bool SampleLane::feed(std::int32_t rows) {
     return !m_lane.atEnd();
 }
 
+void SampleLane::skip(std::int32_t rows) {
+    for (std::int32_t i = 0; i < rows && !m_lane.atEnd(); ++i) {
+        m_lane.next();
+        ++m_serial;
+    }
+}
+
 void SampleLane::feedAll() {
     while (feed(64)) {
     }

@@ -19,6 +19,8 @@ public:
     /// Feeds up to `rows` rows; false at the end of the turn.
     bool feed(std::int32_t rows);
     void feedAll();
+    /// Rows that the recording loses.
+    void skip(std::int32_t rows);
     void add(LaneEvent event);
     SnapshotPointer snapshot();
     Aggregates& aggregates() { return m_aggregates; }
