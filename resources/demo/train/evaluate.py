@@ -19,7 +19,8 @@ from tokenizers import Tokenizer
 
 import routing
 from chat_layout import ChatLayout
-from grammar.sample import Sample
+from grammar.mixture import stage_at
+from grammar.sample import Sample, draw
 from grammar.words import COLOURS, KEYS, PEOPLE, SHAPES, THINGS
 from inference import Decoder
 
@@ -27,6 +28,10 @@ BUDGETS = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192)
 RULES = ("top-1", "top-2", "top-3", "top-4", "top-6", "top-8", "random-4", "hash-4")
 BUDGET_TASKS = ("sums", "stories", "scenes", "lookups")
 _LONGEST = 288
+#: Items a task for the routing rules: a rule that breaks the model costs the full length of every answer.
+_ROUTED = 200
+#: Sequences of training's mixture for the load.
+_MIXED = 400
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,15 @@ def load_tables(evaluation: Evaluation, sets: dict[str, list[Sample]], most: int
                 f"<|im_start|>user\n{sample.prompt} /think<|im_end|>\n<|im_start|>assistant\n"
                 f"<think>\n{sample.thinking}\n</think>\n\n{sample.answer}<|im_end|>\n"
             ))
+    # The balance that training aims at is that of its own mixture, on prompts it did not see.
+    mixed, stage, rng = torch.zeros(layers, experts), stage_at(math.inf), random.Random(9)
+
+    def count_mixed(layer: int, tokens: torch.Tensor, ids: torch.Tensor, weights: torch.Tensor) -> None:
+        mixed[layer] += torch.bincount(ids.reshape(-1), minlength=experts)
+
+    decoder.probe = count_mixed
+    for _ in range(_MIXED):
+        decoder.logits(evaluation.layout.training_tokens(draw(stage.draw, rng, "validation"), rng, None, stage).ids)
     decoder.probe = None
     rows = []
     for layer in range(layers):
@@ -158,10 +172,10 @@ def load_tables(evaluation: Evaluation, sets: dict[str, list[Sample]], most: int
         purity = float((joint.max(0).values / of_expert.clamp_min(1e-12)).mean())
         within = [f"{float(row.std() / row.mean()):.2f}" for row in by_task]
         rows.append([
-            str(layer), f"{float(load.std() / load.mean()):.2f}", f"{float(load.min() * experts):.2f} / {float(load.max() * experts):.2f}",
+            str(layer), f"{float(mixed[layer].std() / mixed[layer].mean()):.2f}", f"{float(load.std() / load.mean()):.2f}", f"{float(load.min() * experts):.2f} / {float(load.max() * experts):.2f}",
             f"{information:.2f} of {entropy:.2f}", f"{purity:.2f}", *within,
         ])
-    table(["layer", "load CV", "min / max over mean", "bits about the token class", "purity", *(f"CV in {task}" for task in tasks)], rows)
+    table(["layer", "load CV, training's mixture", "load CV, tasks in equal parts", "min / max over mean", "bits about the token class", "purity", *(f"CV in {task}" for task in tasks)], rows)
 
 
 def main() -> None:
@@ -181,8 +195,12 @@ def main() -> None:
         if lines and "thinking" in lines[0]:
             sets[path.stem] = [Sample(**line) for line in lines][: arguments.limit]
 
-    full = {task: evaluation.thinking(samples) for task, samples in sets.items()}
-    direct = {task: evaluation.direct(samples) for task, samples in sets.items()}
+    full: dict[str, list[Run]] = {}
+    direct: dict[str, list[Run]] = {}
+    if parts & {"modes", "kinds", "budget"}:
+        full = {task: evaluation.thinking(samples) for task, samples in sets.items()}
+    if parts & {"modes", "kinds"}:
+        direct = {task: evaluation.direct(samples) for task, samples in sets.items()}
     if "modes" in parts:
         print("### By mode\n")
         rows = []
@@ -224,18 +242,18 @@ def main() -> None:
         ]
         table([f"{len(mixed)} prompts", "share"], rows)
     if "routing" in parts:
-        print("### By routing at inference (thinking)\n")
+        print("### By routing at inference (thinking, the first 200 items)\n")
         trained, rows = evaluation.decoder.rule, []
         for name in RULES:
             evaluation.decoder.rule = routing.parse(name)
-            rows.append([name, *(accuracy(evaluation.thinking(sets[task][:200])) for task in sets)])
+            rows.append([name, *(accuracy(evaluation.thinking(sets[task][:_ROUTED])) for task in BUDGET_TASKS)])
         evaluation.decoder.rule = trained
-        table(["routing", *sets], rows)
+        table(["routing", *BUDGET_TASKS], rows)
     if "load" in parts:
-        print("### Load and specialisation\n")
+        print("### Load and specialisation (100 reference exchanges a task)\n")
         load_tables(evaluation, sets, most=100)
-    for task, samples in sets.items():
-        wrong = [(sample, run) for sample, run in zip(samples, full[task], strict=True) if not run.right]
+    for task, runs in full.items():
+        wrong = [(sample, run) for sample, run in zip(sets[task], runs, strict=True) if not run.right]
         for sample, run in wrong[: arguments.failures]:
             thought = evaluation.tokenizer.decode(run.thinking or [])
             print(f"--- {task} {sample.kind}\n{sample.prompt}\n>> {thought}\n== {run.answer!r}, expected {sample.answer!r}")

@@ -4,7 +4,7 @@ Two single-threaded processes beat one with two threads as soon as anything else
 follows the share of the time budget that is used up, so that a run on a busy machine still ends with its rate at zero;
 a resumed run spreads what is left of the schedule over its new budget.
 
-Usage: python train.py --tokenizer DIR --out DIR --minutes M [--resume] [--steps N]
+Usage: python train.py --tokenizer DIR --out DIR --minutes M [--resume [--rewind SHARE]] [--steps N]
 """
 
 from __future__ import annotations
@@ -171,6 +171,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="time budget of this run; the schedule ends with it")
     parser.add_argument("--steps", type=int, default=10**9, help="stop after this many steps even if time is left")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/state.pt")
+    parser.add_argument("--rewind", type=float, help="with --resume: go back to this share of the schedule, to train a finished state further")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch-tokens", type=int, default=3072, help="tokens a process and step")
@@ -178,7 +179,7 @@ def main() -> None:
     parser.add_argument("--balance-weight", type=float, default=0.1)
     parser.add_argument("--spread-weight", type=float, default=0.02)
     arguments = vars(parser.parse_args())
-    resume = arguments.pop("resume")
+    resume, rewind = arguments.pop("resume"), arguments.pop("rewind")
     options = Options(**arguments)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -186,6 +187,8 @@ def main() -> None:
     shape = Shape(chosen=options.chosen)
     saved = torch.load(out / "state.pt") if resume else None
     progress = Progress(**saved["progress"]) if saved else Progress()
+    if rewind is not None:
+        progress.share = rewind
     if not resume:
         (out / "loss.jsonl").unlink(missing_ok=True)
     shared = _new_shared(shape, options, saved)
