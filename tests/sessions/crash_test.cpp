@@ -56,7 +56,10 @@ struct Child {
 Child startChild(const std::filesystem::path& file) {
     int ends[2];
     EXPECT_EQ(pipe(ends), 0);
-    std::vector<std::string> environment{std::string(kChildVariable) + "=" + file.string()};
+    std::string variable = kChildVariable;
+    variable += '=';
+    variable += file.string();
+    std::vector<std::string> environment{variable};
     for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
     std::vector<char*> pointers;
     for (std::string& entry : environment) pointers.push_back(entry.data());

@@ -7,9 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
@@ -111,6 +113,27 @@ TEST(Recorder, flushMakesEverythingVisibleToAnotherReader) {
     EXPECT_EQ(status.committed_rows, SessionReader(file).rowCount());
     EXPECT_GT(status.bytes, 0);
     EXPECT_EQ(status.lost, 0);
+}
+
+TEST(Recorder, flushWaitsForAllOfALongPrompt) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    RingAndKeeper sink(kShape, 8192);
+    SyntheticEngine engine(kShape, 7, sink);
+    Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, sink.ring->makeReader());
+    engine.play(0, {.kept = 0, .prompt = 4000, .thinking = 1, .answer = 2});
+    ASSERT_TRUE(recorder.flush());
+    expectSame(test::replayed(file), sink.kept.records);
+}
+
+TEST(SessionReader, writesNothingBesideAFileThatNobodyHasOpen) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    test::recordSession(file, kShape, 1, 6);
+    { SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec("PRAGMA journal_mode = WAL"); }
+    const SessionReader reader(file);
+    EXPECT_GT(reader.rowCount(), 0);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
 }
 
 TEST(Recorder, commitsWithoutBeingAsked) {

@@ -103,10 +103,13 @@ void expectOnDisk(const std::filesystem::path& file, const LaneSnapshot& shown) 
     ASSERT_EQ(lanes.size(), 1U);
     const LaneSnapshot& disk = lanes[0];
     ASSERT_EQ(disk.turns.size(), shown.turns.size());
+    ASSERT_EQ(disk.events.size(), shown.events.size());
+    for (std::size_t i = 0; i < shown.events.size(); ++i) EXPECT_TRUE(test::sameEvent(disk.events[i], shown.events[i]));
     for (std::size_t turn = 0; turn < shown.turns.size(); ++turn) {
         EXPECT_EQ(disk.turns[turn].answer_text, shown.turns[turn].answer_text);
         EXPECT_EQ(disk.turns[turn].thinking_text, shown.turns[turn].thinking_text);
         EXPECT_EQ(disk.turns[turn].thinking_tokens, shown.turns[turn].thinking_tokens);
+        EXPECT_EQ(disk.turns[turn].prompt_tokens, shown.turns[turn].prompt_tokens);
         EXPECT_EQ(disk.turns[turn].stop_reason, shown.turns[turn].stop_reason);
         const History& a = disk.historyOfTurn(turn);
         const History& b = shown.historyOfTurn(turn);
@@ -420,6 +423,11 @@ TEST_F(WorkbenchTest, openingAnotherModelEndsALoadOrATurnUnderWay) {
     const auto snapshot = workbench->snapshot();
     EXPECT_TRUE(snapshot->conversation.empty());
     EXPECT_EQ(snapshot->state, WorkbenchState::kReady);
+    EXPECT_EQ(snapshot->recorder.state, RecorderStatus::State::kWaiting) << "the old recording is complete";
+    workbench->setDecodePace(0.0);
+    change([](LaneSettings& s) { s.max_tokens = 2; });
+    turn("another model");
+    EXPECT_EQ(workbench->sessions().size(), 2U);
 }
 
 TEST_F(WorkbenchTest, closingInTheMiddleOfATurnLeavesACompleteFile) {
