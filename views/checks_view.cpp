@@ -112,7 +112,8 @@ void ChecksView::goTo(const QModelIndex& index) {
 }
 
 void ChecksView::changeEvent(QEvent* event) {
-    if (event->type() == QEvent::PaletteChange) m_table->viewport()->update();
+    // Also sent while the constructor sets the background, before there is a table.
+    if (event->type() == QEvent::PaletteChange && m_table != nullptr) m_table->viewport()->update();
     QWidget::changeEvent(event);
 }
 

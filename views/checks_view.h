@@ -39,7 +39,7 @@ private:
     Selection& m_selection;
     ChecksModel* m_model;
     QStackedWidget* m_pages;
-    QTableView* m_table;
+    QTableView* m_table = nullptr;
     QLabel* m_chip;
     QLabel* m_note;
 };

@@ -164,8 +164,10 @@ void ThinkChart::placeLabels() {
     const double turn_width = plot.width() / (m_turns_axis->max() - m_turns_axis->min());
     for (std::size_t i = 0; i < m_labels.size(); ++i) {
         QGraphicsSimpleTextItem* label = m_labels[i];
-        label->setVisible(i < all.size());
-        if (i >= all.size()) continue;
+        // Between a new turn and the next refresh() there are more turns than steps.
+        const bool has_step = i < all.size() && static_cast<int>(2 * i) < m_budgets->count();
+        label->setVisible(has_step);
+        if (!has_step) continue;
         label->setText(u"B %1"_s.arg(format::budgetOnAxis(all[i].budget_at_end)));
         const QPointF place = m_frame->chart()->mapToPosition(
             QPointF(static_cast<double>(i), m_budgets->at(static_cast<int>(2 * i)).y()), m_budgets);

@@ -123,6 +123,24 @@ TEST(TokenColumns, startsAgainWhenTheHistoryIsRewritten) {
     EXPECT_EQ(columns.column(5)[3], chosenWeight(snapshot->lanes[0].history, 5, 0, 3));
 }
 
+TEST(TokenColumns, aLostRowHasNoDataInsteadOfZeros) {
+    SampleLane lane(kDemoShape, {.prompt = 200});
+    lane.feed(20);
+    lane.skip(3);
+    lane.feed(20);
+    const SnapshotPointer snapshot = lane.snapshot();
+    const History& history = snapshot->lanes[0].history;
+    ASSERT_EQ(history.rowCount(), 43);
+    TokenColumns columns;
+    columns.update(history, {.layer = 1}, 0, 43);
+    for (std::int32_t position = 0; position < 43; ++position) {
+        EXPECT_EQ(std::isnan(columns.column(position)[0]), position >= 20 && position < 23) << position;
+    }
+    ExpertCounts counts;
+    counts.update(history, 1);
+    EXPECT_EQ(counts.load().rows, 40);
+}
+
 TEST(LayerExpert, ofATokenShowsEveryLayerAndTheNextExpert) {
     SampleLane lane(kDemoShape);
     lane.feed(50);
