@@ -1,0 +1,115 @@
+#include "app/window/control_bar.h"
+
+#include <QLabel>
+#include <QVBoxLayout>
+
+#include "sessions/workbench.h"
+#include "views/budget_control.h"
+#include "views/format.h"
+#include "views/mode_switch.h"
+#include "views/model_picker.h"
+#include "views/theme.h"
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+
+constexpr int kCaptionsFrom = 1400;
+constexpr int kDeviceFrom = 1200;
+
+}  // namespace
+
+ControlBar::ControlBar(QUndoStack& undo, QWidget* parent)
+    : QToolBar(tr("Controls"), parent),
+      m_model(new ModelPicker(this)),
+      m_device(new QLabel(this)),
+      m_mode(new ModeSwitch(this)),
+      m_budget(new BudgetControl(undo, this)),
+      m_record(new QToolButton(this)) {
+    setObjectName(u"control_bar"_s);
+    setMovable(false);
+    setContextMenuPolicy(Qt::PreventContextMenu);
+    m_model->setFixedWidth(230);
+    m_device->setFont(textFont(font_size::kInterface));
+    m_device->setFixedHeight(28);
+    m_device->setToolTip(tr("Where the model runs"));
+    m_budget->setMaximumWidth(620);
+    m_record->setObjectName(u"record_button"_s);
+    m_record->setCheckable(true);
+    m_record->setChecked(true);
+    m_record->setText(tr("Rec"));
+    m_record->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    m_record->setIcon(themedIcon(u"record"_s));
+    m_record->setFocusPolicy(Qt::StrongFocus);
+
+    addControl(tr("Model"), m_model);
+    m_device_action = addControl(tr("Device"), m_device);
+    addSeparator();
+    addControl(tr("Mode"), m_mode);
+    addWidget(m_budget);
+    auto* space = new QWidget(this);
+    space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
+    addWidget(space);
+    addControl(tr("Session"), m_record);
+}
+
+QAction* ControlBar::addControl(const QString& caption, QWidget* control) {
+    auto* group = new QWidget(this);
+    auto* column = new QVBoxLayout(group);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(3);
+    auto* label = new QLabel(caption, group);
+    label->setProperty("role", u"caption"_s);
+    label->setFixedHeight(16);
+    m_captions << label;
+    column->addStretch(1);
+    column->addWidget(label);
+    column->addWidget(control);
+    column->addStretch(1);
+    return addWidget(group);
+}
+
+void ControlBar::showSnapshot(const WorkbenchSnapshot& snapshot) {
+    const ModelFacts* model = snapshot.model.get();
+    const QString name = model == nullptr ? QString() : format::plainText(model->name);
+    if (snapshot.state != WorkbenchState::kLoading) {
+        m_model->showModel(name, model == nullptr ? QString() : format::plainText(model->description));
+    }
+    m_device->setText(model == nullptr ? tr("CPU") : tr("CPU · %1").arg(format::plainText(model->backend)));
+
+    const QString identity = model == nullptr ? QString() : name + format::plainText(model->directory);
+    const bool usable = model != nullptr && snapshot.state != WorkbenchState::kLoading;
+    if (!usable) {
+        const QString reason =
+            snapshot.state == WorkbenchState::kLoading ? tr("The model is being opened") : tr("Open a model first");
+        m_mode->setDisabledReason(reason);
+        m_budget->setDisabledReason(reason);
+        m_shown_model.clear();
+    } else if (m_shown_model != identity) {
+        m_shown_model = identity;
+        m_mode->setSupport(model->thinking_support, name);
+        m_budget->setDisabledReason(
+            model->thinking_support == ThinkingSupport::kNever ? tr("%1 has no thinking mode").arg(name) : QString());
+    }
+
+    const LaneSnapshot* lane = snapshot.lanes.empty() ? nullptr : &snapshot.lanes.front();
+    const TurnFacts* turn = lane == nullptr || lane->turns.empty() ? nullptr : &lane->turns.back();
+    const bool thinking =
+        snapshot.state == WorkbenchState::kGenerating && turn != nullptr && turn->block_opened && !turn->block_closed;
+    m_budget->showProgress(turn == nullptr ? 0 : turn->thinking_tokens, thinking);
+
+    const bool recording = snapshot.recorder.state != RecorderStatus::State::kOff;
+    m_record->setChecked(recording);
+    m_record->setToolTip(recording ? tr("Stop recording; what is in the file stays") : tr("Record to a session file"));
+}
+
+void ControlBar::fitWidth(int window_width) {
+    const bool captions = window_width >= kCaptionsFrom;
+    for (QLabel* caption : m_captions) caption->setVisible(captions);
+    m_budget->setCaptionVisible(captions);
+    m_device_action->setVisible(window_width >= kDeviceFrom);
+    m_model->setFixedWidth(window_width >= kDeviceFrom ? 230 : 170);
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,286 @@
+#include "app/window/main_window.h"
+
+#include <QApplication>
+#include <QCloseEvent>
+#include <QDragEnterEvent>
+#include <QFileInfo>
+#include <QMimeData>
+#include <QPointer>
+#include <QStackedWidget>
+#include <QStatusBar>
+#include <QThread>
+#include <QThreadPool>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+#include "app/window/control_bar.h"
+#include "app/window/panel_dock.h"
+#include "views/budget_control.h"
+#include "views/chat_view.h"
+#include "views/composer.h"
+#include "views/error_page.h"
+#include "views/format.h"
+#include "views/heatmap_view.h"
+#include "views/log_view.h"
+#include "views/mode_switch.h"
+#include "views/model_picker.h"
+#include "views/session_list_view.h"
+#include "views/start_page.h"
+#include "views/status_line.h"
+#include "views/theme.h"
+
+namespace mixoscope {
+
+using namespace Qt::StringLiterals;
+
+MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* parent)
+    : QMainWindow(parent),
+      m_workbench(workbench),
+      m_settings(options.settings_file),
+      m_bridge(options.source.take ? std::move(options.source) : WorkbenchBridge::sourceOf(workbench)) {
+    setObjectName(u"main_window"_s);
+    setWindowTitle(u"Mixoscope"_s);
+    setWindowIcon(themedIcon(u"mixoscope"_s));
+    setDockNestingEnabled(true);
+    setAcceptDrops(true);
+    setMinimumSize(960, 600);
+    setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
+    setContextMenuPolicy(Qt::NoContextMenu);
+    // All panels are docks; a centre of no size lets them fill the window.
+    auto* centre = new QWidget(this);
+    centre->setMaximumSize(0, 0);
+    setCentralWidget(centre);
+
+    m_controls = new ControlBar(m_undo, this);
+    addToolBar(m_controls);
+    makePanels();
+    m_status = new StatusLine(m_bridge, this);
+    statusBar()->setSizeGripEnabled(false);
+    statusBar()->addWidget(m_status, 1);
+    makeMenus();
+    connectControls();
+
+    m_workbench.setSystemPrompt(m_settings.systemPrompt().toStdString());
+    m_controls->modelPicker().setRecent(m_settings.recentModels());
+    connect(&m_bridge, &WorkbenchBridge::snapshotChanged, this, &MainWindow::takeSnapshot);
+    connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
+    m_rearrange.setSingleShot(true);
+    m_rearrange.setInterval(0);
+    connect(&m_rearrange, &QTimer::timeout, this, &MainWindow::rearrange);
+    syncSettings();
+    takeSnapshot(m_bridge.latest());
+    refreshSessions();
+
+    resize(1600, 1000);
+    if (!m_settings.geometry().isEmpty()) restoreGeometry(m_settings.geometry());
+}
+
+MainWindow::~MainWindow() {
+    // Lists of sessions under way use the workbench, which its owner destroys next.
+    QThreadPool::globalInstance()->waitForDone();
+}
+
+template <typename View>
+View* MainWindow::addPanel(const QString& name, const QString& title, View* view) {
+    auto* dock = new PanelDock(u"dock_"_s + name, title, view, this);
+    m_panels.emplace_back(name, dock);
+    if constexpr (std::is_base_of_v<ExportableView, View>) m_exportable.push_back(view);
+    if constexpr (requires(View & v, const SnapshotPointer& s) { v.setSnapshot(s); }) {
+        m_listeners.push_back([view](const SnapshotPointer& snapshot) { view->setSnapshot(snapshot); });
+    }
+    return view;
+}
+
+QWidget* MainWindow::makeChatPanel() {
+    m_pages = new QStackedWidget(this);
+    m_pages->setObjectName(u"chat_pages"_s);
+    m_start = new StartPage(m_pages);
+    m_error = new ErrorPage(m_pages);
+    m_chat_page = new QWidget(m_pages);
+    m_chat_page->setObjectName(u"chat_page"_s);
+    m_chat_page->setProperty("role", u"panel"_s);
+    m_chat = new ChatView(m_bridge, m_selection, m_chat_page);
+    m_composer = new Composer(m_chat_page);
+    auto* column = new QVBoxLayout(m_chat_page);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    column->addWidget(m_chat, 1);
+    column->addWidget(m_composer);
+    for (QWidget* page : std::initializer_list<QWidget*>{m_start, m_error, m_chat_page}) m_pages->addWidget(page);
+    const QString cores = tr("CPU: %1 cores for this process").arg(QThread::idealThreadCount());
+    m_start->setMachine(cores);
+    return m_pages;
+}
+
+void MainWindow::makePanels() {
+    addPanel(u"chat"_s, tr("Chat"), makeChatPanel());
+    m_exportable.push_back(m_chat);
+    addPanel(u"heatmap"_s, tr("Routing heatmap"), new HeatmapView(m_selection, this));
+    panel(u"heatmap"_s)->setSubtitle(tr("selection shared with all panels"));
+    m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionListView(-1, this));
+    addPanel(u"log"_s, tr("Log"), new LogView(m_bridge, this));
+}
+
+void MainWindow::connectControls() {
+    ModelPicker& picker = m_controls->modelPicker();
+    connect(&picker, &ModelPicker::demoChosen, this, [this] { openModel(u"demo"_s); });
+    connect(&picker, &ModelPicker::directoryChosen, this, &MainWindow::openModel);
+    connect(&picker, &ModelPicker::browseChosen, this, &MainWindow::browseModel);
+    connect(m_start, &StartPage::demoChosen, this, [this] { openModel(u"demo"_s); });
+    connect(m_start, &StartPage::browseChosen, this, &MainWindow::browseModel);
+    connect(m_start, &StartPage::exportAsked, this, &MainWindow::exportSession);
+    connect(m_sessions, &SessionListView::exportAsked, this, &MainWindow::exportSession);
+    connect(m_error, &ErrorPage::openAgain, this, [this] { openModel(m_asked_model); });
+    connect(m_error, &ErrorPage::openAnother, this, &MainWindow::browseModel);
+    connect(m_error, &ErrorPage::useDemo, this, [this] { openModel(u"demo"_s); });
+    connect(m_error, &ErrorPage::backAsked, this, [this] {
+        m_error_dismissed = true;
+        showPage(*m_bridge.latest());
+    });
+
+    connect(&m_controls->modeSwitch(), &ModeSwitch::modeChosen, this,
+            [this](ThinkingMode mode) { changeSettings([mode](LaneSettings& settings) { settings.mode = mode; }); });
+    BudgetControl& budget = m_controls->budget();
+    connect(&budget, &BudgetControl::budgetSet, this, [this](std::int32_t tokens) {
+        changeSettings([tokens](LaneSettings& settings) { settings.budget = tokens; });
+    });
+    connect(&budget, &BudgetControl::answerNow, this, [this] { m_workbench.answerNow(); });
+    connect(&m_controls->recordButton(), &QToolButton::clicked, this,
+            [this](bool on) { m_workbench.setRecording(on); });
+
+    connect(m_composer, &Composer::sent, this, [this](const QString& text) {
+        m_chat->showNewest();
+        m_workbench.send(text.toStdString());
+    });
+    connect(m_composer, &Composer::stopped, this, [this] { m_workbench.stop(); });
+    connect(m_status, &StatusLine::panelAsked, this, &MainWindow::showPanel);
+}
+
+void MainWindow::openModel(const QString& model) {
+    if (model.isEmpty()) return;
+    m_asked_model = model;
+    m_error_dismissed = false;
+    m_controls->modelPicker().showLoading(QFileInfo(model).fileName());
+    m_workbench.openModel(model.toStdString());
+}
+
+void MainWindow::changeSettings(const std::function<void(LaneSettings&)>& change) {
+    LaneSettings settings = m_workbench.settings();
+    change(settings);
+    m_workbench.setSettings(settings);
+}
+
+void MainWindow::syncSettings() {
+    const LaneSettings settings = m_workbench.settings();
+    m_controls->modeSwitch().showMode(settings.mode);
+    m_controls->budget().showBudget(settings.budget);
+}
+
+void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
+    const bool new_model = snapshot->model != m_shown_model;
+    m_shown_model = snapshot->model;
+    if (new_model && snapshot->model != nullptr) {
+        syncSettings();
+        m_undo.clear();
+        const QString directory = QString::fromStdString(snapshot->model->directory);
+        if (!directory.isEmpty() && m_asked_model != u"demo"_s) {
+            m_settings.addRecentModel(directory);
+            m_controls->modelPicker().setRecent(m_settings.recentModels());
+        }
+    }
+    if (const LaneSnapshot* lane = findLane(snapshot, m_selection.lane())) {
+        m_selection.limitTo(lane->history.tokenCount(), lane->history.shape().moe_layers,
+                            lane->history.shape().experts);
+    }
+    m_controls->showSnapshot(*snapshot);
+    for (const auto& listener : m_listeners) listener(snapshot);
+
+    const bool generating = snapshot->state == WorkbenchState::kGenerating;
+    m_composer->setGenerating(generating);
+    m_composer->setDisabledReason(snapshot->model == nullptr ? tr("Open a model first") : QString());
+    m_answer_now->setEnabled(m_controls->budget().answerNowButton().isEnabled());
+    const QString file = QFileInfo(QString::fromStdString(snapshot->recorder.file.string())).fileName();
+    panel(u"chat"_s)->setSubtitle(file);
+    showPage(*snapshot);
+    if (m_last_state == WorkbenchState::kGenerating && !generating) refreshSessions();
+    m_last_state = snapshot->state;
+}
+
+void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
+    QWidget* page = m_chat_page;
+    const bool failed = snapshot.load_error.has_value() && !m_error_dismissed;
+    if (snapshot.state == WorkbenchState::kLoading && snapshot.model == nullptr) {
+        page = m_start;
+        const QString name = QFileInfo(m_asked_model).fileName();
+        m_start->showLoading(name, snapshot.log.empty() ? QString() : format::plainText(snapshot.log.back()));
+    } else if (failed && snapshot.state != WorkbenchState::kLoading) {
+        page = m_error;
+        m_error->showError(*snapshot.load_error, m_asked_model, snapshot.model != nullptr);
+    } else if (snapshot.model == nullptr) {
+        page = m_start;
+        m_start->showLoading({}, {});
+    }
+    if (page == m_pages->currentWidget()) return;
+    keepLayout();
+    m_pages->setCurrentWidget(page);
+    panel(u"chat"_s)->setTitleVisible(page == m_chat_page);
+    if (page == m_chat_page) {
+        m_composer->setFocus();
+    } else {
+        page->setFocus();
+    }
+    if (m_arranged) bringBackLayout();
+}
+
+void MainWindow::refreshSessions() {
+    // Reading the files takes as long as the disk takes: not here.
+    QThreadPool::globalInstance()->start([window = QPointer(this), workbench = &m_workbench] {
+        auto sessions = workbench->sessions();
+        QMetaObject::invokeMethod(
+            qApp,
+            [window, sessions = std::move(sessions)] {
+                if (window.isNull()) return;
+                window->m_sessions->showSessions(sessions);
+                window->m_start->showSessions(sessions);
+            },
+            Qt::QueuedConnection);
+    });
+}
+
+void MainWindow::stopOrClear() {
+    if (m_bridge.latest()->state == WorkbenchState::kGenerating) {
+        m_workbench.stop();
+    } else {
+        m_selection.clear();
+    }
+}
+
+std::vector<ExportableView*> MainWindow::exportableViews() const {
+    return m_exportable;
+}
+
+ExportableView* MainWindow::findView(const QString& name) const {
+    for (ExportableView* view : m_exportable) {
+        if (view->viewName() == name) return view;
+    }
+    return nullptr;
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
+    const QList<QUrl> urls = event->mimeData()->urls();
+    if (!urls.isEmpty() && QFileInfo(urls.first().toLocalFile()).isDir()) event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event) {
+    openModel(event->mimeData()->urls().first().toLocalFile());
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+    keepLayout();
+    m_settings.setGeometry(saveGeometry());
+    for (std::size_t i = 0; i < m_layouts.size(); ++i) m_settings.setLayout(static_cast<int>(i), m_layouts[i]);
+    m_workbench.stop();
+    event->accept();
+}
+
+}  // namespace mixoscope

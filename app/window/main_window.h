@@ -1,0 +1,140 @@
+// The workbench's window: docks around one conversation, and the commands that drive it.
+#pragma once
+
+#include <QMainWindow>
+#include <QTimer>
+#include <QUndoStack>
+#include <array>
+#include <functional>
+#include <vector>
+
+#include "app/window/window_settings.h"
+#include "sessions/workbench.h"
+#include "views/bridge.h"
+#include "views/selection.h"
+
+class QAction;
+class QActionGroup;
+class QMenu;
+class QStackedWidget;
+
+namespace mixoscope {
+
+class ChatView;
+class ChecksView;
+class Composer;
+class ControlBar;
+class ErrorPage;
+class ExportableView;
+class HeatmapView;
+class PanelDock;
+class SessionListView;
+class SettingsDialog;
+class StartPage;
+class StatusLine;
+
+struct WindowOptions {
+    QString settings_file;  // empty: the user's; "-": none
+    SnapshotSource source;  // empty: the workbench's own snapshots
+};
+
+class MainWindow : public QMainWindow {
+    Q_OBJECT
+
+public:
+    MainWindow(Workbench& workbench, WindowOptions options, QWidget* parent = nullptr);
+    ~MainWindow() override;
+
+    /// Opens a model ("demo", a folder); returns at once.
+    void openModel(const QString& model);
+    /// All views that can be exported, in menu order.
+    std::vector<ExportableView*> exportableViews() const;
+    ExportableView* findView(const QString& name) const;
+    QWidget* widgetOf(const QString& name) const;
+    Selection& selection() { return m_selection; }
+    WorkbenchBridge& bridge() { return m_bridge; }
+    /// Shows a panel and gives it the focus.
+    void showPanel(const QString& name);
+    /// The layout that a first start has.
+    void resetLayout();
+
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+    void showEvent(QShowEvent* event) override;
+    void closeEvent(QCloseEvent* event) override;
+    void dragEnterEvent(QDragEnterEvent* event) override;
+    void dropEvent(QDropEvent* event) override;
+
+private:
+    void makePanels();
+    template <typename View>
+    View* addPanel(const QString& name, const QString& title, View* view);
+    QWidget* makeChatPanel();
+    void connectControls();
+
+    // window_actions.cpp
+    void makeMenus();
+    void makeFileMenu();
+    void makeEditMenu();
+    void makeViewMenu();
+    void makeChatMenu();
+    void makeSessionMenu();
+    void makeHelpMenu();
+    QAction* addAction(QMenu& menu, const QString& name, const QString& text, const QString& tip,
+                       const QKeySequence& key, const std::function<void()>& act);
+    void exportWindow();
+    void exportSession(const QString& file);
+    void browseModel();
+    void showKeys();
+    void showAbout();
+    void showSettings();
+
+    // window_layout.cpp
+    enum class Narrowness { kWide, kInspectorTabbed, kLoadTabbed, kChatOver };
+    static Narrowness narrownessOf(int width);
+    void arrangePanels(Narrowness narrowness);
+    void sizePanels(Narrowness narrowness);
+    /// Remembers and brings back where the panels of a chat are; the start and error pages have sizes of their own.
+    void keepLayout();
+    void bringBackLayout();
+    void rearrange();
+    PanelDock* panel(const QString& name) const;
+
+    void takeSnapshot(const SnapshotPointer& snapshot);
+    void showPage(const WorkbenchSnapshot& snapshot);
+    void changeSettings(const std::function<void(LaneSettings&)>& change);
+    void syncSettings();
+    void refreshSessions();
+    void stopOrClear();
+
+    Workbench& m_workbench;
+    WindowSettings m_settings;
+    WorkbenchBridge m_bridge;
+    Selection m_selection;
+    QUndoStack m_undo;
+    ControlBar* m_controls = nullptr;
+    StatusLine* m_status = nullptr;
+    QStackedWidget* m_pages = nullptr;
+    StartPage* m_start = nullptr;
+    ErrorPage* m_error = nullptr;
+    QWidget* m_chat_page = nullptr;
+    ChatView* m_chat = nullptr;
+    Composer* m_composer = nullptr;
+    SessionListView* m_sessions = nullptr;
+    SettingsDialog* m_settings_dialog = nullptr;
+    std::vector<std::pair<QString, PanelDock*>> m_panels;
+    std::vector<std::function<void(const SnapshotPointer&)>> m_listeners;
+    std::vector<ExportableView*> m_exportable;
+    QAction* m_answer_now = nullptr;
+    QAction* m_stop = nullptr;
+    QString m_asked_model;  // what openModel() was last given
+    bool m_error_dismissed = true;
+    std::shared_ptr<const ModelFacts> m_shown_model;
+    WorkbenchState m_last_state = WorkbenchState::kNoModel;
+    Narrowness m_narrowness = Narrowness::kWide;
+    std::array<QByteArray, 4> m_layouts;  // by Narrowness; empty: as at the first start
+    QTimer m_rearrange;                   // after the window crossed a width
+    bool m_arranged = false;
+};
+
+}  // namespace mixoscope

@@ -1,0 +1,24 @@
+// Pictures of the real window, off screen: of a demonstration run or of a recorded session.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace mixoscope {
+
+struct ScreenshotOptions {
+    std::filesystem::path out;      // PNG
+    std::string view;               // a view's name, or empty: the whole window
+    std::filesystem::path session;  // empty: the model answers `prompt`
+    std::string theme = "light";    // or "dark"
+    int width = 1600;
+    int height = 1000;
+    std::string model = "demo";
+    std::filesystem::path demo_directory;
+    std::string prompt = "A box holds 12 pens. Tom adds 30 pens and takes out 5. How many pens are in the box?";
+};
+
+/// Renders and writes the picture. Needs no display: without one Qt's offscreen platform is used. Throws Error.
+void takeScreenshot(int argc, char** argv, const ScreenshotOptions& options);
+
+}  // namespace mixoscope

@@ -1,0 +1,305 @@
+// Menus, shortcuts and what they do. Every action has a tip that begins with what it does and ends with its key.
+#include <QActionGroup>
+#include <QApplication>
+#include <QDir>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QMenu>
+#include <QMenuBar>
+#include <QMessageBox>
+#include <QPointer>
+#include <QPushButton>
+#include <QShortcut>
+#include <QThreadPool>
+#include <array>
+
+#include "app/window/control_bar.h"
+#include "app/window/main_window.h"
+#include "app/window/panel_dock.h"
+#include "sessions/csv_export.h"
+#include "views/budget_control.h"
+#include "views/chat_view.h"
+#include "views/composer.h"
+#include "views/exportable_view.h"
+#include "views/format.h"
+#include "views/mode_switch.h"
+#include "views/settings_dialog.h"
+#include "views/status_line.h"
+#include "views/theme.h"
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+
+constexpr qreal kExportScale = 2.0;
+
+QString ending(const QKeySequence& key) {
+    return key.isEmpty() ? QString() : u" ("_s + key.toString(QKeySequence::NativeText) + u")"_s;
+}
+
+}  // namespace
+
+QAction* MainWindow::addAction(QMenu& menu, const QString& name, const QString& text, const QString& tip,
+                               const QKeySequence& key, const std::function<void()>& act) {
+    QAction* action = menu.addAction(text);
+    action->setObjectName(u"action_"_s + name);
+    action->setShortcut(key);
+    action->setToolTip(tip + ending(key));
+    connect(action, &QAction::triggered, this, act);
+    return action;
+}
+
+void MainWindow::makeMenus() {
+    makeFileMenu();
+    makeEditMenu();
+    makeViewMenu();
+    makeChatMenu();
+    makeSessionMenu();
+    makeHelpMenu();
+    for (QAction* menu : menuBar()->actions()) menu->menu()->setToolTipsVisible(true);
+
+    // Single keys act only while no text field has the focus: those take them first.
+    const auto key = [this](Qt::Key code, int by) {
+        connect(new QShortcut(QKeySequence(code), this), &QShortcut::activated, m_chat,
+                [this, by] { m_chat->moveToken(by); });
+    };
+    key(Qt::Key_J, -1);
+    key(Qt::Key_K, 1);
+}
+
+void MainWindow::makeFileMenu() {
+    QMenu& menu = *menuBar()->addMenu(tr("&File"));
+    addAction(menu, u"open_demo"_s, tr("Open the demo model"), tr("Open the embedded model"), QKeySequence(u"Ctrl+D"_s),
+              [this] { openModel(u"demo"_s); });
+    addAction(menu, u"open_folder"_s, tr("Open a model folder…"), tr("Open a Hugging Face directory"),
+              QKeySequence::Open, [this] { browseModel(); });
+    menu.addSeparator();
+    QMenu& exports = *menu.addMenu(tr("Export"));
+    exports.menuAction()->setObjectName(u"menu_export"_s);
+    addAction(exports, u"export_window"_s, tr("Image of the window…"), tr("Save a picture of the whole window"),
+              QKeySequence(u"Ctrl+E"_s), [this] { exportWindow(); });
+    for (ExportableView* view : m_exportable) addExportActions(*exports.addMenu(view->viewTitle()), *view, this);
+    menu.addSeparator();
+    addAction(menu, u"quit"_s, tr("Quit"), tr("End the program; the session file is complete"), QKeySequence::Quit,
+              [this] { close(); });
+}
+
+void MainWindow::makeEditMenu() {
+    QMenu& menu = *menuBar()->addMenu(tr("&Edit"));
+    QAction* undo = m_undo.createUndoAction(this, tr("Undo"));
+    undo->setObjectName(u"action_undo"_s);
+    undo->setShortcut(QKeySequence::Undo);
+    QAction* redo = m_undo.createRedoAction(this, tr("Redo"));
+    redo->setShortcut(QKeySequence::Redo);
+    menu.addActions({undo, redo});
+    menu.addSeparator();
+    addAction(menu, u"copy"_s, tr("Copy selected tokens"), tr("Copy the text of the selected tokens"),
+              QKeySequence::Copy, [this] { m_chat->copySelection(); });
+    menu.addSeparator();
+    addAction(menu, u"settings"_s, tr("Settings…"), tr("Sampling, system prompt, session folder"),
+              QKeySequence(u"Ctrl+,"_s), [this] { showSettings(); });
+}
+
+void MainWindow::makeViewMenu() {
+    QMenu& menu = *menuBar()->addMenu(tr("&View"));
+    for (const auto& [name, dock] : m_panels) {
+        QAction* action = dock->toggleViewAction();
+        action->setToolTip(tr("Show or hide this panel"));
+        if (name == u"log"_s) action->setShortcut(QKeySequence(u"Ctrl+Shift+L"_s));
+        if (name == u"sessions"_s) action->setShortcut(QKeySequence(u"Ctrl+Shift+S"_s));
+        menu.addAction(action);
+    }
+    addAction(menu, u"reset_layout"_s, tr("Reset the layout"), tr("Put all panels where they were at the first start"),
+              {}, [this] { resetLayout(); });
+    menu.addSeparator();
+    addAction(menu, u"toggle_thinking"_s, tr("Show or hide the thinking"), tr("Collapse or expand the think block"),
+              QKeySequence(u"Ctrl+T"_s), [this] { m_chat->toggleThinkBlock(); });
+    addAction(menu, u"newest"_s, tr("Go to the newest token"), tr("Scroll the chat to its end and follow it"),
+              QKeySequence(u"Ctrl+End"_s), [this] { m_chat->showNewest(); });
+    menu.addSeparator();
+    QMenu& themes = *menu.addMenu(tr("Theme"));
+    auto* group = new QActionGroup(this);
+    const std::array<std::pair<QString, ThemeChoice>, 3> choices = {
+        {{tr("System"), ThemeChoice::kSystem}, {tr("Light"), ThemeChoice::kLight}, {tr("Dark"), ThemeChoice::kDark}}};
+    for (const auto& [title, choice] : choices) {
+        QAction* action = addAction(themes, u"theme_%1"_s.arg(static_cast<int>(choice)), title, tr("Use these colours"),
+                                    {}, [this, choice = choice] {
+                                        Theme::instance().setChoice(choice);
+                                        m_settings.setTheme(choice);
+                                    });
+        action->setCheckable(true);
+        action->setChecked(choice == Theme::instance().choice());
+        group->addAction(action);
+    }
+    QAction* full = addAction(menu, u"full_screen"_s, tr("Full screen"), tr("Fill the screen or leave it"),
+                              QKeySequence(u"F11"_s), [this] { setWindowState(windowState() ^ Qt::WindowFullScreen); });
+    full->setCheckable(true);
+}
+
+void MainWindow::makeChatMenu() {
+    QMenu& menu = *menuBar()->addMenu(tr("&Chat"));
+    addAction(menu, u"new_conversation"_s, tr("New conversation"),
+              tr("Begin again with an empty chat and a new session file"), QKeySequence::New, [this] {
+                  m_selection.clear();
+                  m_workbench.newConversation();
+              });
+    menu.addSeparator();
+    m_stop = addAction(menu, u"stop"_s, tr("Stop, or clear the selection"),
+                       tr("Stop generating; when nothing runs, clear the selection"), QKeySequence(Qt::Key_Escape),
+                       [this] { stopOrClear(); });
+    m_answer_now = addAction(menu, u"answer_now"_s, tr("Answer now"), tr("Close the thinking block and answer now"),
+                             QKeySequence(u"Ctrl+."_s), [this] { m_workbench.answerNow(); });
+    m_answer_now->setEnabled(false);
+    addAction(menu, u"cycle_mode"_s, tr("Next thinking mode"), tr("Auto, Think, No think: the next one"),
+              QKeySequence(u"Ctrl+M"_s), [this] { m_controls->modeSwitch().cycle(); });
+    addAction(menu, u"focus_budget"_s, tr("Set the thinking budget"), tr("Move the focus to the budget slider"),
+              QKeySequence(u"Ctrl+B"_s), [this] { m_controls->budget().slider().setFocus(Qt::ShortcutFocusReason); });
+    addAction(menu, u"focus_message"_s, tr("Write a message"), tr("Move the focus to the message"),
+              QKeySequence(u"Ctrl+L"_s), [this] { m_composer->setFocus(); });
+    menu.addSeparator();
+    QMenu& pace = *menu.addMenu(tr("Decode pace"));
+    auto* group = new QActionGroup(this);
+    for (const int tokens_per_s : {0, 20, 5, 1}) {
+        const QString title =
+            tokens_per_s == 0 ? tr("As fast as it goes") : tr("Slow motion: %1 tok/s").arg(tokens_per_s);
+        QAction* action =
+            addAction(pace, u"pace_%1"_s.arg(tokens_per_s), title, tr("Slow the model down to watch it route"), {},
+                      [this, tokens_per_s] { m_workbench.setDecodePace(tokens_per_s); });
+        action->setCheckable(true);
+        action->setChecked(tokens_per_s == 0);
+        group->addAction(action);
+    }
+    connect(&pace, &QMenu::aboutToShow, this, [this, group] {
+        for (QAction* action : group->actions()) {
+            const QString name = u"action_pace_%1"_s.arg(static_cast<int>(m_workbench.decodePace()));
+            action->setChecked(action->objectName() == name);
+        }
+    });
+}
+
+void MainWindow::makeSessionMenu() {
+    QMenu& menu = *menuBar()->addMenu(tr("&Session"));
+    QAction* record =
+        addAction(menu, u"record"_s, tr("Record to a session file"), tr("Write every token and its routing to a file"),
+                  QKeySequence(u"Ctrl+Shift+R"_s), [] {});
+    record->setCheckable(true);
+    record->setChecked(true);
+    connect(record, &QAction::toggled, this, [this](bool on) { m_workbench.setRecording(on); });
+    connect(&menu, &QMenu::aboutToShow, record, [this, record] {
+        const QSignalBlocker blocker(record);
+        record->setChecked(m_bridge.latest()->recorder.state != RecorderStatus::State::kOff);
+    });
+    addAction(menu, u"export_session"_s, tr("Export this session as CSV…"),
+              tr("Write tokens, routing and settings as CSV files"), QKeySequence(u"Ctrl+Shift+E"_s),
+              [this] { exportSession(QString::fromStdString(m_bridge.latest()->recorder.file.string())); });
+    addAction(menu, u"show_sessions"_s, tr("Show recorded sessions"), tr("Open the list of session files"), {},
+              [this] { showPanel(u"sessions"_s); });
+}
+
+void MainWindow::makeHelpMenu() {
+    QMenu& menu = *menuBar()->addMenu(tr("&Help"));
+    addAction(menu, u"keys"_s, tr("Keys"), tr("List all keys"), QKeySequence::HelpContents, [this] { showKeys(); });
+    addAction(menu, u"about"_s, tr("About Mixoscope"), tr("Version and licence"), {}, [this] { showAbout(); });
+}
+
+void MainWindow::browseModel() {
+    const QStringList recent = m_settings.recentModels();
+    const QString from = recent.isEmpty() ? QDir::homePath() : QFileInfo(recent.first()).absolutePath();
+    const QString directory = QFileDialog::getExistingDirectory(this, tr("Open a model folder"), from);
+    if (!directory.isEmpty()) openModel(directory);
+}
+
+void MainWindow::exportWindow() {
+    QImage image = renderWidget(*this, kExportScale);  // before the dialog lies over it
+    const QString path =
+        QFileDialog::getSaveFileName(this, tr("Image of the window"), u"mixoscope.png"_s, tr("PNG image (*.png)"));
+    if (path.isEmpty()) return;
+    const bool saved = image.save(path);
+    m_status->showMessage(
+        saved ? tr("Saved %1").arg(path) : tr("%1 cannot be written; choose another folder").arg(path), !saved);
+}
+
+void MainWindow::exportSession(const QString& file) {
+    if (file.isEmpty())
+        return m_status->showMessage(tr("Nothing is recorded yet; a session begins with the first message"), true);
+    const QString directory =
+        QFileDialog::getExistingDirectory(this, tr("Folder for the CSV files"), QFileInfo(file).absolutePath());
+    if (directory.isEmpty()) return;
+    m_status->showMessage(tr("Exporting %1").arg(QFileInfo(file).fileName()), false);
+    QThreadPool::globalInstance()->start([window = QPointer(this), file, directory] {
+        QString message = tr("CSV files written to %1").arg(directory);
+        bool failed = false;
+        try {
+            exportCsv(file.toStdString(), directory.toStdString());
+        } catch (const std::exception& exception) {
+            failed = true;
+            message = format::plainText(exception.what());
+        }
+        QMetaObject::invokeMethod(
+            qApp,
+            [window, message, failed] {
+                if (!window.isNull()) window->m_status->showMessage(message, failed);
+            },
+            Qt::QueuedConnection);
+    });
+}
+
+void MainWindow::showSettings() {
+    if (m_settings_dialog == nullptr) {
+        m_settings_dialog = new SettingsDialog(this);
+        connect(m_settings_dialog, &SettingsDialog::samplingChanged, this,
+                [this](const SamplingSettings& sampling, std::int32_t most) {
+                    changeSettings([&](LaneSettings& settings) {
+                        settings.sampling = sampling;
+                        settings.max_tokens = most;
+                    });
+                });
+        connect(m_settings_dialog, &SettingsDialog::systemPromptChanged, this, [this](const QString& text) {
+            m_settings.setSystemPrompt(text);
+            m_workbench.setSystemPrompt(text.toStdString());
+        });
+        connect(m_settings_dialog, &SettingsDialog::sessionDirectoryChanged, this,
+                [this](const QString& directory) { m_settings.setSessionDirectory(directory); });
+        connect(m_settings_dialog, &SettingsDialog::decodePaceChanged, this,
+                [this](double pace) { m_workbench.setDecodePace(pace); });
+    }
+    ChatPreferences preferences;
+    const LaneSettings settings = m_workbench.settings();
+    preferences.sampling = settings.sampling;
+    preferences.max_tokens = settings.max_tokens;
+    preferences.system_prompt = m_settings.systemPrompt();
+    preferences.session_directory = m_settings.sessionDirectory();
+    preferences.decode_pace = m_workbench.decodePace();
+    m_settings_dialog->showPreferences(preferences);
+    m_settings_dialog->show();
+    m_settings_dialog->raise();
+}
+
+void MainWindow::showKeys() {
+    QString rows;
+    const auto add = [&rows](const QString& key, const QString& text) {
+        rows += u"<tr><td style='padding-right:18px'><b>%1</b></td><td>%2</td></tr>"_s.arg(key.toHtmlEscaped(),
+                                                                                           text.toHtmlEscaped());
+    };
+    add(tr("Enter"), tr("Send the message"));
+    add(tr("Shift+Enter"), tr("Break the line"));
+    add(tr("Left, Right; J, K"), tr("Previous and next token"));
+    for (const QAction* action : findChildren<QAction*>()) {
+        if (!action->shortcut().isEmpty() && !action->text().isEmpty()) {
+            add(action->shortcut().toString(QKeySequence::NativeText), action->text().remove(u'&'));
+        }
+    }
+    QMessageBox box(QMessageBox::NoIcon, tr("Keys"), u"<table>"_s + rows + u"</table>"_s, QMessageBox::Close, this);
+    box.exec();
+}
+
+void MainWindow::showAbout() {
+    QMessageBox::about(
+        this, tr("About Mixoscope"),
+        tr("<b>Mixoscope %1</b><br>Shows which experts a mixture-of-experts model uses while it thinks.<br><br>"
+           "Free software under the GNU General Public License, version 3 or later.<br>Qt %2, Inter, DejaVu Sans Mono.")
+            .arg(QApplication::applicationVersion(), QString::fromLatin1(qVersion())));
+}
+
+}  // namespace mixoscope

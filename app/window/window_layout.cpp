@@ -1,0 +1,182 @@
+// Where the panels are: the layout of a first start at each width, and what is kept from one start to the next.
+#include <QApplication>
+#include <QResizeEvent>
+#include <QStackedWidget>
+
+#include "app/window/control_bar.h"
+#include "app/window/main_window.h"
+#include "app/window/panel_dock.h"
+
+namespace mixoscope {
+
+using namespace Qt::StringLiterals;
+
+constexpr int kLayoutVersion = 1;
+constexpr int kInspectorFrom = 1400;
+constexpr int kLoadFrom = 1200;
+constexpr int kBesideFrom = 1100;
+
+MainWindow::Narrowness MainWindow::narrownessOf(int width) {
+    if (width >= kInspectorFrom) return Narrowness::kWide;
+    if (width >= kLoadFrom) return Narrowness::kInspectorTabbed;
+    if (width >= kBesideFrom) return Narrowness::kLoadTabbed;
+    return Narrowness::kChatOver;
+}
+
+PanelDock* MainWindow::panel(const QString& name) const {
+    for (const auto& [known, dock] : m_panels) {
+        if (known == name) return dock;
+    }
+    return nullptr;
+}
+
+QWidget* MainWindow::widgetOf(const QString& name) const {
+    PanelDock* dock = panel(name);
+    return dock == nullptr ? nullptr : dock->widget();
+}
+
+void MainWindow::arrangePanels(Narrowness narrowness) {
+    m_narrowness = narrowness;
+    for (const auto& [name, dock] : m_panels) {
+        removeDockWidget(dock);
+        dock->setFloating(false);
+    }
+    const auto place = [this](PanelDock* dock, PanelDock* beside, Qt::Orientation orientation) {
+        if (dock == nullptr) return;
+        splitDockWidget(beside, dock, orientation);
+        dock->show();
+    };
+    const auto tab = [this](PanelDock* front, PanelDock* dock) {
+        if (dock == nullptr) return;
+        tabifyDockWidget(front, dock);
+        dock->show();
+    };
+    PanelDock* chat = panel(u"chat"_s);
+    addDockWidget(Qt::LeftDockWidgetArea, chat);
+    chat->show();
+    PanelDock* heatmap = panel(u"heatmap"_s);
+    if (heatmap != nullptr) {
+        place(heatmap, chat, narrowness == Narrowness::kChatOver ? Qt::Vertical : Qt::Horizontal);
+        PanelDock* inspector = panel(u"inspector"_s);
+        PanelDock* checks = panel(u"checks"_s);
+        PanelDock* load = panel(u"load"_s);
+        PanelDock* length = panel(u"thinking"_s);
+        if (narrowness == Narrowness::kWide) {
+            place(inspector, heatmap, Qt::Horizontal);
+            if (inspector != nullptr) place(checks, inspector, Qt::Vertical);
+            place(load, heatmap, Qt::Vertical);
+            if (load != nullptr) tab(load, length);
+        } else {
+            tab(heatmap, inspector);
+            tab(heatmap, checks);
+            if (narrowness == Narrowness::kInspectorTabbed) {
+                place(load, heatmap, Qt::Vertical);
+                if (load != nullptr) tab(load, length);
+            } else {
+                tab(heatmap, load);
+                tab(heatmap, length);
+            }
+        }
+        if (load != nullptr) load->raise();
+        heatmap->raise();
+    }
+    for (const QString& name : {u"sessions"_s, u"log"_s}) {
+        addDockWidget(Qt::RightDockWidgetArea, panel(name));
+        panel(name)->hide();
+    }
+    if (PanelDock* timeline = panel(u"timeline"_s)) {
+        addDockWidget(Qt::BottomDockWidgetArea, timeline);
+        timeline->show();
+    }
+    sizePanels(narrowness);
+}
+
+void MainWindow::sizePanels(Narrowness narrowness) {
+    const bool chatting = m_pages->currentWidget() == m_chat_page;
+    QList<QDockWidget*> docks;
+    QList<int> sizes;
+    const auto want = [&](const QString& name, int size) {
+        if (PanelDock* dock = panel(name); dock != nullptr && dock->isVisibleTo(this)) {
+            docks << dock;
+            sizes << size;
+        }
+    };
+    const int wide = width();
+    if (narrowness != Narrowness::kChatOver) {
+        // The start and error pages need room for two columns.
+        const int chat = chatting ? wide * 29 / 100 : wide * 54 / 100;
+        const int inspector = narrowness == Narrowness::kWide ? (chatting ? wide * 28 / 100 : wide * 23 / 100) : 0;
+        want(u"chat"_s, chat);
+        want(u"heatmap"_s, wide - chat - inspector);
+        if (narrowness == Narrowness::kWide) want(u"inspector"_s, inspector);
+        resizeDocks(docks, sizes, Qt::Horizontal);
+    }
+    docks.clear();
+    sizes.clear();
+    const int tall = height() - 260;
+    if (narrowness == Narrowness::kChatOver) {
+        want(u"chat"_s, chatting ? tall * 46 / 100 : tall * 70 / 100);
+        want(u"heatmap"_s, chatting ? tall * 54 / 100 : tall * 30 / 100);
+    } else {
+        want(u"heatmap"_s, tall * 66 / 100);
+        want(u"load"_s, tall * 34 / 100);
+        if (narrowness == Narrowness::kWide) {
+            want(u"inspector"_s, tall * 70 / 100);
+            want(u"checks"_s, tall * 30 / 100);
+        }
+    }
+    want(u"timeline"_s, narrowness == Narrowness::kChatOver ? 92 : 134);
+    resizeDocks(docks, sizes, Qt::Vertical);
+}
+
+void MainWindow::resetLayout() {
+    m_layouts = {};
+    arrangePanels(narrownessOf(width()));
+}
+
+void MainWindow::keepLayout() {
+    if (!m_arranged || m_pages->currentWidget() != m_chat_page) return;
+    m_layouts[static_cast<std::size_t>(m_narrowness)] = saveState(kLayoutVersion);
+}
+
+void MainWindow::bringBackLayout() {
+    const QByteArray& kept = m_layouts[static_cast<std::size_t>(m_narrowness)];
+    const bool chatting = m_pages->currentWidget() == m_chat_page;
+    // Another version's layout is refused, and the default stays.
+    if (!chatting || kept.isEmpty() || !restoreState(kept, kLayoutVersion)) sizePanels(m_narrowness);
+}
+
+void MainWindow::rearrange() {
+    const Narrowness narrowness = narrownessOf(width());
+    if (narrowness == m_narrowness) return;
+    keepLayout();
+    arrangePanels(narrowness);
+    bringBackLayout();
+}
+
+void MainWindow::resizeEvent(QResizeEvent* event) {
+    QMainWindow::resizeEvent(event);
+    m_controls->fitWidth(event->size().width());
+    if (m_arranged) m_rearrange.start();
+}
+
+void MainWindow::showEvent(QShowEvent* event) {
+    QMainWindow::showEvent(event);
+    if (m_arranged) return;
+    m_arranged = true;
+    for (std::size_t i = 0; i < m_layouts.size(); ++i) m_layouts[i] = m_settings.layout(static_cast<int>(i));
+    m_controls->fitWidth(width());
+    arrangePanels(narrownessOf(width()));
+    bringBackLayout();
+    m_pages->currentWidget()->setFocus();
+}
+
+void MainWindow::showPanel(const QString& name) {
+    PanelDock* dock = panel(name);
+    if (dock == nullptr) return;
+    dock->show();
+    dock->raise();
+    dock->widget()->setFocus();
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,39 @@
+// What the window remembers from one start to the next.
+#pragma once
+
+#include <QByteArray>
+#include <QSettings>
+#include <QStringList>
+#include <memory>
+
+#include "views/theme.h"
+
+namespace mixoscope {
+
+class WindowSettings {
+public:
+    /// An empty file name: the user's own settings. "-": nothing is read or written.
+    explicit WindowSettings(const QString& file);
+
+    ThemeChoice theme() const;
+    void setTheme(ThemeChoice choice);
+    QStringList recentModels() const;
+    void addRecentModel(const QString& directory);
+    QString systemPrompt() const;
+    void setSystemPrompt(const QString& text);
+    QString sessionDirectory() const;
+    void setSessionDirectory(const QString& directory);
+    QByteArray geometry() const;
+    void setGeometry(const QByteArray& geometry);
+    /// Where the panels are, apart for each class of window widths.
+    QByteArray layout(int width_class) const;
+    void setLayout(int width_class, const QByteArray& layout);
+
+private:
+    QVariant value(const QString& key) const;
+    void set(const QString& key, const QVariant& value);
+
+    std::unique_ptr<QSettings> m_settings;
+};
+
+}  // namespace mixoscope

@@ -1,0 +1,170 @@
+// The window around the conversation: pages, keys, themes, layouts, pictures.
+#include <QAction>
+#include <QApplication>
+#include <QLabel>
+#include <QMenuBar>
+#include <QPushButton>
+#include <QStackedWidget>
+#include <QTest>
+#include <QToolButton>
+#include <fstream>
+
+#include "app/window/panel_dock.h"
+#include "views/budget_control.h"
+#include "views/chat_view.h"
+#include "views/composer.h"
+#include "views/exportable_view.h"
+#include "views/mode_switch.h"
+#include "views/theme.h"
+#include "window_fixture_test.h"
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+
+class MainWindowTest : public test::WindowTest {
+protected:
+    QString page() const { return find<QStackedWidget>(u"chat_pages"_s).currentWidget()->objectName(); }
+};
+
+TEST_F(MainWindowTest, BeginsWithTheStartPageAndEnterOpensTheDemo) {
+    ASSERT_NO_FATAL_FAILURE(open({}));
+    EXPECT_EQ(page(), u"start_page"_s);
+    EXPECT_FALSE(find<BudgetSlider>(u"budget_slider"_s).isEnabled());
+    EXPECT_EQ(find<BudgetSlider>(u"budget_slider"_s).toolTip(), u"Open a model first"_s);
+    keepPicture(u"window-start-light"_s);
+    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
+    ASSERT_TRUE(test::waitFor([this] { return latest()->model != nullptr; }));
+    EXPECT_EQ(page(), u"chat_page"_s);
+    EXPECT_TRUE(find<BudgetSlider>(u"budget_slider"_s).isEnabled());
+    keepPicture(u"window-empty-light"_s);
+}
+
+TEST_F(MainWindowTest, AFolderThatIsNoModelGetsAPageThatSaysWhy) {
+    std::filesystem::create_directories(directory.path() / "no-model");
+    std::ofstream(directory.path() / "no-model" / "config.json") << "{";
+    ASSERT_NO_FATAL_FAILURE(open((directory.path() / "no-model").string()));
+    EXPECT_EQ(page(), u"error_page"_s);
+    ASSERT_TRUE(latest()->load_error.has_value());
+    QStringList shown;
+    for (const QLabel* label : find<QWidget>(u"error_page"_s).findChildren<QLabel*>()) shown << label->text();
+    EXPECT_TRUE(shown.contains(QString::fromStdString(latest()->load_error->what)));
+    EXPECT_TRUE(shown.join(u'|').contains(u"config.json"_s));
+    EXPECT_TRUE(QApplication::activeModalWidget() == nullptr);
+    keepPicture(u"window-error-light"_s);
+    // The way on is there too.
+    QTest::mouseClick(&find<QPushButton>(u"error_demo"_s), Qt::LeftButton);
+    ASSERT_TRUE(test::waitFor([this] { return latest()->model != nullptr; }));
+    EXPECT_EQ(page(), u"chat_page"_s);
+    // And with a model open, a failure leaves it open.
+    window->openModel(QString::fromStdString((directory.path() / "no-model").string()));
+    ASSERT_TRUE(test::waitFor([this] { return page() == u"error_page"_s; }));
+    EXPECT_NE(latest()->model, nullptr);
+    QTest::mouseClick(&find<QPushButton>(u"error_back"_s), Qt::LeftButton);
+    EXPECT_EQ(page(), u"chat_page"_s);
+}
+
+TEST_F(MainWindowTest, EverythingCanBeDoneFromTheKeyboard) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    QTest::keyClick(window.get(), Qt::Key_M, Qt::ControlModifier);
+    EXPECT_EQ(workbench->settings().mode, ThinkingMode::kNoThink);
+    QTest::keyClick(window.get(), Qt::Key_M, Qt::ControlModifier);
+    QTest::keyClick(window.get(), Qt::Key_M, Qt::ControlModifier);
+    EXPECT_EQ(workbench->settings().mode, ThinkingMode::kThink);
+    QTest::keyClick(window.get(), Qt::Key_B, Qt::ControlModifier);
+    ASSERT_EQ(QApplication::focusWidget()->objectName(), u"budget_slider"_s);
+    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Home);
+    for (int i = 0; i < 6; ++i) QTest::keyClick(QApplication::focusWidget(), Qt::Key_Right);
+    EXPECT_EQ(workbench->settings().budget, 6);
+    QTest::keyClick(window.get(), Qt::Key_L, Qt::ControlModifier);
+    ASSERT_EQ(QApplication::focusWidget()->objectName(), u"message_edit"_s);
+    type(u"What is 2 + 3? /think"_s);
+    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
+    ASSERT_TRUE(test::waitFor([this] {
+        return latest()->state == WorkbenchState::kReady && !latest()->lanes.empty() &&
+               !latest()->lanes.front().turns.empty() && turn().stop_reason != StopReason::kNone;
+    }));
+    auto& chat = find<ChatView>(u"chat_view"_s);
+    ASSERT_TRUE(chat.turn(0).hasThinkBlock());
+    EXPECT_FALSE(chat.turn(0).isCollapsed());
+    QTest::keyClick(window.get(), Qt::Key_T, Qt::ControlModifier);
+    EXPECT_TRUE(chat.turn(0).isCollapsed());
+    QTest::keyClick(window.get(), Qt::Key_T, Qt::ControlModifier);
+    chat.setFocus();
+    QTest::keyClick(&chat, Qt::Key_Left);
+    EXPECT_EQ(window->selection().token(), latest()->lanes.front().history.tokenCount() - 1);
+    QTest::keyClick(&chat, Qt::Key_J);
+    EXPECT_EQ(window->selection().token(), latest()->lanes.front().history.tokenCount() - 2);
+    QTest::keyClick(window.get(), Qt::Key_Escape);
+    EXPECT_EQ(window->selection().token(), -1);
+    QTest::keyClick(window.get(), Qt::Key_Z, Qt::ControlModifier);
+    EXPECT_EQ(workbench->settings().budget, 5);
+}
+
+TEST_F(MainWindowTest, EveryActionHasATipAndEveryControlAName) {
+    ASSERT_NO_FATAL_FAILURE(open({}));
+    for (const QAction* action : window->findChildren<QAction*>()) {
+        if (!action->objectName().startsWith(u"action_"_s)) continue;
+        EXPECT_FALSE(action->toolTip().isEmpty()) << action->text().toStdString();
+        if (!action->shortcut().isEmpty() && action->objectName() != u"action_undo"_s) {
+            EXPECT_TRUE(action->toolTip().contains(action->shortcut().toString(QKeySequence::NativeText)))
+                << action->text().toStdString();
+        }
+    }
+    for (const QWidget* widget : window->findChildren<QWidget*>()) {
+        if ((widget->focusPolicy() & Qt::TabFocus) == 0 || !widget->isVisible()) continue;
+        if (widget->objectName() == u"qt_spinbox_lineedit"_s) continue;  // part of a field that has a name
+        const auto* button = qobject_cast<const QAbstractButton*>(widget);
+        const bool named = !widget->accessibleName().isEmpty() || (button != nullptr && !button->text().isEmpty());
+        EXPECT_TRUE(named) << widget->metaObject()->className() << " " << widget->objectName().toStdString();
+    }
+}
+
+TEST_F(MainWindowTest, TheLayoutIsKeptFromOneStartToTheNext) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    window->showPanel(u"log"_s);
+    ASSERT_TRUE(find<QDockWidget>(u"dock_log"_s).isVisible());
+    window->close();
+    TearDown();
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    EXPECT_TRUE(find<QDockWidget>(u"dock_log"_s).isVisible());
+    window->resetLayout();
+    EXPECT_FALSE(find<QDockWidget>(u"dock_log"_s).isVisible());
+}
+
+TEST_F(MainWindowTest, CanBeLookedAtInBothThemesAndNarrow) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    type(u"A box holds 12 pens. Tom adds 30 pens and takes out 5. How many pens are in the box?"_s);
+    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
+    ASSERT_TRUE(test::waitFor([this] {
+        return latest()->state == WorkbenchState::kReady && !latest()->lanes.empty() &&
+               !latest()->lanes.front().turns.empty() && turn().stop_reason != StopReason::kNone;
+    }));
+    window->selection().setToken(turn().first_generated_position + 6);
+    keepPicture(u"window-light"_s);
+    Theme::instance().setChoice(ThemeChoice::kDark);
+    keepPicture(u"window-dark"_s);
+    const QImage dark = renderWidget(*window, 1.0);
+    EXPECT_EQ(dark.pixelColor(500, 8), darkColours().window);
+    Theme::instance().setChoice(ThemeChoice::kLight);
+    for (const QSize size : {QSize(1300, 800), QSize(1150, 720), QSize(1024, 640)}) {
+        window->resize(size);
+        keepPicture(u"window-%1-light"_s.arg(size.width()));
+        EXPECT_EQ(window->size(), size);
+        // What must never leave the bar is in it.
+        for (const QString& name : {u"mode_switch"_s, u"budget_slider"_s, u"answer_now"_s}) {
+            auto& widget = find<QWidget>(name);
+            const QRect place(widget.mapTo(window.get(), QPoint(0, 0)), widget.size());
+            EXPECT_TRUE(window->rect().contains(place)) << name.toStdString() << " at " << size.width();
+            EXPECT_TRUE(widget.isVisible()) << name.toStdString();
+        }
+    }
+    for (ExportableView* view : window->exportableViews()) {
+        EXPECT_FALSE(view->renderToImage(1.0).isNull()) << view->viewName().toStdString();
+        EXPECT_FALSE(view->csv().isEmpty()) << view->viewName().toStdString();
+    }
+}
+
+}  // namespace
+}  // namespace mixoscope

@@ -1,0 +1,145 @@
+// Mode switch, composer, error page, start page, model picker, session list.
+#include <gtest/gtest.h>
+
+#include <QApplication>
+#include <QClipboard>
+#include <QLabel>
+#include <QListWidget>
+#include <QPushButton>
+#include <QSignalSpy>
+#include <QTest>
+#include <QToolButton>
+
+#include "views/composer.h"
+#include "views/error_page.h"
+#include "views/mode_switch.h"
+#include "views/model_picker.h"
+#include "views/session_list_view.h"
+#include "views/start_page.h"
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+
+TEST(ModeSwitch, CyclesThroughWhatTheCheckpointCanDo) {
+    ModeSwitch modes;
+    modes.setSupport(ThinkingSupport::kHybrid, u"demo"_s);
+    std::vector<ThinkingMode> chosen;
+    QObject::connect(&modes, &ModeSwitch::modeChosen, &modes, [&](ThinkingMode mode) { chosen.push_back(mode); });
+    for (int i = 0; i < 3; ++i) modes.cycle();
+    EXPECT_EQ(chosen, (std::vector<ThinkingMode>{ThinkingMode::kNoThink, ThinkingMode::kAuto, ThinkingMode::kThink}));
+
+    modes.setSupport(ThinkingSupport::kNever, u"Instruct-2507"_s);
+    EXPECT_EQ(modes.mode(), ThinkingMode::kNoThink);
+    EXPECT_FALSE(modes.button(ThinkingMode::kThink).isEnabled());
+    EXPECT_EQ(modes.button(ThinkingMode::kThink).toolTip(), u"Instruct-2507 has no thinking mode"_s);
+    modes.cycle();
+    EXPECT_EQ(modes.mode(), ThinkingMode::kNoThink);
+
+    modes.setSupport(ThinkingSupport::kAlways, u"Thinking-2507"_s);
+    EXPECT_EQ(modes.mode(), ThinkingMode::kThink);
+    EXPECT_EQ(modes.button(ThinkingMode::kNoThink).toolTip(), u"Thinking-2507 always thinks"_s);
+}
+
+TEST(Composer, EnterSendsAndShiftEnterBreaksTheLine) {
+    Composer composer;
+    composer.show();
+    QStringList sent;
+    QObject::connect(&composer, &Composer::sent, &composer, [&](const QString& text) { sent << text; });
+    QTest::keyClicks(&composer.edit(), u"one"_s);
+    QTest::keyClick(&composer.edit(), Qt::Key_Return, Qt::ShiftModifier);
+    QTest::keyClicks(&composer.edit(), u"two"_s);
+    EXPECT_TRUE(sent.isEmpty());
+    QTest::keyClick(&composer.edit(), Qt::Key_Return);
+    EXPECT_EQ(sent, QStringList{u"one\ntwo"_s});
+    EXPECT_TRUE(composer.text().isEmpty());
+    QTest::keyClick(&composer.edit(), Qt::Key_Return);
+    EXPECT_EQ(sent.size(), 1) << "an empty message is not sent";
+    QTest::keyClick(&composer.edit(), Qt::Key_Up);
+    EXPECT_EQ(composer.text(), u"one\ntwo"_s);
+}
+
+TEST(Composer, TheButtonStopsWhileTheModelGenerates) {
+    Composer composer;
+    composer.show();
+    QSignalSpy stopped(&composer, &Composer::stopped);
+    composer.setGenerating(true);
+    EXPECT_EQ(composer.button().text(), u"Stop"_s);
+    QTest::mouseClick(&composer.button(), Qt::LeftButton);
+    QTest::keyClick(&composer.edit(), Qt::Key_Escape);
+    EXPECT_EQ(stopped.count(), 2);
+    composer.setGenerating(false);
+    EXPECT_EQ(composer.button().text(), u"Send"_s);
+    composer.setDisabledReason(u"Open a model first"_s);
+    EXPECT_FALSE(composer.button().isEnabled());
+    EXPECT_EQ(composer.button().toolTip(), u"Open a model first"_s);
+}
+
+TEST(ErrorPage, ShowsWhatWhereExpectedFoundAndWhatToDo) {
+    ErrorPage page;
+    page.resize(700, 600);
+    page.show();
+    const ErrorParts error{"The data range of one tensor is too short for its shape", "model.safetensors, data_offsets",
+                           "256 bytes", "128 bytes", "Download this file again"};
+    page.showError(error, u"/models/broken"_s, false);
+    QStringList texts;
+    for (const QLabel* label : page.findChildren<QLabel*>()) texts << label->text();
+    for (const std::string& part : {error.what, error.where, error.expected, error.found, error.advice}) {
+        EXPECT_TRUE(texts.contains(QString::fromStdString(part))) << part;
+    }
+    EXPECT_FALSE(page.findChild<QPushButton*>(u"error_back"_s)->isVisible());
+    QTest::mouseClick(page.findChild<QPushButton*>(u"error_copy"_s), Qt::LeftButton);
+    const QString report = QApplication::clipboard()->text();
+    EXPECT_TRUE(report.contains(u"Where: model.safetensors, data_offsets"_s));
+    EXPECT_TRUE(report.contains(u"Model: /models/broken"_s));
+    QSignalSpy again(&page, &ErrorPage::openAgain);
+    QSignalSpy demo(&page, &ErrorPage::useDemo);
+    QTest::mouseClick(page.findChild<QPushButton*>(u"error_again"_s), Qt::LeftButton);
+    QTest::mouseClick(page.findChild<QPushButton*>(u"error_demo"_s), Qt::LeftButton);
+    EXPECT_EQ(again.count(), 1);
+    EXPECT_EQ(demo.count(), 1);
+}
+
+TEST(StartPage, EnterOpensTheDemo) {
+    StartPage page;
+    page.resize(800, 700);
+    page.show();
+    page.activateWindow();
+    page.setFocus();
+    QSignalSpy demo(&page, &StartPage::demoChosen);
+    ASSERT_TRUE(QTest::qWaitForWindowActive(&page));
+    QTest::keyClick(page.focusWidget(), Qt::Key_Return);
+    EXPECT_EQ(demo.count(), 1);
+}
+
+TEST(SessionListView, ListsReadableAndBrokenFiles) {
+    SessionListView list;
+    list.show();
+    SessionInfo good;
+    good.path = "/tmp/pens.mixo";
+    good.title = "A shop sells pens";
+    good.model = "demo";
+    good.tokens = 235;
+    good.bytes = 318'000;
+    SessionInfo bad;
+    bad.path = "/tmp/cut.mixo";
+    bad.error = ErrorParts{.what = "Not a session file"};
+    list.showSessions({good, bad});
+    auto* files = list.findChild<QListWidget*>(u"session_files"_s);
+    ASSERT_EQ(files->count(), 2);
+    EXPECT_EQ(files->item(0)->text(), u"A shop sells pens"_s);
+    EXPECT_EQ(files->item(1)->text(), u"cut.mixo"_s);
+    EXPECT_TRUE(files->item(1)->toolTip().contains(u"Not a session file"_s));
+    QPushButton* export_button = list.findChildren<QPushButton*>().first();
+    files->setCurrentRow(1);
+    EXPECT_FALSE(export_button->isEnabled());
+    files->setCurrentRow(0);
+    QSignalSpy exported(&list, &SessionListView::exportAsked);
+    QTest::mouseClick(export_button, Qt::LeftButton);
+    ASSERT_EQ(exported.count(), 1);
+    EXPECT_EQ(exported[0][0].toString(), u"/tmp/pens.mixo"_s);
+}
+
+}  // namespace
+}  // namespace mixoscope

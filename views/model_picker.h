@@ -1,0 +1,31 @@
+// Which model is open, and the way to another: the embedded demo, a folder, folders opened before.
+#pragma once
+
+#include <QStringList>
+#include <QToolButton>
+
+namespace mixoscope {
+
+class ModelPicker : public QToolButton {
+    Q_OBJECT
+
+public:
+    explicit ModelPicker(QWidget* parent = nullptr);
+
+    /// An empty name: no model. `loading` names the model that is being opened.
+    void showModel(const QString& name, const QString& facts);
+    void showLoading(const QString& name);
+    void setRecent(const QStringList& directories);
+
+Q_SIGNALS:
+    void demoChosen();
+    void directoryChosen(const QString& directory);
+    void browseChosen();
+
+private:
+    void fillMenu();
+
+    QStringList m_recent;
+};
+
+}  // namespace mixoscope
