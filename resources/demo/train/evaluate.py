@@ -108,7 +108,7 @@ def table(head: list[str], rows: Iterable[list[str]]) -> None:
     print("| " + " | ".join(head) + " |")
     print("|" + " --- |" * len(head))
     for row in rows:
-        print("| " + " | ".join(row) + " |")
+        print("| " + " | ".join(row) + " |", flush=True)
     print()
 
 
@@ -198,7 +198,8 @@ def main() -> None:
     full: dict[str, list[Run]] = {}
     direct: dict[str, list[Run]] = {}
     if parts & {"modes", "kinds", "budget"}:
-        full = {task: evaluation.thinking(samples) for task, samples in sets.items()}
+        wanted = sets if parts & {"modes", "kinds"} else BUDGET_TASKS
+        full = {task: evaluation.thinking(sets[task]) for task in wanted}
     if parts & {"modes", "kinds"}:
         direct = {task: evaluation.direct(samples) for task, samples in sets.items()}
     if "modes" in parts:
@@ -218,14 +219,12 @@ def main() -> None:
         table(["task", "kind", "items", "thinking", "no thinking"], rows)
     if "budget" in parts:
         print("### By thinking budget\n")
-        rows = []
-        for task in BUDGET_TASKS:
-            shares = []
-            for budget in BUDGETS:
-                runs = evaluation.cut(sets[task], full[task], budget)
-                shares.append(f"{100 * sum(run.right for run in runs) / len(runs):.1f}")
-            rows.append([task, *shares, f"{100 * sum(run.right for run in full[task]) / len(full[task]):.1f}"])
-        table(["task", *map(str, BUDGETS), "unlimited"], rows)
+
+        def budget_row(task: str) -> list[str]:
+            runs = [evaluation.cut(sets[task], full[task], budget) for budget in BUDGETS] + [full[task]]
+            return [task, *(f"{100 * sum(run.right for run in cut) / len(cut):.1f}" for cut in runs)]
+
+        table(["task", *map(str, BUDGETS), "unlimited"], (budget_row(task) for task in BUDGET_TASKS))
     if "following" in parts:
         print("### Following the mode\n")
         rng = random.Random(5)
@@ -243,12 +242,14 @@ def main() -> None:
         table([f"{len(mixed)} prompts", "share"], rows)
     if "routing" in parts:
         print("### By routing at inference (thinking, the first 200 items)\n")
-        trained, rows = evaluation.decoder.rule, []
-        for name in RULES:
+        trained = evaluation.decoder.rule
+
+        def routing_row(name: str) -> list[str]:
             evaluation.decoder.rule = routing.parse(name)
-            rows.append([name, *(accuracy(evaluation.thinking(sets[task][:_ROUTED])) for task in BUDGET_TASKS)])
+            return [name, *(accuracy(evaluation.thinking(sets[task][:_ROUTED])) for task in BUDGET_TASKS)]
+
+        table(["routing", *BUDGET_TASKS], map(routing_row, RULES))
         evaluation.decoder.rule = trained
-        table(["routing", *BUDGET_TASKS], rows)
     if "load" in parts:
         print("### Load and specialisation (100 reference exchanges a task)\n")
         load_tables(evaluation, sets, most=100)
