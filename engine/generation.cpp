@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdio>
-#include <fstream>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <string>
@@ -12,6 +12,7 @@
 #include "engine/error.h"
 #include "engine/forward.h"
 #include "engine/lane.h"
+#include "engine/memory_plan.h"
 
 namespace mixoscope {
 
@@ -25,18 +26,6 @@ std::int64_t microseconds(Clock::duration duration) {
 
 double milliseconds(Clock::duration duration) {
     return std::chrono::duration<double, std::milli>(duration).count();
-}
-
-/// Memory that can be had without swapping; without /proc a guess that is not too bold.
-std::int64_t availableBytes() {
-    std::ifstream meminfo("/proc/meminfo");
-    std::string key;
-    std::int64_t kibibytes = 0;
-    std::string unit;
-    while (meminfo >> key >> kibibytes >> unit) {
-        if (key == "MemAvailable:") return kibibytes * 1024;
-    }
-    return std::int64_t{2} << 30;
 }
 
 std::vector<TokenId> endOfTurnTokens(const Model& model) {
@@ -55,7 +44,9 @@ std::int64_t contextOf(const Model& model, const GenerationLimits& limits) {
 /// Pages of the pool: what the lanes can need, no more than asked for, and at most half of the free memory.
 std::int64_t pagesOf(const Model& model, const GenerationLimits& limits) {
     const std::int64_t needed = kvPagesFor(contextOf(model, limits)) * limits.max_lanes;
-    const std::int64_t allowed = limits.kv_bytes > 0 ? limits.kv_bytes : availableBytes() / 2;
+    const std::int64_t available = availableMemoryBytes();
+    const std::int64_t half = available > 0 ? available / 2 : std::numeric_limits<std::int64_t>::max();
+    const std::int64_t allowed = limits.kv_bytes > 0 ? limits.kv_bytes : half;
     const std::int64_t pages = std::min(needed, allowed / kvPageBytes(model.config));
     if (pages > 0) return pages;
     throw Error({.what = "Not enough memory for the KV cache",

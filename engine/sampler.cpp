@@ -62,17 +62,6 @@ void checkSampling(const SamplingSettings& settings) {
                finite(settings.repetition_penalty) && settings.repetition_penalty > 0.0F, "a number above 0 (1: off)");
 }
 
-SamplingSettings samplingDefaults(const Model& model, bool thinking) {
-    SamplingSettings settings = defaultSampling(thinking);
-    if (!thinking && model.thinking_support == ThinkingSupport::kHybrid) return settings;
-    const GenerationConfig& stated = model.generation_config;
-    settings.temperature = stated.temperature.value_or(settings.temperature);
-    settings.top_p = stated.top_p.value_or(settings.top_p);
-    settings.top_k = stated.top_k.value_or(settings.top_k);
-    settings.min_p = stated.min_p.value_or(settings.min_p);
-    return settings;
-}
-
 Sampler::Sampler(std::int64_t vocab_size)
     : m_logits(static_cast<std::size_t>(vocab_size)), m_stamps(static_cast<std::size_t>(vocab_size), 0) {
     m_candidates.reserve(static_cast<std::size_t>(vocab_size));

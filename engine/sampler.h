@@ -8,16 +8,11 @@
 
 #include "engine/ids.h"
 #include "engine/lane_settings.h"
-#include "engine/model.h"
 
 namespace mixoscope {
 
 /// Throws Error naming the field whose value makes no sense (a negative temperature, top-p above 1 …).
 void checkSampling(const SamplingSettings& settings);
-
-/// What a model is sampled with unless the user says otherwise: the model card's values of the mode, and those that
-/// generation_config.json states (of a hybrid checkpoint they are the thinking mode's).
-SamplingSettings samplingDefaults(const Model& model, bool thinking);
 
 /// Tokens that the penalties look at.
 struct SampledHistory {
