@@ -1,10 +1,8 @@
 #include "app/arguments.h"
 
 #include <algorithm>
-#include <array>
 #include <exception>
 #include <string>
-#include <vector>
 
 #include "app/commands/command.h"
 #include "engine/error.h"
@@ -38,6 +36,16 @@ int runAction(const CommandAction& action, CommandStreams& streams) {
     }
 }
 
+/// Adds every command to the program.
+void addCommands(CLI::App& program, CommandAction& action) {
+    addInfoCommand(program, action);
+    addTokenizeCommand(program, action);
+    addTraceCommand(program, action);
+    addGenerateCommand(program, action);
+    addExportCommand(program, action);
+    addBenchCommand(program, action);
+}
+
 }  // namespace
 
 int runProgram(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
@@ -45,10 +53,7 @@ int runProgram(int argc, const char* const* argv, std::ostream& out, std::ostrea
     program.set_version_flag("--version", "mixoscope " MIXO_VERSION);
     program.require_subcommand(0, 1);
     CommandAction action;
-    addInfoCommand(program, action);
-    addTokenizeCommand(program, action);
-    addTraceCommand(program, action);
-    addGenerateCommand(program, action);
+    addCommands(program, action);
     try {
         program.parse(argc, argv);
     } catch (const CLI::Success& asked) {  // --help, --version

@@ -20,5 +20,7 @@ void addInfoCommand(CLI::App& program, CommandAction& action);
 void addTokenizeCommand(CLI::App& program, CommandAction& action);
 void addTraceCommand(CLI::App& program, CommandAction& action);
 void addGenerateCommand(CLI::App& program, CommandAction& action);
+void addExportCommand(CLI::App& program, CommandAction& action);
+void addBenchCommand(CLI::App& program, CommandAction& action);
 
 }  // namespace mixoscope

@@ -1,5 +1,7 @@
 // `mixoscope generate`: one turn, headless.
+#include <algorithm>
 #include <iomanip>
+#include <optional>
 #include <sstream>
 
 #include "app/arguments.h"
@@ -8,6 +10,7 @@
 #include "app/commands/model_options.h"
 #include "app/commands/prompt_options.h"
 #include "app/commands/token_printer.h"
+#include "app/commands/turn_recording.h"
 #include "engine/generation.h"
 #include "engine/routing_policy.h"
 
@@ -19,6 +22,7 @@ struct GenerateOptions {
     ModelOptions model;
     PromptOptions prompt;
     LaneOptions lane;
+    std::string record;
     bool json = false;
 };
 
@@ -32,17 +36,32 @@ std::string summaryText(const LaneStatus& status) {
     return text.str();
 }
 
+/// Policies that choose more experts than the checkpoint need wider traces.
+std::int32_t slotsFor(const LaneSettings& settings, const ModelConfig& config) {
+    const auto own = static_cast<std::int32_t>(config.num_experts_per_tok);
+    return std::max<std::int32_t>(own, parsePolicy(settings.policy, config)->maxSlots());
+}
+
 int runGenerate(const GenerateOptions& options, CommandStreams& streams) {
-    const Model model = options.model.open();
+    const auto loaded = options.model.load();
+    const Model& model = loaded->model;
     const Prompt prompt = options.prompt.make(model, options.lane.thinkingMode(), options.lane.budgetTokens());
-    const LaneSettings settings = options.lane.settings(model, prompt.thinking);
-    const int policy_slots = parsePolicy(settings.policy, model.config)->maxSlots();
-    const auto backend = options.model.makeBackend();
-    TokenPrinter printer(streams.out, options.json, model.tokenizer ? &*model.tokenizer : nullptr, nullptr);
-    Generation generation(model, *backend, {.max_lanes = 1, .slots = policy_slots}, &printer);
+    const LaneSettings settings = options.lane.settings(*loaded, prompt.thinking);
+    const std::int32_t slots = slotsFor(settings, model.config);
+    std::optional<TurnRecording> recording;
+    if (!options.record.empty()) {
+        const std::string& title = prompt.messages.empty() ? options.prompt.ids : prompt.messages.back().content;
+        recording.emplace(loaded, options.record, slots, title);
+    }
+    TokenPrinter printer(streams.out, options.json, model.tokenizer ? &*model.tokenizer : nullptr,
+                         recording ? &recording->sink() : nullptr);
+    Generation generation(model, *loaded->backend, {.max_lanes = 1, .slots = slots}, &printer);
     const LaneId lane = generation.addLane(settings);
     generation.startTurn(lane, prompt.ids, prompt.thinking);
-    generation.run({});
+    if (recording) recording->begin(prompt.messages, settings, lane);
+    while (generation.step()) {
+        if (recording) recording->keepUp();
+    }
     printer.finish();
     const LaneStatus status = generation.status(lane);
     if (options.json) {
@@ -50,9 +69,10 @@ int runGenerate(const GenerateOptions& options, CommandStreams& streams) {
     } else {
         streams.err << summaryText(status) << '\n';
     }
+    if (recording) recording->close(printer.text());
     if (status.stop_reason != StopReason::kError) return kDone;
-    streams.err
-        << "mixoscope: the model gave no distribution to choose a token from (its logits hold NaN or infinity)\n";
+    streams.err << "mixoscope: the model gave no distribution to choose a token from (its logits hold NaN or "
+                   "infinity)\n";
     return kWorkFailed;
 }
 
@@ -65,6 +85,8 @@ void addGenerateCommand(CLI::App& program, CommandAction& action) {
     options->model.addBackend(*command);
     options->prompt.add(*command);
     options->lane.add(*command);
+    command->add_option("--record", options->record,
+                        "Write the turn with its routing into this new session file (.mixo)");
     command->add_flag("--json", options->json, "One JSON line a token, and a last line with the summary");
     command->callback(
         [options, &action] { action = [options](CommandStreams& streams) { return runGenerate(*options, streams); }; });

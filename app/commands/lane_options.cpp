@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include "engine/error.h"
-#include "engine/sampler.h"
 
 namespace mixoscope {
 
@@ -47,7 +46,7 @@ std::int32_t LaneOptions::budgetTokens() const {
                  .found = "\"" + budget + "\""});
 }
 
-LaneSettings LaneOptions::settings(const Model& model, bool thinking) const {
+LaneSettings LaneOptions::settings(const LoadedModel& model, bool thinking) const {
     LaneSettings settings;
     settings.mode = thinkingMode();
     settings.budget = budgetTokens();
@@ -55,7 +54,7 @@ LaneSettings LaneOptions::settings(const Model& model, bool thinking) const {
     settings.max_tokens = max_tokens;
     settings.ignore_eos = ignore_eos;
     SamplingSettings& sampling = settings.sampling;
-    sampling = samplingDefaults(model, thinking);
+    sampling = model.sampling(thinking ? ThinkingMode::kThink : ThinkingMode::kNoThink);
     sampling.greedy = greedy;
     sampling.seed = seed;
     sampling.temperature = temperature.value_or(sampling.temperature);

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "engine/lane_settings.h"
-#include "engine/model.h"
+#include "sessions/loaded_model.h"
 
 namespace mixoscope {
 
@@ -31,7 +31,7 @@ struct LaneOptions {
     /// Throws Error when the budget is no number.
     std::int32_t budgetTokens() const;
     /// `thinking`: whether the turn may think, which decides the sampling defaults.
-    LaneSettings settings(const Model& model, bool thinking) const;
+    LaneSettings settings(const LoadedModel& model, bool thinking) const;
 };
 
 }  // namespace mixoscope

@@ -25,6 +25,14 @@ Model ModelOptions::open() const {
     return openModel(model, resourceDirectory() / "demo");
 }
 
+std::shared_ptr<LoadedModel> ModelOptions::load() const {
+    WorkbenchOptions options;
+    options.demo_directory = resourceDirectory() / "demo";
+    options.backend = backend;
+    options.threads = threads;
+    return loadModel(model, options, nullptr);
+}
+
 std::unique_ptr<kernels::Backend> ModelOptions::makeBackend() const {
     return backend == "reference" ? kernels::makeReferenceBackend() : kernels::makeCpuBackend(threads);
 }

@@ -7,6 +7,7 @@
 
 #include "engine/model.h"
 #include "kernels/backend.h"
+#include "sessions/loaded_model.h"
 
 namespace mixoscope {
 
@@ -19,6 +20,8 @@ struct ModelOptions {
     void addBackend(CLI::App& command);
 
     Model open() const;
+    /// The model with its back end and its identity for session files.
+    std::shared_ptr<LoadedModel> load() const;
     std::unique_ptr<kernels::Backend> makeBackend() const;
 };
 

@@ -24,6 +24,7 @@ void TokenPrinter::onStepEnd(Step step) {
 void TokenPrinter::print(const TokenTrace& token, Step step) {
     if ((token.flags & token_flag::kEndOfTurn) != 0) return;  // ends the turn, is no part of it
     std::string text = m_tokenizer != nullptr ? m_decoder.push(m_tokenizer->bytes(token.id)) : std::string();
+    m_text += text;
     if (!m_json) {
         m_out << text;
         return;
@@ -48,6 +49,7 @@ void TokenPrinter::releaseLine() {
 
 void TokenPrinter::finish() {
     const std::string rest = m_decoder.finish();
+    m_text += rest;
     if (!m_json) {
         m_out << rest << '\n';
     } else if (m_waiting) {

@@ -1,10 +1,10 @@
 // Prints the tokens of a turn as they come: as text, or as one JSON line each.
 #pragma once
 
-#include <deque>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <string>
 
 #include "engine/generation.h"
 #include "engine/step_trace.h"
@@ -23,6 +23,8 @@ public:
 
     /// Prints what waited for the rest of a character.
     void finish();
+    /// Everything that was said, tags included, the end of the turn not.
+    const std::string& text() const { return m_text; }
 
 private:
     void print(const TokenTrace& token, Step step);
@@ -33,6 +35,7 @@ private:
     const Tokenizer* m_tokenizer;
     TraceSink* m_forward_to;
     StreamingDecoder m_decoder;
+    std::string m_text;
     std::optional<nlohmann::ordered_json> m_waiting;  // a token's line, held back while its character is incomplete
 };
 
