@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "app/commands/command.h"
 #include "engine/error.h"
@@ -38,12 +40,31 @@ int runAction(const CommandAction& action, CommandStreams& streams) {
 
 /// Adds every command to the program.
 void addCommands(CLI::App& program, CommandAction& action) {
+#ifdef MIXO_WITH_GUI
+    addOpenCommand(program, action);
+    addScreenshotCommand(program, action);
+#endif
     addInfoCommand(program, action);
     addTokenizeCommand(program, action);
     addTraceCommand(program, action);
     addGenerateCommand(program, action);
     addExportCommand(program, action);
     addBenchCommand(program, action);
+}
+
+/// The arguments, with the word `open` put in where it was left out: before nothing at all, and before a model.
+std::vector<const char*> withCommand([[maybe_unused]] CLI::App& program, int argc, const char* const* argv) {
+    std::vector<const char*> arguments(argv, argv + argc);
+#ifdef MIXO_WITH_GUI
+    std::error_code error;
+    const std::string first = argc > 1 ? argv[1] : "demo";
+    const bool is_command =
+        !program.get_subcommands([&](const CLI::App* command) { return command->get_name() == first; }).empty();
+    const bool names_model = first == "demo" || first.starts_with("random:") || first.find('/') != std::string::npos ||
+                             std::filesystem::exists(first, error);
+    if (names_model && !is_command) arguments.insert(arguments.begin() + 1, "open");
+#endif
+    return arguments;
 }
 
 }  // namespace
@@ -54,8 +75,9 @@ int runProgram(int argc, const char* const* argv, std::ostream& out, std::ostrea
     program.require_subcommand(0, 1);
     CommandAction action;
     addCommands(program, action);
+    const std::vector<const char*> arguments = withCommand(program, argc, argv);
     try {
-        program.parse(argc, argv);
+        program.parse(static_cast<int>(arguments.size()), arguments.data());
     } catch (const CLI::Success& asked) {  // --help, --version
         return program.exit(asked, out, err);
     } catch (const CLI::ParseError& error) {

@@ -22,5 +22,9 @@ void addTraceCommand(CLI::App& program, CommandAction& action);
 void addGenerateCommand(CLI::App& program, CommandAction& action);
 void addExportCommand(CLI::App& program, CommandAction& action);
 void addBenchCommand(CLI::App& program, CommandAction& action);
+#ifdef MIXO_WITH_GUI
+void addOpenCommand(CLI::App& program, CommandAction& action);
+void addScreenshotCommand(CLI::App& program, CommandAction& action);
+#endif
 
 }  // namespace mixoscope

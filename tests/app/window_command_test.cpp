@@ -1,0 +1,69 @@
+// `mixoscope open` and `screenshot` as far as the command line goes; what they show is the window tests' business.
+#if __has_include(<QApplication>)  // the build has a window
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "app/run_program_test.h"
+#include "support/temporary_directory.h"
+#include "support/tiny_model.h"
+
+namespace mixoscope {
+namespace {
+
+using test::ProgramResult;
+using test::runProgramWith;
+
+TEST(WindowCommand, BadUsageIsRefusedBeforeAnyWindow) {
+    for (const auto& [arguments, message] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+             {{"screenshot"}, "--out"},
+             {{"screenshot", "--out", "x.png", "--theme", "pink"}, "pink"},
+             {{"screenshot", "--out", "x.png", "--size", "huge"}, "--size: This is no size of a picture"},
+             {{"screenshot", "--out", "x.png", "--size", "10x10"}, "found \"10x10\""},
+             {{"screenshot", "--out", "x.png", "--size", "99999x100"}, "from 64 to 16384"},
+             {{"open", "old.mixo"}, "old.mixo: This is a recorded session"},
+             {{"./old.mixo"}, "old.mixo: This is a recorded session"},  // the word open may be left out
+             {{"open", "--threads", "-1"}, "--threads"}}) {
+        const ProgramResult result = runProgramWith(arguments);
+        EXPECT_EQ(result.status, 2) << arguments[0];
+        EXPECT_TRUE(test::isMessage(result.err)) << result.err;
+        EXPECT_NE(result.err.find(message), std::string::npos) << result.err;
+    }
+}
+
+TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
+    const test::TemporaryDirectory directory;
+    std::filesystem::create_directory(directory / "model");
+    test::writeTinyModel(directory / "model");
+    const std::string session = (directory / "turn.mixo").string();
+    ASSERT_EQ(runProgramWith({"generate", "--model", (directory / "model").string(), "--prompt", "hello",
+                              "--max-tokens", "6", "--ignore-eos", "--record", session})
+                  .status,
+              0);
+    const std::string picture = (directory / "window.png").string();
+    // In a process of its own: it makes its own application.
+    const std::string command = "QT_QPA_PLATFORM=offscreen " MIXO_PROGRAM " screenshot --size 1280x800 --session " +
+                                session + " --out " + picture + " >/dev/null 2>&1";
+    ASSERT_EQ(std::system(command.c_str()), 0);
+    std::ifstream file(picture, std::ios::binary);
+    std::string head(24, '\0');
+    file.read(head.data(), std::ssize(head));
+    ASSERT_EQ(file.gcount(), 24);
+    EXPECT_EQ(head.substr(1, 3), "PNG");
+    const auto number = [&](std::size_t place) {  // big-endian, in the image header
+        int value = 0;
+        for (std::size_t byte = 0; byte < 4; ++byte)
+            value = value * 256 + static_cast<unsigned char>(head[place + byte]);
+        return value;
+    };
+    EXPECT_EQ(number(16), 1280);
+    EXPECT_EQ(number(20), 800);
+}
+
+}  // namespace
+}  // namespace mixoscope
+
+#endif
