@@ -1,12 +1,11 @@
 #include "views/budget_control.h"
 
-#include <QHBoxLayout>
+#include <QGridLayout>
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
 #include <QUndoCommand>
 #include <QUndoStack>
-#include <QVBoxLayout>
 #include <algorithm>
 #include <functional>
 
@@ -96,25 +95,27 @@ BudgetControl::BudgetControl(QUndoStack& undo, QWidget* parent)
     m_caption->setProperty("role", u"caption"_s);
     m_caption->setFixedHeight(16);
     m_slider->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
-    m_slider->setFixedHeight(38);
+    m_slider->setFixedHeight(36);
     m_field->setFixedWidth(112);
     m_answer_now->setObjectName(u"answer_now"_s);
     m_answer_now->setProperty("role", u"thinking"_s);
     m_answer_now->setEnabled(false);
 
-    auto* sliders = new QVBoxLayout;
-    sliders->setContentsMargins(0, 0, 0, 0);
-    sliders->setSpacing(1);
-    sliders->addWidget(m_caption);
-    sliders->addWidget(m_slider);
-    auto* row = new QHBoxLayout(this);
-    row->setContentsMargins(0, 0, 0, 0);
-    row->setSpacing(8);
-    row->addLayout(sliders, 1);
     auto* unit = new QLabel(tr("tokens"), this);
     unit->setProperty("role", u"muted"_s);
-    for (QWidget* widget : std::initializer_list<QWidget*>{m_field, unit, m_answer_now})
-        row->addWidget(widget, 0, Qt::AlignVCenter);
+    unit->setFixedHeight(28);
+    auto* grid = new QGridLayout(this);
+    grid->setContentsMargins(0, 0, 0, 0);
+    grid->setHorizontalSpacing(8);
+    grid->setVerticalSpacing(3);
+    grid->setRowStretch(0, 1);
+    grid->addWidget(m_caption, 1, 0);
+    int column = 0;
+    for (QWidget* widget : std::initializer_list<QWidget*>{m_slider, m_field, unit, m_answer_now}) {
+        grid->addWidget(widget, 2, column++, widget == m_slider ? Qt::Alignment() : Qt::AlignTop);
+    }
+    grid->setColumnStretch(0, 1);
+    grid->setRowStretch(3, 1);
 
     connect(m_slider, &BudgetSlider::budgetPreviewed, this,
             [this](std::int32_t budget) { m_field->setBudget(budget); });

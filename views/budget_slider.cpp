@@ -97,7 +97,7 @@ void BudgetSlider::updateTexts() {
 }
 
 QRectF BudgetSlider::groove() const {
-    return {kHandleRadius + 1, 8.0, width() - 2 * (kHandleRadius + 1), 4.0};
+    return {kHandleRadius + 1, 9.0, width() - 2 * (kHandleRadius + 1), 4.0};
 }
 
 double BudgetSlider::placeAt(double x) const {
@@ -136,7 +136,7 @@ void BudgetSlider::paintEvent(QPaintEvent*) {
         painter.drawLine(QPointF(at, 19), QPointF(at, 22));
         const double width = QFontMetricsF(painter.font()).horizontalAdvance(label);
         const double left = std::clamp(at - width / 2, 0.0, this->width() - width);
-        painter.drawText(QPointF(left, 35), label);
+        painter.drawText(QPointF(left, 33), label);
     };
     for (const Tick& entry : kTicks) {
         // 32k and ∞ lie close together on a short slider.

@@ -64,7 +64,7 @@ void MessageEdit::keyPressEvent(QKeyEvent* event) {
 Composer::Composer(QWidget* parent) : QWidget(parent), m_edit(new MessageEdit(this)), m_button(new QPushButton(this)) {
     setObjectName(u"composer"_s);
     m_button->setObjectName(u"send_button"_s);
-    m_button->setFixedHeight(kSmallestHeight);
+    m_button->setStyleSheet(u"min-height: 32px;"_s);
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(10, 8, 10, 8);
     row->setSpacing(8);

@@ -11,16 +11,16 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
-constexpr int kTextWidth = 190;
+constexpr int kTextMargins = 36;  // padding and the arrow
 
 }  // namespace
 
-ModelPicker::ModelPicker(QWidget* parent) : QToolButton(parent) {
+ModelPicker::ModelPicker(QWidget* parent) : QPushButton(parent) {
     setObjectName(u"model_picker"_s);
     setAccessibleName(tr("Model"));
-    setPopupMode(QToolButton::InstantPopup);
-    setFocusPolicy(Qt::StrongFocus);
-    setToolButtonStyle(Qt::ToolButtonTextOnly);
+    setStyleSheet(
+        u"QPushButton { text-align: left; padding: 0 22px 0 10px; }"
+        "QPushButton::menu-indicator { subcontrol-origin: padding; subcontrol-position: right center; right: 7px; }"_s);
     setMenu(new QMenu(this));
     connect(menu(), &QMenu::aboutToShow, this, &ModelPicker::fillMenu);
     showModel({}, {});
@@ -28,16 +28,28 @@ ModelPicker::ModelPicker(QWidget* parent) : QToolButton(parent) {
 
 void ModelPicker::showModel(const QString& name, const QString& facts) {
     const QString shown = name.isEmpty() ? tr("No model") : facts.isEmpty() ? name : name + u" · "_s + facts;
-    setText(fontMetrics().elidedText(shown, Qt::ElideRight, kTextWidth));
+    m_shown = shown;
+    elide();
     setToolTip(name.isEmpty() ? tr("Open a model (Ctrl+O: a folder)")
                               : tr("%1\nOpen another model (Ctrl+O: a folder)").arg(shown));
     setAccessibleDescription(shown);
 }
 
 void ModelPicker::showLoading(const QString& name) {
-    setText(fontMetrics().elidedText(tr("Opening %1…").arg(name), Qt::ElideMiddle, kTextWidth));
+    m_shown = tr("Opening %1…").arg(name);
+    elide();
     setToolTip(tr("Opening %1").arg(name));
     setAccessibleDescription(toolTip());
+}
+
+void ModelPicker::elide() {
+    // The style puts left-aligned text of a button with a menu at its very edge: the space keeps it off.
+    setText(u' ' + fontMetrics().elidedText(m_shown, Qt::ElideRight, width() - kTextMargins));
+}
+
+void ModelPicker::resizeEvent(QResizeEvent* event) {
+    QPushButton::resizeEvent(event);
+    elide();
 }
 
 void ModelPicker::setRecent(const QStringList& directories) {

@@ -1,12 +1,12 @@
 // Which model is open, and the way to another: the embedded demo, a folder, folders opened before.
 #pragma once
 
+#include <QPushButton>
 #include <QStringList>
-#include <QToolButton>
 
 namespace mixoscope {
 
-class ModelPicker : public QToolButton {
+class ModelPicker : public QPushButton {
     Q_OBJECT
 
 public:
@@ -22,9 +22,15 @@ Q_SIGNALS:
     void directoryChosen(const QString& directory);
     void browseChosen();
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
     void fillMenu();
 
+    void elide();
+
+    QString m_shown;
     QStringList m_recent;
 };
 

@@ -28,13 +28,15 @@ public:
           m_text(std::move(text)),
           m_key(std::move(key)),
           m_primary(primary) {
-        setFixedHeight(76);
-        setMinimumWidth(250);
         setAccessibleName(m_title);
         setAccessibleDescription(m_text);
         setToolTip(u"%1 (%2)"_s.arg(m_title, m_key));
         setFocusPolicy(Qt::StrongFocus);
+        setStyleSheet(u"min-height: 76px;"_s);
     }
+
+    QSize sizeHint() const override { return {320, 76}; }
+    QSize minimumSizeHint() const override { return {250, 76}; }
 
 protected:
     void paintEvent(QPaintEvent*) override {

@@ -2,6 +2,7 @@
 
 #include <QFileInfo>
 #include <QHBoxLayout>
+#include <QMouseEvent>
 #include <QStyle>
 #include <algorithm>
 #include <chrono>
@@ -14,6 +15,9 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
+const QString kWarningSign = u"⚠"_s;
+const QString kErrorSign = u"✗"_s;
+
 /// A label's look follows its "role" property; the style sheet is applied again when that changes.
 void setRole(QWidget* widget, const QString& role) {
     if (widget->property("role").toString() == role) return;
@@ -22,9 +26,10 @@ void setRole(QWidget* widget, const QString& role) {
     widget->style()->polish(widget);
 }
 
-void setPart(QToolButton* part, const QString& text, const QString& tip) {
+void setPart(StatusPart* part, const QString& text, const QString& tip) {
     part->setText(text);
     part->setToolTip(tip);
+    part->setAccessibleName(text);
     part->setProperty("has_text", !text.isEmpty());
 }
 
@@ -37,9 +42,10 @@ QString age(double seconds) {
 
 StatusLine::StatusLine(WorkbenchBridge& bridge, QWidget* parent) : QWidget(parent), m_bridge(bridge) {
     setObjectName(u"status_line"_s);
+    setFixedHeight(25);
     auto* row = new QHBoxLayout(this);
-    row->setContentsMargins(6, 0, 6, 0);
-    row->setSpacing(2);
+    row->setContentsMargins(10, 0, 10, 0);
+    row->setSpacing(18);
     m_state = addPart(u"status_state"_s, u"log"_s);
     m_ttft = addPart(u"status_ttft"_s, u"timeline"_s);
     m_tpot = addPart(u"status_tpot"_s, u"timeline"_s);
@@ -47,7 +53,7 @@ StatusLine::StatusLine(WorkbenchBridge& bridge, QWidget* parent) : QWidget(paren
     m_probes = addPart(u"status_probes"_s, u"checks"_s);
     m_context = addPart(u"status_context"_s, u"timeline"_s);
     m_checks = addPart(u"status_checks"_s, u"checks"_s);
-    for (QToolButton* part : {m_state, m_ttft, m_tpot, m_rate, m_probes, m_context, m_checks}) row->addWidget(part);
+    for (StatusPart* part : {m_state, m_ttft, m_tpot, m_rate, m_probes, m_context, m_checks}) row->addWidget(part);
     row->addStretch(1);
     m_recorder = addPart(u"status_recorder"_s, u"sessions"_s);
     row->addWidget(m_recorder);
@@ -62,14 +68,18 @@ StatusLine::StatusLine(WorkbenchBridge& bridge, QWidget* parent) : QWidget(paren
     takeSnapshot(bridge.latest());
 }
 
-QToolButton* StatusLine::addPart(const QString& name, const QString& panel) {
-    auto* part = new QToolButton(this);
+void StatusPart::mouseReleaseEvent(QMouseEvent* event) {
+    if (event->button() == Qt::LeftButton && rect().contains(event->position().toPoint())) Q_EMIT clicked();
+}
+
+StatusPart* StatusLine::addPart(const QString& name, const QString& panel) {
+    auto* part = new StatusPart(this);
     part->setObjectName(name);
-    setRole(part, u"flat"_s);
-    part->setFocusPolicy(Qt::NoFocus);
     part->setFont(textFont(font_size::kTable));
+    part->setTextFormat(Qt::PlainText);
+    part->setCursor(Qt::PointingHandCursor);
     part->setSizePolicy(QSizePolicy::Fixed, QSizePolicy::Fixed);
-    connect(part, &QToolButton::clicked, this, [this, panel] { Q_EMIT panelAsked(panel); });
+    connect(part, &StatusPart::clicked, this, [this, panel] { Q_EMIT panelAsked(panel); });
     return part;
 }
 
@@ -109,15 +119,15 @@ void StatusLine::showState(const WorkbenchSnapshot& snapshot, const LaneSnapshot
     QString icon;
     if (!m_message_text.isEmpty()) {
         text = m_message_text;
-        icon = m_message_warns ? u"warning"_s : QString();
+        icon = m_message_warns ? kWarningSign : QString();
     } else if (snapshot.turn_error.has_value() && snapshot.state == WorkbenchState::kReady) {
         text = format::plainText(snapshot.turn_error->what);
-        icon = u"warning"_s;
+        icon = kWarningSign;
     } else {
         switch (snapshot.state) {
             case WorkbenchState::kNoModel:
                 text = snapshot.load_error.has_value() ? tr("Model not opened") : tr("No model open");
-                icon = snapshot.load_error.has_value() ? u"error"_s : QString();
+                icon = snapshot.load_error.has_value() ? kErrorSign : QString();
                 break;
             case WorkbenchState::kLoading:
                 text = tr("Opening the model");
@@ -132,13 +142,13 @@ void StatusLine::showState(const WorkbenchSnapshot& snapshot, const LaneSnapshot
                 break;
         }
     }
+    if (!icon.isEmpty()) text = icon + u' ' + text;
+    setRole(m_state, icon.isEmpty() ? QString() : icon == kErrorSign ? u"chip-error"_s : u"chip-warning"_s);
     setPart(m_state, fontMetrics().elidedText(text, Qt::ElideRight, std::max(200, width() / 2)), text);
-    m_state->setIcon(icon.isEmpty() ? QIcon() : themedIcon(icon));
-    m_state->setToolButtonStyle(icon.isEmpty() ? Qt::ToolButtonTextOnly : Qt::ToolButtonTextBesideIcon);
 }
 
 void StatusLine::showSpeed(const TurnFacts* turn) {
-    const auto show = [](QToolButton* part, const QString& text, const QString& tip) { setPart(part, text, tip); };
+    const auto show = [](StatusPart* part, const QString& text, const QString& tip) { setPart(part, text, tip); };
     const bool begun = turn != nullptr && turn->ttft_ms > 0.0;
     show(m_ttft, begun ? tr("TTFT %1").arg(format::milliseconds(turn->ttft_ms)) : QString(),
          tr("Time from sending to the first token"));
@@ -174,7 +184,7 @@ void StatusLine::showRecorder(const RecorderStatus& recorder) {
     const QString file = QFileInfo(QString::fromStdString(recorder.file.string())).fileName();
     QString text;
     QString tip = QString::fromStdString(recorder.file.string());
-    QString role = u"flat"_s;
+    QString role;
     switch (recorder.state) {
         case RecorderStatus::State::kOff:
             text = tr("Not recording");
@@ -202,16 +212,16 @@ void StatusLine::showRecorder(const RecorderStatus& recorder) {
 
 void StatusLine::dropParts() {
     int needed = 40;
-    for (QToolButton* part : {m_state, m_ttft, m_tpot, m_rate, m_probes, m_context, m_checks, m_recorder}) {
+    for (StatusPart* part : {m_state, m_ttft, m_tpot, m_rate, m_probes, m_context, m_checks, m_recorder}) {
         const bool has_text = part->property("has_text").toBool();
         part->setVisible(has_text);
-        if (has_text) needed += part->sizeHint().width() + 2;
+        if (has_text) needed += part->sizeHint().width() + 18;
     }
-    for (QToolButton* part : m_dropping) {
+    for (StatusPart* part : m_dropping) {
         if (needed <= width()) break;
         if (!part->property("has_text").toBool()) continue;
         part->hide();
-        needed -= part->sizeHint().width() + 2;
+        needed -= part->sizeHint().width() + 18;
     }
 }
 

@@ -4,13 +4,26 @@
 
 #include <QLabel>
 #include <QTimer>
-#include <QToolButton>
 #include <QWidget>
 #include <vector>
 
 #include "views/bridge.h"
 
 namespace mixoscope {
+
+/// A piece of text that can be clicked.
+class StatusPart : public QLabel {
+    Q_OBJECT
+
+public:
+    using QLabel::QLabel;
+
+Q_SIGNALS:
+    void clicked();
+
+protected:
+    void mouseReleaseEvent(QMouseEvent* event) override;
+};
 
 class StatusLine : public QWidget {
     Q_OBJECT
@@ -34,19 +47,19 @@ private:
     void showChecks(const LaneSnapshot* lane);
     void showRecorder(const RecorderStatus& recorder);
     void dropParts();
-    QToolButton* addPart(const QString& name, const QString& panel);
+    StatusPart* addPart(const QString& name, const QString& panel);
 
     WorkbenchBridge& m_bridge;
-    QToolButton* m_state;
-    QToolButton* m_ttft;
-    QToolButton* m_tpot;
-    QToolButton* m_rate;
-    QToolButton* m_probes;
-    QToolButton* m_context;
-    QToolButton* m_checks;
-    QToolButton* m_recorder;
-    std::vector<QToolButton*> m_dropping;  // in the order in which they go
-    QTimer m_age;                          // the age of the last commit grows between snapshots
+    StatusPart* m_state;
+    StatusPart* m_ttft;
+    StatusPart* m_tpot;
+    StatusPart* m_rate;
+    StatusPart* m_probes;
+    StatusPart* m_context;
+    StatusPart* m_checks;
+    StatusPart* m_recorder;
+    std::vector<StatusPart*> m_dropping;  // in the order in which they go
+    QTimer m_age;                         // the age of the last commit grows between snapshots
     QTimer m_message;
     QString m_message_text;
     bool m_message_warns = false;

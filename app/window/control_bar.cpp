@@ -17,6 +17,13 @@ using namespace Qt::StringLiterals;
 
 constexpr int kCaptionsFrom = 1400;
 constexpr int kDeviceFrom = 1200;
+constexpr int kBelowControls = 8;  // beside the ticks below the slider
+
+/// "cpu (AVX2, 2 threads)" → "CPU · AVX2, 2 threads".
+QString deviceName(QString backend) {
+    if (!backend.startsWith(u"cpu ("_s) || !backend.endsWith(u')')) return QObject::tr("CPU · %1").arg(backend);
+    return QObject::tr("CPU · %1").arg(backend.mid(5).chopped(1));
+}
 
 }  // namespace
 
@@ -66,6 +73,7 @@ QAction* ControlBar::addControl(const QString& caption, QWidget* control) {
     column->addStretch(1);
     column->addWidget(label);
     column->addWidget(control);
+    column->addSpacing(kBelowControls);
     column->addStretch(1);
     return addWidget(group);
 }
@@ -76,7 +84,7 @@ void ControlBar::showSnapshot(const WorkbenchSnapshot& snapshot) {
     if (snapshot.state != WorkbenchState::kLoading) {
         m_model->showModel(name, model == nullptr ? QString() : format::plainText(model->description));
     }
-    m_device->setText(model == nullptr ? tr("CPU") : tr("CPU · %1").arg(format::plainText(model->backend)));
+    m_device->setText(model == nullptr ? tr("CPU") : deviceName(format::plainText(model->backend)));
 
     const QString identity = model == nullptr ? QString() : name + format::plainText(model->directory);
     const bool usable = model != nullptr && snapshot.state != WorkbenchState::kLoading;

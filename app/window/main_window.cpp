@@ -6,6 +6,7 @@
 #include <QFileInfo>
 #include <QMimeData>
 #include <QPointer>
+#include <QScrollArea>
 #include <QStackedWidget>
 #include <QStatusBar>
 #include <QThread>
@@ -17,10 +18,12 @@
 #include "app/window/panel_dock.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
+#include "views/checks_view.h"
 #include "views/composer.h"
 #include "views/error_page.h"
 #include "views/format.h"
 #include "views/heatmap_view.h"
+#include "views/load_chart.h"
 #include "views/log_view.h"
 #include "views/mode_switch.h"
 #include "views/model_picker.h"
@@ -28,6 +31,10 @@
 #include "views/start_page.h"
 #include "views/status_line.h"
 #include "views/theme.h"
+#include "views/think_chart.h"
+#include "views/timeline.h"
+#include "views/token_inspector.h"
+#include "views/token_strip.h"
 
 namespace mixoscope {
 
@@ -100,13 +107,29 @@ QWidget* MainWindow::makeChatPanel() {
     m_chat_page->setObjectName(u"chat_page"_s);
     m_chat_page->setProperty("role", u"panel"_s);
     m_chat = new ChatView(m_bridge, m_selection, m_chat_page);
+    auto* strip = new TokenStrip(m_selection, m_chat_page);
+    m_strip = strip;
+    m_exportable.push_back(strip);
+    m_listeners.push_back([strip](const SnapshotPointer& snapshot) { strip->setSnapshot(snapshot); });
     m_composer = new Composer(m_chat_page);
     auto* column = new QVBoxLayout(m_chat_page);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(0);
     column->addWidget(m_chat, 1);
+    column->addWidget(strip);
     column->addWidget(m_composer);
-    for (QWidget* page : std::initializer_list<QWidget*>{m_start, m_error, m_chat_page}) m_pages->addWidget(page);
+    // Pages with much to say scroll where the window is small; the chat does that itself.
+    for (QWidget* page : std::initializer_list<QWidget*>{m_start, m_error}) {
+        auto* area = new QScrollArea(m_pages);
+        page->setAttribute(Qt::WA_StyledBackground);
+        area->setWidget(page);
+        area->setWidgetResizable(true);
+        area->setFrameShape(QFrame::NoFrame);
+        area->setFocusPolicy(Qt::NoFocus);
+        area->setFocusProxy(page);
+        m_pages->addWidget(area);
+    }
+    m_pages->addWidget(m_chat_page);
     const QString cores = tr("CPU: %1 cores for this process").arg(QThread::idealThreadCount());
     m_start->setMachine(cores);
     return m_pages;
@@ -117,6 +140,12 @@ void MainWindow::makePanels() {
     m_exportable.push_back(m_chat);
     addPanel(u"heatmap"_s, tr("Routing heatmap"), new HeatmapView(m_selection, this));
     panel(u"heatmap"_s)->setSubtitle(tr("selection shared with all panels"));
+    addPanel(u"load"_s, tr("Load balance"), new LoadChart(m_selection, this));
+    addPanel(u"thinking"_s, tr("Think length"), new ThinkChart(m_selection, this));
+    addPanel(u"inspector"_s, tr("Token inspector"), new TokenInspector(m_selection, this));
+    addPanel(u"checks"_s, tr("Self-checks"), new ChecksView(m_selection, this));
+    // Its tracks have fixed heights: more room than they need would be taken from the heatmap.
+    addPanel(u"timeline"_s, tr("Timeline"), new Timeline(m_selection, this))->setMaximumHeight(160);
     m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionListView(-1, this));
     addPanel(u"log"_s, tr("Log"), new LogView(m_bridge, this));
 }
@@ -220,9 +249,10 @@ void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
         page = m_start;
         m_start->showLoading({}, {});
     }
-    if (page == m_pages->currentWidget()) return;
+    if (page == m_page) return;
     keepLayout();
-    m_pages->setCurrentWidget(page);
+    m_page = page;
+    m_pages->setCurrentIndex(page == m_start ? 0 : page == m_error ? 1 : 2);
     panel(u"chat"_s)->setTitleVisible(page == m_chat_page);
     if (page == m_chat_page) {
         m_composer->setFocus();

@@ -98,6 +98,9 @@ private:
     void keepLayout();
     void bringBackLayout();
     void rearrange();
+    /// Low windows give the chat the token strip's room.
+    void fitHeight();
+    void nameTabBars();
     PanelDock* panel(const QString& name) const;
 
     void takeSnapshot(const SnapshotPointer& snapshot);
@@ -115,10 +118,12 @@ private:
     ControlBar* m_controls = nullptr;
     StatusLine* m_status = nullptr;
     QStackedWidget* m_pages = nullptr;
+    QWidget* m_page = nullptr;  // shown now: one of the three below
     StartPage* m_start = nullptr;
     ErrorPage* m_error = nullptr;
     QWidget* m_chat_page = nullptr;
     ChatView* m_chat = nullptr;
+    QWidget* m_strip = nullptr;
     Composer* m_composer = nullptr;
     SessionListView* m_sessions = nullptr;
     SettingsDialog* m_settings_dialog = nullptr;

@@ -2,10 +2,14 @@
 #include <QApplication>
 #include <QResizeEvent>
 #include <QStackedWidget>
+#include <QTabBar>
 
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
+#include "views/composer.h"
+#include "views/error_page.h"
+#include "views/start_page.h"
 
 namespace mixoscope {
 
@@ -15,6 +19,7 @@ constexpr int kLayoutVersion = 1;
 constexpr int kInspectorFrom = 1400;
 constexpr int kLoadFrom = 1200;
 constexpr int kBesideFrom = 1100;
+constexpr int kStripFrom = 760;  // height
 
 MainWindow::Narrowness MainWindow::narrownessOf(int width) {
     if (width >= kInspectorFrom) return Narrowness::kWide;
@@ -84,7 +89,11 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
         addDockWidget(Qt::RightDockWidgetArea, panel(name));
         panel(name)->hide();
     }
-    if (PanelDock* timeline = panel(u"timeline"_s)) {
+    PanelDock* timeline = panel(u"timeline"_s);
+    if (narrowness == Narrowness::kChatOver) {
+        tab(heatmap, timeline);
+        heatmap->raise();
+    } else {
         addDockWidget(Qt::BottomDockWidgetArea, timeline);
         timeline->show();
     }
@@ -92,7 +101,7 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
 }
 
 void MainWindow::sizePanels(Narrowness narrowness) {
-    const bool chatting = m_pages->currentWidget() == m_chat_page;
+    const bool chatting = m_page == m_chat_page;
     QList<QDockWidget*> docks;
     QList<int> sizes;
     const auto want = [&](const QString& name, int size) {
@@ -135,15 +144,24 @@ void MainWindow::resetLayout() {
 }
 
 void MainWindow::keepLayout() {
-    if (!m_arranged || m_pages->currentWidget() != m_chat_page) return;
+    if (!m_arranged || m_page != m_chat_page) return;
     m_layouts[static_cast<std::size_t>(m_narrowness)] = saveState(kLayoutVersion);
 }
 
 void MainWindow::bringBackLayout() {
     const QByteArray& kept = m_layouts[static_cast<std::size_t>(m_narrowness)];
-    const bool chatting = m_pages->currentWidget() == m_chat_page;
+    const bool chatting = m_page == m_chat_page;
     // Another version's layout is refused, and the default stays.
     if (!chatting || kept.isEmpty() || !restoreState(kept, kLayoutVersion)) sizePanels(m_narrowness);
+    nameTabBars();
+}
+
+void MainWindow::nameTabBars() {
+    for (QTabBar* bar : findChildren<QTabBar*>(Qt::FindDirectChildrenOnly)) bar->setAccessibleName(tr("Panels"));
+}
+
+void MainWindow::fitHeight() {
+    m_strip->setVisible(narrownessOf(width()) != Narrowness::kChatOver || height() >= kStripFrom);
 }
 
 void MainWindow::rearrange() {
@@ -157,6 +175,7 @@ void MainWindow::rearrange() {
 void MainWindow::resizeEvent(QResizeEvent* event) {
     QMainWindow::resizeEvent(event);
     m_controls->fitWidth(event->size().width());
+    fitHeight();
     if (m_arranged) m_rearrange.start();
 }
 
@@ -168,7 +187,7 @@ void MainWindow::showEvent(QShowEvent* event) {
     m_controls->fitWidth(width());
     arrangePanels(narrownessOf(width()));
     bringBackLayout();
-    m_pages->currentWidget()->setFocus();
+    (m_page == m_chat_page ? static_cast<QWidget*>(m_composer) : m_page)->setFocus();
 }
 
 void MainWindow::showPanel(const QString& name) {
