@@ -28,6 +28,8 @@ void reportFailure(const QString& message, QWidget* parent) {
 }  // namespace
 
 QImage renderWidget(QWidget& widget, qreal scale) {
+    // Labels and charts lay themselves out when events are handled: what was set a moment ago would be cut off.
+    QCoreApplication::sendPostedEvents(nullptr, QEvent::LayoutRequest);
     const QSize size(static_cast<int>(std::lround(widget.width() * scale)),
                      static_cast<int>(std::lround(widget.height() * scale)));
     QImage image(size, QImage::Format_RGB32);

@@ -5,6 +5,7 @@
 #include <QChart>
 #include <QComboBox>
 #include <QContextMenuEvent>
+#include <QGraphicsRectItem>
 #include <QGraphicsSimpleTextItem>
 #include <QGridLayout>
 #include <QHBoxLayout>
@@ -185,6 +186,9 @@ void LoadChart::makeChart() {
         series->attachAxis(m_layers_axis);
         series->attachAxis(m_values_axis);
     }
+    m_floor_plate = new QGraphicsRectItem(chart);
+    m_floor_plate->setZValue(19);
+    m_floor_plate->setPen(Qt::NoPen);
     m_floor_label = new QGraphicsSimpleTextItem(chart);
     m_floor_label->setZValue(20);
     m_floor_label->setFont(textFont(font_size::kCaption, QFont::DemiBold));
@@ -340,6 +344,7 @@ void LoadChart::placeFloorLabel() {
     }
     m_floor_label->setPos(plot.right() - text.width() - 2.0,
                           std::clamp(y, 2.0, std::max(plot.bottom() - text.height(), 2.0)));
+    m_floor_plate->setRect(m_floor_label->sceneBoundingRect().adjusted(-4.0, -1.0, 3.0, 1.0));
 }
 
 void LoadChart::refreshFacts() {
@@ -357,15 +362,18 @@ void LoadChart::refreshFacts() {
         {format::balance(measures.max_violation), tr("max / mean − 1")},
         {format::balance(measures.gini), tr("0 = even")},
         {format::fixed(measures.normalised_entropy, 3), tr("1 = even")},
-        {format::count(measures.unseen), measures.dead_rule_applies ? tr("of %1, dead").arg(experts)
-                                                                    : tr("of %1, T too small for “dead”").arg(experts)},
+        {format::count(measures.unseen),
+         measures.dead_rule_applies ? tr("of %1, dead").arg(experts) : tr("of %1").arg(experts)},
         {format::balance(measures.auxiliary_product),
-         std::isnan(measures.auxiliary_product) ? tr("needs distributions") : tr("1 = balanced")},
+         std::isnan(measures.auxiliary_product) ? tr("not recorded") : tr("1 = balanced")},
     };
     for (int i = 0; i < kFactRows; ++i) {
         m_fact_rows[static_cast<std::size_t>(i)].first->setText(rows[i].first);
         m_fact_rows[static_cast<std::size_t>(i)].second->setText(rows[i].second);
     }
+    m_fact_rows[5].second->setToolTip(
+        tr("Called dead only if T ≥ 128 and chance alone would leave fewer than 0.05 experts unseen"));
+    m_fact_rows[6].second->setToolTip(tr("N Σ f P / k needs the full router distributions"));
     if (measures.unseen == 0) m_fact_rows[5].second->setText(tr("of %1").arg(experts));
 }
 
@@ -379,6 +387,7 @@ void LoadChart::restyle() {
     dashed.setDashPattern({4.0, 2.0});
     m_floor->setPen(dashed);
     m_floor_label->setBrush(colours().text);
+    m_floor_plate->setBrush(colours().base);
     m_frame->applyTheme();
 }
 

@@ -14,6 +14,7 @@ QT_BEGIN_NAMESPACE
 class QBarSeries;
 class QBarSet;
 class QComboBox;
+class QGraphicsRectItem;
 class QGraphicsSimpleTextItem;
 class QLabel;
 class QLineSeries;
@@ -86,6 +87,7 @@ private:
     QLineSeries* m_floor = nullptr;
     QValueAxis* m_layers_axis = nullptr;
     QValueAxis* m_values_axis = nullptr;
+    QGraphicsRectItem* m_floor_plate = nullptr;  // behind the label, so that it can be read over bars
     QGraphicsSimpleTextItem* m_floor_label = nullptr;
     QWidget* m_facts = nullptr;
     QLabel* m_facts_title = nullptr;

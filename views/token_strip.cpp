@@ -265,12 +265,15 @@ bool TokenStrip::event(QEvent* event) {
         const std::int32_t position = tokenAt(help->pos());
         if (position >= 0) {
             const TokenRecord& token = history().token(position);
+            const QString phase = (token.trace.flags & token_flag::kInjected) != 0
+                                      ? tr("%1, injected").arg(phaseName(token.trace.phase))
+                                      : phaseName(token.trace.phase);
             const double entropy = meanEntropy(history(), position);
             QToolTip::showText(
                 help->globalPos(),
                 toolTipText(tr("“%1”, position %2, id %3, %4\n%5\nClick selects, Shift+click extends")
                                 .arg(format::tokenText(token.bytes), format::count(position),
-                                     QString::number(token.trace.id), phaseName(token.trace.phase),
+                                     QString::number(token.trace.id), phase,
                                      std::isnan(entropy) ? tr("Not routed yet")
                                                          : tr("Mean entropy %1 of 1").arg(format::entropy(entropy)))),
                 this);
