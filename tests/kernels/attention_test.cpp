@@ -147,6 +147,19 @@ TEST_P(CpuAttention, LargeScoresDoNotOverflow) {
         EXPECT_NEAR(expected[i], found[i], 0.02);  // scores of thousands, one share is 1
 }
 
+TEST_P(CpuAttention, NanInOneKeyReachesTheRowsThatSeeIt) {
+    Cache cache(1, 8, 40, m_random);
+    cache.keys[static_cast<std::size_t>(cache.at(20, 0) + 3)] = std::numeric_limits<float>::quiet_NaN();
+    const std::vector<float> queries = randomFloats(2 * 8, m_random);
+    const std::vector<SequencePosition> places = positionsOf(cache, {19, 39});
+    std::vector<float> found(2 * 8);
+    makeCpuBackend(1)->attention(rowsOf(queries, 8), cache.layer, places, 1, rowsOf(found, 8));
+    for (std::size_t i = 0; i < 8; ++i) {
+        EXPECT_FALSE(std::isnan(found[i]));
+        EXPECT_TRUE(std::isnan(found[8 + i]));
+    }
+}
+
 class CpuQueryKeyStore : public OnEveryInstructionSet {};
 MIXO_ON_EVERY_INSTRUCTION_SET(CpuQueryKeyStore);
 
@@ -222,6 +235,38 @@ TEST_P(CpuQueryKeyStore, AgreesWithTheOracle) {
             }
         }
     }
+}
+
+TEST_P(CpuQueryKeyStore, EveryCallGetsItsOwnAngles) {
+    const Cache cache(1, 4, 64, m_random);
+    const auto kept = makeCpuBackend(1);
+    const std::vector<float> key = randomFloats(2 * 4, m_random);
+    const std::vector<float> query = randomFloats(2 * 4, m_random);
+    const auto rotated = [&](Backend& backend, std::int64_t position, const std::vector<float>& frequencies,
+                             float scaling) {
+        std::vector<float> found = query;
+        const std::vector<SequencePosition> places = positionsOf(cache, {position, position + 1});
+        backend.queryKeyStore({.queries = {found.data(), 2, 4},
+                               .keys = {key.data(), 2, 4},
+                               .values = {key.data(), 2, 4},
+                               .query_norm = {},
+                               .key_norm = {},
+                               .norm_epsilon = 1e-6F,
+                               .inverse_frequencies = frequencies,
+                               .attention_scaling = scaling,
+                               .cache = cache.layer,
+                               .sequence = places,
+                               .heads = 1});
+        return found;
+    };
+    const auto expectFresh = [&](std::int64_t position, const std::vector<float>& frequencies, float scaling) {
+        const auto fresh = makeCpuBackend(1);
+        EXPECT_EQ(rotated(*kept, position, frequencies, scaling), rotated(*fresh, position, frequencies, scaling));
+    };
+    expectFresh(7, {1.0F, 0.1F}, 1.0F);
+    expectFresh(8, {1.0F, 0.1F}, 1.0F);
+    expectFresh(8, {1.0F, 0.2F}, 1.0F);
+    expectFresh(8, {1.0F, 0.2F}, 1.5F);
 }
 
 }  // namespace
