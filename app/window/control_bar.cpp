@@ -1,6 +1,7 @@
 #include "app/window/control_bar.h"
 
 #include <QLabel>
+#include <QToolButton>
 #include <QVBoxLayout>
 
 #include "sessions/workbench.h"
