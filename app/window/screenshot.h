@@ -15,7 +15,7 @@ struct ScreenshotOptions {
     int height = 1000;
     std::string model = "demo";
     std::filesystem::path demo_directory;
-    std::string prompt = "A box holds 12 pens. Tom adds 30 pens and takes out 5. How many pens are in the box?";
+    std::string prompt = "Tom has 12 apples. He buys 30 more and gives away 5. How many apples does he have now?";
 };
 
 /// Renders and writes the picture. Needs no display: without one Qt's offscreen platform is used. Throws Error.
