@@ -58,6 +58,12 @@ std::string budgetText(std::int64_t budget) {
     return budget == kUnlimitedBudget ? "unlimited" : std::to_string(budget);
 }
 
+std::string settingText(const std::string& key, const nlohmann::json& value) {
+    if (key == "budget" && value.is_number_integer()) return budgetText(value.get<std::int64_t>());
+    if (key == "mode" && value.is_number_integer()) return modeName(value.get<std::int64_t>());
+    return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 /// Writes the tables that follow from records, in one pass over them.
 class RecordTables {
 public:
@@ -88,16 +94,16 @@ public:
                 addTurnSettings(event);
                 break;
             case LaneEventKind::kBudgetChanged:
-                addSetting(event, "budget", budgetText(event.old_value), budgetText(event.value));
+                changeSetting(event, "budget", settingText("budget", event.value));
                 break;
             case LaneEventKind::kModeChanged:
-                addSetting(event, "mode", modeName(event.old_value), modeName(event.value));
+                changeSetting(event, "mode", settingText("mode", event.value));
                 break;
             case LaneEventKind::kPolicyChanged:
-                addSetting(event, "policy", {}, event.text);
+                changeSetting(event, "policy", event.text);
                 break;
             case LaneEventKind::kSamplingChanged:
-                addSetting(event, "sampling", {}, event.text);
+                changeSettings(event, event.text);
                 break;
             case LaneEventKind::kAnswerNow:
                 addSetting(event, "answer_now", {}, std::to_string(event.value));
@@ -142,6 +148,7 @@ private:
         std::int32_t chosen_position = -1;
         TokenId chosen_id = -1;
         std::size_t turns = 0;
+        std::map<std::string, std::string> settings;  // as the last row of each says
     };
 
     Lane& laneOf(LaneId id) { return m_lanes.try_emplace(id, m_model.shape).first->second; }
@@ -188,10 +195,28 @@ private:
         m_settings.field(setting).field(old).field(now).endRow();
     }
 
+    /// A row if the setting has another value than the last row of it says.
+    void changeSetting(const LaneEvent& event, const std::string& setting, const std::string& now) {
+        std::map<std::string, std::string>& known = laneOf(event.lane).settings;
+        const auto [place, is_new] = known.try_emplace(setting, now);
+        if (is_new) {
+            addSetting(event, setting, {}, now);
+        } else if (place->second != now) {
+            addSetting(event, setting, place->second, now);
+            place->second = now;
+        }
+    }
+
+    void changeSettings(const LaneEvent& event, std::string_view json) {
+        const auto object = nlohmann::json::parse(json, nullptr, false);
+        if (!object.is_object()) return;
+        for (const auto& [key, value] : object.items()) changeSetting(event, key, settingText(key, value));
+    }
+
     void addTurnSettings(const LaneEvent& event) {
         Lane& lane = laneOf(event.lane);
         const std::vector<std::string>& kept = m_turn_settings[event.lane];
-        if (lane.turns < kept.size()) addSetting(event, "turn_started", {}, kept[lane.turns]);
+        if (lane.turns < kept.size()) changeSettings(event, kept[lane.turns]);
         ++lane.turns;
     }
 

@@ -1,5 +1,6 @@
 #include "sessions/recorder.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -19,6 +20,8 @@ using Clock = std::chrono::steady_clock;
 /// From the first uncommitted record to its commit; below the 250 ms promised by what a commit itself may take.
 constexpr std::chrono::milliseconds kCommitAfter{150};
 constexpr int kIdleWaitMs = 1000;
+/// How long records may wait while a commit is due anyway: the engine then need not wake this thread at every token.
+constexpr std::chrono::milliseconds kGather{20};
 constexpr std::size_t kDrainAtOnce = 256;
 
 }  // namespace
@@ -30,6 +33,7 @@ struct Recorder::Impl {
 
     mutable std::mutex mutex;
     std::condition_variable committed;
+    std::condition_variable wanted;                            // somebody flushes, adds a message or stops
     std::vector<std::function<void(SessionWriter&)>> pending;  // messages and settings to write
     std::uint64_t flush_wanted = 0;                            // flush() calls so far
     std::uint64_t flush_done = 0;
@@ -46,6 +50,10 @@ struct Recorder::Impl {
 
     ~Impl() {
         thread.request_stop();
+        {
+            const std::lock_guard lock(mutex);
+            wanted.notify_all();
+        }
         ring->wakeAll();
         thread.join();
     }
@@ -97,21 +105,23 @@ struct Recorder::Impl {
             if (flush_open && caught_up) acknowledge(flushing);
             if (last) return;
             if (drained == kDrainAtOnce || stopping) continue;
-            waitForMore(writer, due);
+            waitForMore(stop, writer, due);
         }
     }
 
-    void waitForMore(const SessionWriter& writer, Clock::time_point due) {
+    void waitForMore(const std::stop_token& stop, const SessionWriter& writer, Clock::time_point due) {
         {
-            const std::lock_guard lock(mutex);
-            if (flush_wanted != flush_done || !pending.empty()) return;
+            std::unique_lock lock(mutex);
+            const auto attention = [&] {
+                return flush_wanted != flush_done || !pending.empty() || stop.stop_requested();
+            };
+            if (attention()) return;
+            if (writer.dirty()) {
+                wanted.wait_until(lock, std::min(due, Clock::now() + kGather), attention);
+                return;
+            }
         }
-        int wait_ms = kIdleWaitMs;
-        if (writer.dirty()) {
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(due - Clock::now()).count();
-            wait_ms = static_cast<int>(left < 1 ? 1 : left);
-        }
-        reader.wait(wait_ms);
+        reader.wait(kIdleWaitMs);
     }
 
     std::size_t drain(SessionWriter& writer) {
@@ -133,6 +143,7 @@ struct Recorder::Impl {
         {
             const std::lock_guard lock(mutex);
             pending.push_back(std::move(write));
+            wanted.notify_all();
         }
         ring->wakeAll();
     }
@@ -187,6 +198,7 @@ void Recorder::addTurnSettings(int turn, LaneId lane, const LaneSettings& settin
 bool Recorder::flush() {
     std::unique_lock lock(m_impl->mutex);
     const std::uint64_t mine = ++m_impl->flush_wanted;
+    m_impl->wanted.notify_all();
     m_impl->ring->wakeAll();
     m_impl->committed.wait(
         lock, [&] { return m_impl->flush_done >= mine || m_impl->status.state == RecorderStatus::State::kFailed; });

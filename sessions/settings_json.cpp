@@ -1,5 +1,6 @@
 #include "sessions/settings_json.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
@@ -9,6 +10,15 @@ namespace mixoscope {
 namespace {
 
 using nlohmann::json;
+
+/// The number as a person wrote it: 0.6, not 0.6000000238418579. It reads back as the same float.
+double shortest(float value) {
+    char text[32];
+    const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+    double number = 0.0;
+    std::from_chars(text, end, number);
+    return number;
+}
 
 template <typename T>
 void read(const json& object, const char* key, std::string_view where, T& value) {
@@ -32,12 +42,12 @@ std::string settingsToJson(const LaneSettings& settings) {
                    {"budget", settings.budget},
                    {"policy", settings.policy},
                    {"greedy", settings.sampling.greedy},
-                   {"temperature", settings.sampling.temperature},
-                   {"top_p", settings.sampling.top_p},
+                   {"temperature", shortest(settings.sampling.temperature)},
+                   {"top_p", shortest(settings.sampling.top_p)},
                    {"top_k", settings.sampling.top_k},
-                   {"min_p", settings.sampling.min_p},
-                   {"presence_penalty", settings.sampling.presence_penalty},
-                   {"repetition_penalty", settings.sampling.repetition_penalty},
+                   {"min_p", shortest(settings.sampling.min_p)},
+                   {"presence_penalty", shortest(settings.sampling.presence_penalty)},
+                   {"repetition_penalty", shortest(settings.sampling.repetition_penalty)},
                    {"seed", settings.sampling.seed},
                    {"early_stop", settings.early_stop.text},
                    {"early_stop_soft_rank", settings.early_stop.soft_rank},

@@ -40,7 +40,8 @@ public:
             recorder.addMessage(turn, Role::kUser, "question", ThinkingMode::kThink);
             engine.play(0, {.kept = 0, .prompt = 20, .thinking = 3, .answer = 4});
             sink.kept.records.clear();
-            if (turn % 3 != 0 || !recorder.flush()) continue;
+            if (turn % 3 != 0) continue;
+            if (!recorder.flush()) _exit(2);  // the parent sees the pipe end
             const std::int64_t serial = engine.serial();
             if (write(kAcknowledgeTo, &serial, sizeof(serial)) != sizeof(serial)) _exit(1);
         }

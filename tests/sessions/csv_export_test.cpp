@@ -156,12 +156,51 @@ TEST_F(CsvExport, messagesAndRunFactsAreComplete) {
     const Table messages = table("messages.csv");
     ASSERT_EQ(messages.size(), 5U);
     EXPECT_EQ(messages[3], (std::vector<std::string>{"1", "user", "think", "question, \"1\"\nsecond line"}));
-    EXPECT_EQ(table("settings.csv").size(), 3U) << "the settings of each turn";
     const auto run = nlohmann::json::parse(contentOf(out / "run.json"));
     EXPECT_EQ(run["model"]["config"]["num_experts"], 16);
     EXPECT_EQ(run["model"]["moe_layers"], nlohmann::json({1, 2, 3}));
     EXPECT_EQ(run["lost"], 0);
     EXPECT_EQ(run["tokens"].get<std::size_t>(), table("tokens.csv").size() - 1);
+}
+
+TEST(CsvSettings, haveARowForEachSettingAndForEachChange) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    {
+        test::RingAndKeeper sink(kShape, 1024);
+        test::SyntheticEngine engine(kShape, 1, sink);
+        Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, sink.ring->makeReader());
+        LaneSettings settings;
+        recorder.addTurnSettings(0, 0, settings);
+        engine.play(0, {});
+        LaneEvent event;
+        event.kind = LaneEventKind::kBudgetChanged;
+        event.old_value = kUnlimitedBudget;
+        event.value = 7;
+        event.position = 11;
+        engine.event(event);
+        event.kind = LaneEventKind::kSamplingChanged;
+        const std::string sampling = R"({"temperature":0.25,"top_k":20})";
+        std::copy(sampling.begin(), sampling.end(), event.text);
+        engine.event(event);
+        settings.budget = 7;
+        settings.sampling.temperature = 0.25F;
+        settings.max_tokens = 9;
+        recorder.addTurnSettings(1, 0, settings);
+        engine.play(0, {});
+    }
+    exportCsv(file, directory / "csv");
+    const Table table = readCsv(directory / "csv" / "settings.csv");
+    std::map<std::string, std::vector<std::string>> values;
+    for (std::size_t i = 1; i < table.size(); ++i) values[table[i][4]].push_back(table[i][5] + ">" + table[i][6]);
+    using Values = std::vector<std::string>;
+    EXPECT_EQ(values["budget"], (Values{">unlimited", "unlimited>7"}));
+    EXPECT_EQ(values["temperature"], (Values{">0.6", "0.6>0.25"})) << "once, not again at the next turn";
+    EXPECT_EQ(values["mode"], (Values{">think"}));
+    EXPECT_EQ(values["policy"], (Values{">model"}));
+    EXPECT_EQ(values["top_k"], (Values{">20"}));
+    EXPECT_EQ(values["max_tokens"], (Values{">0", "0>9"})) << "told by no event";
+    EXPECT_EQ(values.size(), 16U);
 }
 
 TEST(CsvWriter, quotesByRfc4180) {
