@@ -397,6 +397,7 @@ void Generation::startTurn(LaneId id, std::span<const TokenId> prompt, bool thin
                      .expected = "0 to " + std::to_string(vocab_size - 1),
                      .found = std::to_string(prompt[index])});
     }
+    m_impl->model.checkFiles();
     if (lane.active()) m_impl->finish(lane, StopReason::kStopped);
     LaneRequests::Taken taken = lane.requests().take();  // what was said to the last turn does not act on this one
     if (taken.settings) m_impl->applySettings(lane, *taken.settings, false);

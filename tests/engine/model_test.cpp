@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "engine/error.h"
+#include "engine/generation.h"
 #include "support/forward_runner.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
@@ -155,9 +156,12 @@ TEST_F(ModelFiles, OutliveTheirDirectory) {
 TEST_F(ModelFiles, ThatAreCutShortWhileOpenAreNoticed) {
     const Model model = openModelDirectory(path());
     EXPECT_NO_THROW(model.checkFiles());
+    const std::unique_ptr<kernels::Backend> backend = kernels::makeReferenceBackend();
+    Generation generation(model, *backend, {.context_tokens = 64}, nullptr);
+    const LaneId lane = generation.addLane({});
     std::filesystem::resize_file(file("model.safetensors"), 100);
     try {
-        model.checkFiles();
+        generation.startTurn(lane, std::vector<TokenId>{1, 2, 3}, true);
         FAIL();
     } catch (const Error& error) {
         expectMessage(error.what(), {"model.safetensors", "cut short"});
