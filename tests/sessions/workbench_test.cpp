@@ -427,6 +427,7 @@ TEST_F(WorkbenchTest, openingAnotherModelEndsALoadOrATurnUnderWay) {
     workbench->setDecodePace(0.0);
     change([](LaneSettings& s) { s.max_tokens = 2; });
     turn("another model");
+    ASSERT_TRUE(workbench->flush()) << "the recorder makes the file on its own thread";
     EXPECT_EQ(workbench->sessions().size(), 2U);
 }
 
