@@ -13,7 +13,7 @@ fail() {
 # What the program needs: compiler and build tools, then one package a library (CMakeLists.txt says what each is for).
 mixo_build_packages=(
   g++ cmake ninja-build pkg-config
-  qt6-base-dev libqt6charts6-dev libqt6svg6-dev libqt6opengl6-dev libgl-dev libxkbcommon-dev
+  qt6-base-dev qt6-charts-dev qt6-svg-dev libqt6opengl6-dev libgl-dev libxkbcommon-dev
   libsqlitecpp-dev libsqlite3-dev libicu-dev nlohmann-json3-dev libhwy-dev libcli11-dev
 )
 # What the tests need on top.
