@@ -72,12 +72,14 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
             place(load, heatmap, Qt::Vertical);
             if (load != nullptr) tab(load, length);
         } else {
-            tab(heatmap, inspector);
-            tab(heatmap, checks);
+            // Splits first: what is split off a tab would become another tab.
             if (narrowness == Narrowness::kInspectorTabbed) {
                 place(load, heatmap, Qt::Vertical);
-                if (load != nullptr) tab(load, length);
-            } else {
+                tab(load, length);
+            }
+            tab(heatmap, inspector);
+            tab(heatmap, checks);
+            if (narrowness != Narrowness::kInspectorTabbed) {
                 tab(heatmap, load);
                 tab(heatmap, length);
             }

@@ -155,6 +155,8 @@ TEST_F(MainWindowTest, CanBeLookedAtInBothThemesAndNarrow) {
         window->resize(size);
         keepPicture(u"window-%1-light"_s.arg(size.width()));
         EXPECT_EQ(window->size(), size);
+        EXPECT_FALSE(find<QWidget>(u"heatmapView"_s).visibleRegion().isEmpty()) << size.width();
+        EXPECT_FALSE(find<QWidget>(u"composer"_s).visibleRegion().isEmpty()) << size.width();
         // What must never leave the bar is in it.
         for (const QString& name : {u"mode_switch"_s, u"budget_slider"_s, u"answer_now"_s}) {
             auto& widget = find<QWidget>(name);
