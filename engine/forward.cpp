@@ -26,9 +26,11 @@ void attend(const StepContext& step, std::int64_t layer, const LayerWeights& wei
     const std::int64_t count = step.count();
     Activations& a = step.activations;
     const kernels::RowsIn in = a.normed(count);
-    step.backend.matmul(in, weights.q_proj, weights.q_bias, kernels::Accumulate::kOverwrite, a.queries(count));
-    step.backend.matmul(in, weights.k_proj, weights.k_bias, kernels::Accumulate::kOverwrite, a.keys(count));
-    step.backend.matmul(in, weights.v_proj, weights.v_bias, kernels::Accumulate::kOverwrite, a.values(count));
+    const kernels::Product projections[] = {
+        {weights.q_proj, weights.q_bias, kernels::Accumulate::kOverwrite, a.queries(count)},
+        {weights.k_proj, weights.k_bias, kernels::Accumulate::kOverwrite, a.keys(count)},
+        {weights.v_proj, weights.v_bias, kernels::Accumulate::kOverwrite, a.values(count)}};
+    step.backend.matmulEach(in, projections);
     const kernels::KvLayer cache = step.cache.layer(layer);
     step.backend.queryKeyStore({.queries = a.queries(count),
                                 .keys = a.keys(count),

@@ -36,6 +36,14 @@ struct QueryKeyArguments {
     std::int64_t heads = 0;
 };
 
+/// One of the products that share an input; the fields are those of Backend::matmul().
+struct Product {
+    Matrix w;
+    std::span<const float> bias;
+    Accumulate mode = Accumulate::kOverwrite;
+    RowsOut out;
+};
+
 class Backend {
 public:
     virtual ~Backend() = default;
@@ -50,6 +58,11 @@ public:
 
     /// out (rows, w.rows) = in (rows, w.columns) · wᵀ + bias; kAdd adds that to `out`. `bias` may be empty.
     virtual void matmul(RowsIn in, Matrix w, std::span<const float> bias, Accumulate mode, RowsOut out) = 0;
+
+    /// matmul() of each product, with the same bits. One operation, so that threads or a device are handed work once.
+    virtual void matmulEach(RowsIn in, std::span<const Product> products) {
+        for (const Product& product : products) matmul(in, product.w, product.bias, product.mode, product.out);
+    }
 
     /// Per head RMSNorm of queries and keys, rotary embedding in the half-split ("rotate_half") layout, keys and values
     /// written to the cache. Angles are position × inverse frequency, computed in f32 as the reference implementation does.

@@ -1,5 +1,6 @@
 // `mixoscope bench`: how fast a model is prefilled and decoded, against the machine's memory bandwidth, and what the
-// probes cost. Runs with and without probes are interleaved step by step, so that drift of the machine meets both.
+// probes cost. Runs with and without probes are interleaved step by step, and the bandwidth is measured between the
+// rounds, so that whatever else the machine does meets all of them.
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,7 +23,7 @@ namespace mixoscope {
 
 namespace {
 
-constexpr int kRounds = 3;
+constexpr int kRounds = 6;
 constexpr std::size_t kRingSlots = 4096;
 constexpr std::int64_t kBandwidthBytes = std::int64_t{512} << 20;
 constexpr int kBandwidthPasses = 4;
@@ -167,13 +168,15 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
     const Model& model = loaded->model;
     const int experts = parsePolicy(options.policy, model.config)->maxSlots();
     kernels::ReadBandwidth bandwidth(options.model.threads, kBandwidthBytes);
-    double read_bandwidth = bandwidth.measureBest(kBandwidthPasses);
 
     std::vector<std::unique_ptr<Side>> sides;
     if (options.probes != "on") sides.push_back(std::make_unique<Side>(loaded, options, false));
     if (options.probes != "off") sides.push_back(std::make_unique<Side>(loaded, options, true));
-    for (int round = 0; round < kRounds; ++round) runRound(sides, makePrompts(options, model.config.vocab_size, round));
-    read_bandwidth = std::max(read_bandwidth, bandwidth.measureBest(kBandwidthPasses));
+    for (int round = 0; round < kRounds; ++round) {
+        bandwidth.measure(kBandwidthPasses);
+        runRound(sides, makePrompts(options, model.config.vocab_size, round));
+    }
+    bandwidth.measure(kBandwidthPasses);
 
     const std::int64_t bytes_per_token = model.bytesPerDecodedToken(experts);
     nlohmann::ordered_json json = {{"model", model.name},
@@ -184,13 +187,14 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
                                    {"decode_tokens", options.decode},
                                    {"rounds", kRounds},
                                    {"bytes_per_token", bytes_per_token},
-                                   {"read_bandwidth_gb_per_s", read_bandwidth},
+                                   {"read_bandwidth_gb_per_s", bandwidth.mean()},
+                                   {"read_bandwidth_best_gb_per_s", bandwidth.best()},
                                    {"probes", nlohmann::ordered_json::object()}};
     const Side* off = nullptr;
     const Side* on = nullptr;
     for (const auto& side : sides) (side->probes() ? on : off) = side.get();
-    if (off != nullptr) json["probes"]["off"] = sideJson(*off, options, bytes_per_token, read_bandwidth);
-    if (on != nullptr) json["probes"]["on"] = sideJson(*on, options, bytes_per_token, read_bandwidth);
+    if (off != nullptr) json["probes"]["off"] = sideJson(*off, options, bytes_per_token, bandwidth.mean());
+    if (on != nullptr) json["probes"]["on"] = sideJson(*on, options, bytes_per_token, bandwidth.mean());
     if (off != nullptr && on != nullptr) {
         json["probes_ratio"] = on->decodeMilliseconds() / off->decodeMilliseconds();
         json["probes_ratio_median"] = on->medianDecodeMilliseconds() / off->medianDecodeMilliseconds();
@@ -203,7 +207,8 @@ void writeText(const nlohmann::ordered_json& json, std::ostream& out) {
         << json["backend"].get<std::string>() << ", " << json["lanes"] << " lane(s), " << json["prompt_tokens"] << " + "
         << json["decode_tokens"] << " tokens, " << json["rounds"] << " rounds\n"
         << "Weights read a token    " << json["bytes_per_token"].get<double>() / 1e6 << " MB\n"
-        << "Read bandwidth          " << json["read_bandwidth_gb_per_s"].get<double>() << " GB/s\n";
+        << "Read bandwidth          " << json["read_bandwidth_gb_per_s"].get<double>()
+        << " GB/s between the rounds, at best " << json["read_bandwidth_best_gb_per_s"].get<double>() << '\n';
     for (const auto& [name, side] : json["probes"].items()) {
         out << "Probes " << std::left << std::setw(17) << name << "prefill "
             << side["prefill_tokens_per_s"].get<double>() << " tokens/s, decode "

@@ -23,8 +23,10 @@ public:
         cpu::rmsNorm(m_pool, in, weight, epsilon, out);
     }
     void matmul(RowsIn in, Matrix w, std::span<const float> bias, Accumulate mode, RowsOut out) override {
-        cpu::matmul(m_pool, in, w, bias, mode, out);
+        const Product product{w, bias, mode, out};
+        cpu::matmulEach(m_pool, in, {&product, 1});
     }
+    void matmulEach(RowsIn in, std::span<const Product> products) override { cpu::matmulEach(m_pool, in, products); }
     void queryKeyStore(const QueryKeyArguments& arguments) override { cpu::queryKeyStore(m_pool, m_angles, arguments); }
     void attention(RowsIn queries, KvLayer cache, std::span<const SequencePosition> sequence, std::int64_t heads,
                    RowsOut out) override {

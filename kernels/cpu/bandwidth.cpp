@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 namespace mixoscope::kernels {
 namespace {
@@ -29,20 +30,24 @@ ReadBandwidth::ReadBandwidth(int threads, std::int64_t bytes) : m_pool(threads) 
     m_sums.assign(chunks, 0);
 }
 
-double ReadBandwidth::measureOnce() {
-    const auto begin = std::chrono::steady_clock::now();
-    m_pool.run(static_cast<std::int64_t>(m_sums.size()), [&](std::int64_t chunk, int) {
-        const auto at = static_cast<std::size_t>(chunk);
-        m_sums[at] += sumOf(m_words.data() + at * kChunkWords);
-    });
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-    return static_cast<double>(bytes()) / 1e9 / elapsed.count();
+void ReadBandwidth::measure(int passes) {
+    for (int pass = 0; pass < passes; ++pass) {
+        const auto begin = std::chrono::steady_clock::now();
+        m_pool.run(static_cast<std::int64_t>(m_sums.size()), [&](std::int64_t chunk, int) {
+            const auto at = static_cast<std::size_t>(chunk);
+            m_sums[at] += sumOf(m_words.data() + at * kChunkWords);
+        });
+        m_seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    }
 }
 
-double ReadBandwidth::measureBest(int passes) {
-    double best = 0.0;
-    for (int pass = 0; pass < passes; ++pass) best = std::max(best, measureOnce());
-    return best;
+double ReadBandwidth::mean() const {
+    const double seconds = std::accumulate(m_seconds.begin(), m_seconds.end(), 0.0);
+    return m_seconds.empty() ? 0.0 : gigabytes() * static_cast<double>(m_seconds.size()) / seconds;
+}
+
+double ReadBandwidth::best() const {
+    return m_seconds.empty() ? 0.0 : gigabytes() / *std::ranges::min_element(m_seconds);
 }
 
 }  // namespace mixoscope::kernels

@@ -6,7 +6,6 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/dot.cpp"
 #include "hwy/foreach_target.h"  // compiles this file once for each instruction set
 // Below it:
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/cpu/load-inl.h"
 
@@ -17,19 +16,26 @@ namespace hn = hwy::HWY_NAMESPACE;
 using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 
-// Decoding is bound by memory: the lines that the next tile of outputs will want are asked for while this one is
-// summed, since the hardware's own prefetchers stop at each 4 KiB page, which is about one row of weights.
+// Decoding is bound by memory, and the hardware's own prefetchers stop at each 4 KiB page, which is about one row of
+// weights: lines are asked for so long before they are summed, in the order in which they lie in memory, into the
+// second cache (the first would drop them again).
+constexpr std::size_t kPrefetchBytes = 32 * 1024;
+
+/// Asks for kOutputs lines of those that start at `ahead`, once for each line of a row.
 template <std::size_t kOutputs, typename Weight>
-HWY_INLINE void prefetchNextTile(const Weight* w, std::size_t columns, std::size_t i) {
+HWY_INLINE void prefetchLines(const std::byte* ahead, std::size_t i) {
     constexpr std::size_t kLine = 64 / sizeof(Weight);
     if (i % kLine != 0) return;
-    for (std::size_t o = 0; o < kOutputs; ++o) hwy::Prefetch(w + (kOutputs + o) * columns + i);
+    for (std::size_t o = 0; o < kOutputs; ++o) {
+        __builtin_prefetch(ahead + kOutputs * i * sizeof(Weight) + o * 64, 0, 2);
+    }
 }
 
-/// sums[r][o] of kRows rows and kOutputs consecutive weight rows.
+/// sums[r][o] of kRows rows and kOutputs consecutive weight rows; as many bytes are asked for from `ahead` on, which
+/// may be nullptr.
 template <std::size_t kRows, std::size_t kOutputs, typename Weight>
 HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::size_t columns, std::int64_t at,
-                        bool prefetch) {
+                        const std::byte* ahead) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     FloatVector sums[kRows][kOutputs];
@@ -38,7 +44,7 @@ HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::
     }
     std::size_t i = 0;
     for (; i + lanes <= columns; i += lanes) {
-        if (prefetch) prefetchNextTile<kOutputs>(w, columns, i);
+        if (ahead != nullptr) prefetchLines<kOutputs, Weight>(ahead, i);
         FloatVector weights[kOutputs];
         for (std::size_t o = 0; o < kOutputs; ++o) weights[o] = loadFloats(d, w + o * columns + i);
         for (std::size_t r = 0; r < kRows; ++r) {
@@ -68,13 +74,21 @@ void dotTiles(const DotRows& rows, const Weight* w, const Matrix& matrix, std::i
     constexpr auto kStep = static_cast<std::int64_t>(kOutputs);
     static_assert(kTileOutputs % kStep == 0);
     const auto columns = static_cast<std::size_t>(matrix.columns);
+    const std::size_t row_bytes = columns * sizeof(Weight);
+    const std::size_t block_bytes = static_cast<std::size_t>(end - begin) * row_bytes;
+    const auto ahead = [&](std::size_t offset) -> const std::byte* {
+        if (!rows.first) return nullptr;
+        offset += kPrefetchBytes;
+        if (offset < block_bytes) return reinterpret_cast<const std::byte*>(w) + offset;
+        return rows.next == nullptr ? nullptr : static_cast<const std::byte*>(rows.next) + (offset - block_bytes);
+    };
     const auto tile = [&](std::int64_t output) { return w + static_cast<std::size_t>(output - begin) * columns; };
     std::int64_t output = begin;
     for (; output + kStep <= end; output += kStep) {
-        const bool prefetch = rows.first && output + 2 * kStep <= matrix.rows;
-        dotTile<kRows, kOutputs>(rows, tile(output), columns, output - begin, prefetch);
+        const std::byte* lines = ahead(static_cast<std::size_t>(output - begin) * row_bytes);
+        dotTile<kRows, kOutputs>(rows, tile(output), columns, output - begin, lines);
     }
-    for (; output < end; ++output) dotTile<kRows, 1>(rows, tile(output), columns, output - begin, false);
+    for (; output < end; ++output) dotTile<kRows, 1>(rows, tile(output), columns, output - begin, nullptr);
 }
 
 template <typename Weight>

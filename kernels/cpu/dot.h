@@ -17,7 +17,14 @@ struct DotRows {
     float* out[kTileRows];       // out[row][output - begin]
     std::int64_t count = 0;
     bool first = true;  // the weights have not been used in this chunk: they come from memory
+    /// Weights that are read after this block, to be asked for in time. nullptr: not known.
+    const void* next = nullptr;
 };
+
+/// Row `output` of a matrix as DotRows::next, nullptr after its last.
+inline const void* rowOrNone(const Matrix& w, std::int64_t output) {
+    return output < w.rows ? w.row(output) : nullptr;
+}
 
 /// rows.out[row][output - begin] = rows.in[row] · w[output] for begin ≤ output < end.
 /// The order of summation depends on w.columns only: lane l of one vector accumulator sums the columns ≡ l, then the

@@ -84,6 +84,8 @@ struct Mixture {
             DotRows upward;
             gate.count = upward.count = count;
             gate.first = upward.first = place == grouping.begin(expert);
+            gate.next = rowOrNone(weights.up, begin);
+            upward.next = rowOrNone(weights.gate, end);
             for (std::int64_t r = 0; r < count; ++r) {
                 gate.in[r] = upward.in[r] = in.row(grouping.entries[place + r] / choice.slots);
                 gate.out[r] = hidden + (place + r) * intermediate() + begin;
@@ -101,6 +103,7 @@ struct Mixture {
             DotRows rows;
             rows.count = count;
             rows.first = place == grouping.begin(expert);
+            rows.next = rowOrNone(weights.down, end);
             for (std::int64_t r = 0; r < count; ++r) {
                 rows.in[r] = hidden + (place + r) * intermediate();
                 rows.out[r] = results + (place + r) * out.columns + begin;

@@ -39,7 +39,7 @@ private:
 
 void embed(ThreadPool& pool, Matrix table, std::span<const std::int32_t> ids, RowsOut out);
 void rmsNorm(ThreadPool& pool, RowsIn in, std::span<const float> weight, float epsilon, RowsOut out);
-void matmul(ThreadPool& pool, RowsIn in, Matrix w, std::span<const float> bias, Accumulate mode, RowsOut out);
+void matmulEach(ThreadPool& pool, RowsIn in, std::span<const Product> products);
 void routerProbabilities(RowsIn logits, RowsOut probabilities);
 
 /// Cosines and sines of the rows of one step, computed in its first layer and used in all.

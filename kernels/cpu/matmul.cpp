@@ -12,21 +12,14 @@ namespace {
 constexpr std::int64_t kChunkBytes = 64 * 1024;
 constexpr std::int64_t kMaxChunkOutputs = 20 * kTileOutputs;
 
-struct Product {
-    RowsIn in;
-    Matrix w;
-    std::span<const float> bias;
-    Accumulate mode;
-    RowsOut out;
-};
-
-void multiplyTile(const Product& product, std::int64_t row, std::int64_t begin, std::int64_t end) {
+void multiplyTile(RowsIn in, const Product& product, std::int64_t row, std::int64_t begin, std::int64_t end) {
     float sums[kTileRows][kMaxChunkOutputs];
     DotRows rows;
-    rows.count = std::min(kTileRows, product.in.count - row);
+    rows.count = std::min(kTileRows, in.count - row);
     rows.first = row == 0;
+    rows.next = rowOrNone(product.w, end);
     for (std::int64_t r = 0; r < rows.count; ++r) {
-        rows.in[r] = product.in.row(row + r);
+        rows.in[r] = in.row(row + r);
         rows.out[r] = sums[r];
     }
     dotBlock(rows, product.w, begin, end);
@@ -67,17 +60,27 @@ void rmsNorm(ThreadPool& pool, RowsIn in, std::span<const float> weight, float e
                [&](std::int64_t row, int) { normaliseRow(in.row(row), weight, epsilon, out.row(row)); });
 }
 
-void matmul(ThreadPool& pool, RowsIn in, Matrix w, std::span<const float> bias, Accumulate mode, RowsOut out) {
-    assert(in.columns == w.columns && out.columns == w.rows && in.count == out.count);
-    assert(bias.empty() || static_cast<std::int64_t>(bias.size()) == w.rows);
-    const Product product{in, w, bias, mode, out};
-    const std::int64_t chunk_outputs = chunkOutputs(w);
-    pool.runIf(worthSharing(w.bytes(), in.count * w.rows * w.columns), chunkCount(w.rows, chunk_outputs),
-               [&](std::int64_t chunk, int) {
-                   const std::int64_t begin = chunk * chunk_outputs;
-                   const std::int64_t end = std::min(w.rows, begin + chunk_outputs);
-                   for (std::int64_t row = 0; row < in.count; row += kTileRows) multiplyTile(product, row, begin, end);
-               });
+void matmulEach(ThreadPool& pool, RowsIn in, std::span<const Product> products) {
+    std::int64_t chunks = 0;
+    std::int64_t bytes = 0;
+    std::int64_t multiply_adds = 0;
+    for (const Product& product : products) {
+        assert(in.columns == product.w.columns && product.out.columns == product.w.rows);
+        assert(in.count == product.out.count);
+        assert(product.bias.empty() || static_cast<std::int64_t>(product.bias.size()) == product.w.rows);
+        chunks += chunkCount(product.w.rows, chunkOutputs(product.w));
+        bytes += product.w.bytes();
+        multiply_adds += in.count * product.w.rows * product.w.columns;
+    }
+    pool.runIf(worthSharing(bytes, multiply_adds), chunks, [&](std::int64_t chunk, int) {
+        const Product* product = products.data();
+        for (std::int64_t own; chunk >= (own = chunkCount(product->w.rows, chunkOutputs(product->w))); ++product) {
+            chunk -= own;
+        }
+        const std::int64_t begin = chunk * chunkOutputs(product->w);
+        const std::int64_t end = std::min(product->w.rows, begin + chunkOutputs(product->w));
+        for (std::int64_t row = 0; row < in.count; row += kTileRows) multiplyTile(in, *product, row, begin, end);
+    });
 }
 
 }  // namespace mixoscope::kernels::cpu

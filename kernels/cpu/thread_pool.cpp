@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Between two operations of one decode step a few microseconds pass: shorter than a sleep and a wake-up.
-constexpr std::chrono::microseconds kWorkerSpin{20};
+constexpr std::chrono::microseconds kWorkerSpin{60};
 // About one chunk: a chunk that takes longer belongs to a thread that has lost its core.
 constexpr std::chrono::microseconds kCallerSpin{20};
 

@@ -1,4 +1,6 @@
 // Matrix products, embedding and RMSNorm of the CPU back end against the oracle, and their batch invariance.
+#include <array>
+
 #include "kernels/kernel_cases_test.h"
 
 namespace mixoscope::kernels::test {
@@ -72,6 +74,33 @@ TEST_P(CpuMatmul, RowsKeepTheirBitsInAnyBatchOnAnyThreads) {
                         << "batches of " << batch << ", " << threads << " threads, type " << static_cast<int>(type);
                 }
             }
+        }
+    }
+}
+
+TEST_P(CpuMatmul, ProductsOfOneInputAreThoseOfEachAlone) {
+    constexpr std::int64_t kColumns = 257;
+    const Weights wide(DataType::kBF16, 700, kColumns, m_random);
+    const Weights narrow(DataType::kF32, 5, kColumns, m_random);
+    const Weights last(DataType::kF16, 121, kColumns, m_random);
+    const std::vector<float> bias = randomFloats(5, m_random);
+    for (const std::int64_t rows : {1, 7}) {
+        const std::vector<float> x = randomFloats(rows * kColumns, m_random);
+        std::vector<float> alone[] = {randomFloats(rows * 700, m_random), randomFloats(rows * 5, m_random),
+                                      randomFloats(rows * 121, m_random)};
+        std::vector<float> together[] = {alone[0], alone[1], alone[2]};
+        const auto productsInto = [&](std::vector<float>(&out)[3]) {
+            return std::array{Product{wide.matrix(), {}, Accumulate::kOverwrite, rowsOf(out[0], 700)},
+                              Product{narrow.matrix(), bias, Accumulate::kOverwrite, rowsOf(out[1], 5)},
+                              Product{last.matrix(), {}, Accumulate::kAdd, rowsOf(out[2], 121)}};
+        };
+        for (const Product& product : productsInto(alone)) {
+            makeCpuBackend(1)->matmul(rowsOf(x, kColumns), product.w, product.bias, product.mode, product.out);
+        }
+        makeCpuBackend(3)->matmulEach(rowsOf(x, kColumns), productsInto(together));
+        for (std::size_t i = 0; i < 3; ++i) {
+            EXPECT_TRUE(sameBits(alone[i].data(), together[i].data(), std::ssize(alone[i])))
+                << "product " << i << ", " << rows << " rows";
         }
     }
 }
