@@ -6,10 +6,20 @@
 #include <QEvent>
 #include <QGraphicsLayout>
 #include <QLegend>
+#include <QValueAxis>
+#include <algorithm>
 
 #include "views/theme.h"
 
 namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+
+constexpr double kLabelRoom = 26.0;  // QtCharts shortens a label that has less height to "…"
+constexpr int kMostSteps = 5;
+
+}  // namespace
 
 ChartFrame::ChartFrame(QWidget* parent) : QChartView(new QChart, parent) {
     chart()->setAnimationOptions(QChart::NoAnimation);
@@ -19,6 +29,15 @@ ChartFrame::ChartFrame(QWidget* parent) : QChartView(new QChart, parent) {
     chart()->layout()->setContentsMargins(0, 0, 0, 0);
     setFrameShape(QFrame::NoFrame);
     setMinimumSize(180, 120);
+    m_after_layout.setSingleShot(true);
+    m_after_layout.setInterval(0);
+    connect(chart(), &QChart::plotAreaChanged, &m_after_layout, qOverload<>(&QTimer::start));
+    connect(&m_after_layout, &QTimer::timeout, this, [this] {
+        const QSize size = chart()->plotArea().size().toSize();
+        if (size == m_plot_size) return;
+        m_plot_size = size;
+        Q_EMIT plotResized();
+    });
     applyTheme();
 }
 
@@ -36,6 +55,15 @@ void ChartFrame::applyTheme() {
         axis->setGridLinePen(QPen(c.chart_grid, 1.0));
         axis->setGridLineVisible(axis->orientation() == Qt::Vertical);
     }
+}
+
+ValueScale ChartFrame::fitValueAxis(QValueAxis& axis, double highest) const {
+    const auto labels = static_cast<int>(chart()->plotArea().height() / kLabelRoom);
+    const ValueScale scale = niceScale(0.0, highest, std::clamp(labels - 1, 1, kMostSteps));
+    axis.setRange(0.0, scale.high);
+    axis.setTickCount(static_cast<int>(scale.ticks().size()));
+    axis.setLabelFormat(u"%.%1f"_s.arg(scale.decimals));
+    return scale;
 }
 
 void ChartFrame::changeEvent(QEvent* event) {

@@ -29,7 +29,7 @@ constexpr int kSliceMs = 4;
 }  // namespace
 
 ChatView::ChatView(WorkbenchBridge& bridge, Selection& selection, QWidget* parent)
-    : QAbstractScrollArea(parent), m_bridge(bridge), m_selection(selection) {
+    : QAbstractScrollArea(parent), m_bridge(bridge), m_selection(selection), m_cursor(selection) {
     setObjectName(u"chat_view"_s);
     setAccessibleName(tr("Chat"));
     setFrameShape(QFrame::NoFrame);
@@ -314,12 +314,8 @@ void ChatView::mousePressEvent(QMouseEvent* event) {
     m_pressed_token = place.hit.position;
     m_dragging = false;
     if (place.hit.position < 0) return;
-    if ((event->modifiers() & Qt::ShiftModifier) != 0) {
-        m_selection.extendTo(place.hit.position);
-        m_pressed_token = -1;
-    } else {
-        m_selection.setToken(place.hit.position);
-    }
+    m_cursor.click(place.hit.position, event->modifiers());
+    if ((event->modifiers() & Qt::ShiftModifier) != 0) m_pressed_token = -1;
 }
 
 void ChatView::mouseMoveEvent(QMouseEvent* event) {
@@ -377,9 +373,7 @@ void ChatView::keyPressEvent(QKeyEvent* event) {
 
 void ChatView::moveToken(int by) {
     const LaneSnapshot* lane = findLane(m_snapshot, m_selection.lane());
-    if (lane == nullptr || lane->history.tokenCount() == 0) return;
-    const std::int32_t last = lane->history.tokenCount() - 1;
-    m_selection.setToken(m_selection.token() < 0 ? last : std::clamp(m_selection.token() + by, 0, last));
+    if (lane != nullptr) m_cursor.step(by, lane->history.tokenCount());
 }
 
 void ChatView::setCollapsed(int index, bool collapsed) {

@@ -11,6 +11,7 @@
 #include "views/chat_turn.h"
 #include "views/exportable_view.h"
 #include "views/selection.h"
+#include "views/token_cursor.h"
 
 class QPushButton;
 
@@ -81,6 +82,7 @@ private:
 
     WorkbenchBridge& m_bridge;
     Selection& m_selection;
+    TokenCursor m_cursor;
     SnapshotPointer m_snapshot;
     std::vector<std::unique_ptr<ChatTurn>> m_turns;
     std::vector<qreal> m_tops;  // of each turn, and the end of the last

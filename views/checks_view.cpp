@@ -3,9 +3,7 @@
 #include <QContextMenuEvent>
 #include <QHeaderView>
 #include <QLabel>
-#include <QMenu>
 #include <QStackedWidget>
-#include <QStyle>
 #include <QTableView>
 #include <QVBoxLayout>
 
@@ -82,11 +80,7 @@ void ChecksView::setSnapshot(const SnapshotPointer& snapshot) {
     const QString role = summary.verdict == ChecksVerdict::kBroken ? u"chip-error"_s
                          : summary.verdict == ChecksVerdict::kHold ? u"chip-good"_s
                                                                    : u"chip-prompt"_s;
-    if (m_chip->property("role").toString() != role) {
-        m_chip->setProperty("role", role);
-        m_chip->style()->unpolish(m_chip);
-        m_chip->style()->polish(m_chip);
-    }
+    setRole(*m_chip, role);
     const QString mark = summary.verdict == ChecksVerdict::kHold ? u"✓ "_s : QString();
     m_chip->setText(mark + summary.text);
     m_note->setText(rowsNote(*lane));
@@ -119,9 +113,7 @@ void ChecksView::changeEvent(QEvent* event) {
 }
 
 void ChecksView::contextMenuEvent(QContextMenuEvent* event) {
-    QMenu menu(this);
-    addExportActions(menu, *this, this);
-    menu.exec(event->globalPos());
+    execExportMenu(*this, this, event->globalPos());
 }
 
 QString ChecksView::viewName() const {

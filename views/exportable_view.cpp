@@ -14,6 +14,8 @@
 #include <QWidget>
 #include <cmath>
 
+#include "engine/lane_settings.h"
+
 namespace mixoscope {
 namespace {
 
@@ -68,6 +70,12 @@ void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent) {
     });
     menu.addSeparator();
     menu.addAction(QObject::tr("Show as table…"), parent, [&view, parent] { view.showTable(parent); });
+}
+
+void execExportMenu(ExportableView& view, QWidget* parent, QPoint global_position) {
+    QMenu menu(parent);
+    addExportActions(menu, view, parent);
+    menu.exec(global_position);
 }
 
 void ExportableView::showTable(QWidget* parent) const {
@@ -126,6 +134,26 @@ QList<QStringList> parseCsv(const QString& text) {
         }
     }
     return rows;
+}
+
+QString csvPhase(Phase phase) {
+    switch (phase) {
+        case Phase::kPrompt:
+            return u"prompt"_s;
+        case Phase::kThinking:
+            return u"thinking"_s;
+        case Phase::kAnswer:
+            return u"answer"_s;
+    }
+    return {};
+}
+
+QString csvBudget(std::int32_t budget) {
+    return budget == kUnlimitedBudget ? u"unlimited"_s : QString::number(budget);
+}
+
+QString csvNumber(double value) {
+    return std::isnan(value) ? QString() : QString::number(value, 'g', 7);
 }
 
 QString csvField(const QString& text) {

@@ -5,6 +5,8 @@
 #include <QList>
 #include <QStringList>
 
+#include "engine/step_trace.h"
+
 class QMenu;
 class QWidget;
 
@@ -30,11 +32,17 @@ QImage renderWidget(QWidget& widget, qreal scale);
 /// Copy image, Copy CSV, Export image…, Export CSV…, Show as table…. `parent` is the parent of file dialogs and
 /// messages.
 void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent);
+/// A context menu of just these.
+void execExportMenu(ExportableView& view, QWidget* parent, QPoint global_position);
 /// Saves; an empty string or what went wrong, for the user.
 QString saveImage(ExportableView& view, const QString& path, qreal scale);
 QString saveCsv(const ExportableView& view, const QString& path);
 /// A CSV field, quoted where it must be (RFC 4180).
 QString csvField(const QString& text);
+/// Fields as the session export spells them; csvNumber() is empty for NaN.
+QString csvPhase(Phase phase);
+QString csvBudget(std::int32_t budget);
+QString csvNumber(double value);
 /// Rows that end in a newline, fields as csvField() writes them.
 QList<QStringList> parseCsv(const QString& text);
 

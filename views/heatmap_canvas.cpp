@@ -19,8 +19,7 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr double kSmallestCell = 2.0;  // logical pixels
-constexpr double kWheelZoom = 1.2;     // a notch
-constexpr int kDragPixels = 4;
+constexpr double kRowsOfNotch = 8.0;
 
 std::int32_t slotOfExpert(std::span<const std::int16_t> experts, std::int32_t expert) {
     const auto found = std::find(experts.begin(), experts.end(), expert);
@@ -50,7 +49,8 @@ HeatmapLayout HeatmapLayout::of(const QSizeF& size, Projection projection) {
     return layout;
 }
 
-HeatmapCanvas::HeatmapCanvas(Selection& selection, QWidget* parent) : QWidget(parent), m_selection(selection) {
+HeatmapCanvas::HeatmapCanvas(Selection& selection, QWidget* parent)
+    : QWidget(parent), m_selection(selection), m_cursor(selection) {
     setObjectName(u"heatmapCanvas"_s);
     setFocusPolicy(Qt::StrongFocus);
     setMouseTracking(true);
@@ -63,6 +63,7 @@ HeatmapCanvas::HeatmapCanvas(Selection& selection, QWidget* parent) : QWidget(pa
             noteFollow(followed);
         }
         refreshCells();
+        revealRow(rowCursor());
         describeForAssistiveTools();
     });
     connect(&m_selection, &Selection::hoverChanged, this, [this] { update(); });
@@ -96,6 +97,12 @@ void HeatmapCanvas::setScope(LayerExpertScope scope) {
     refreshCells();
 }
 
+void HeatmapCanvas::setDenseMap(ColourMapName map) {
+    if (map == m_dense_map) return;
+    m_dense_map = map;
+    refreshCells();
+}
+
 void HeatmapCanvas::setFollow(bool follow) {
     const bool followed = m_axis.follow();
     m_axis.setFollow(follow);
@@ -117,6 +124,32 @@ void HeatmapCanvas::noteFollow(bool before) {
 std::int32_t HeatmapCanvas::rowCount() const {
     const TraceShape& shape = history().shape();
     return m_projection == Projection::kExpertToken ? shape.experts : shape.moe_layers;
+}
+
+double HeatmapCanvas::rowHeight() const {
+    return std::max(m_layout.plot.height() / std::max(rowCount(), 1), kSmallestCell);
+}
+
+QRectF HeatmapCanvas::rowsRect() const {
+    const QRectF& plot = m_layout.plot;
+    return {plot.left(), plot.top() - m_top_row * rowHeight(), plot.width(), rowHeight() * rowCount()};
+}
+
+std::int32_t HeatmapCanvas::visibleRows() const {
+    return std::min(static_cast<std::int32_t>(m_layout.plot.height() / rowHeight() + 1e-6), rowCount());
+}
+
+void HeatmapCanvas::setTopRow(std::int32_t row) {
+    row = std::clamp(row, 0, rowCount() - visibleRows());
+    if (row == m_top_row) return;
+    m_top_row = row;
+    update();
+    Q_EMIT rowsMoved();
+}
+
+void HeatmapCanvas::revealRow(std::int32_t row) {
+    if (row < 0 || row >= rowCount() || isRowVisible(row)) return;
+    setTopRow(row < m_top_row ? row : row + 1 - visibleRows());
 }
 
 std::int32_t HeatmapCanvas::layerExpertRows() const {
@@ -142,6 +175,7 @@ void HeatmapCanvas::refreshLayout() {
     m_layout = HeatmapLayout::of(QSizeF(size()), m_projection);
     m_axis.setWidth(m_layout.plot.left(), m_layout.plot.width());
     refreshCells();
+    Q_EMIT rowsMoved();
 }
 
 ColumnSource HeatmapCanvas::columnSource() const {
@@ -165,11 +199,12 @@ HeatmapColours HeatmapCanvas::cellColours() const {
     } else {
         fitScale(scale, m_columns.smallest(), m_columns.largest());
     }
-    return heatmapColours(scale.value, scale.low, scale.high, colours().dark);
+    return heatmapColours(scale.value, scale.low, scale.high, colours().dark, m_dense_map);
 }
 
 void HeatmapCanvas::refreshCells() {
     m_axis.setTokenCount(history().rowCount());
+    setTopRow(m_top_row);
     if (rowCount() > 0) {
         if (hasTokenAxis()) {
             refreshTokenCells();
@@ -281,8 +316,7 @@ QString HeatmapCanvas::valueName() const {
 
 std::int32_t HeatmapCanvas::rowAt(QPointF point) const {
     if (isEmpty() || !m_layout.plot.contains(point)) return -1;
-    const double share = (point.y() - m_layout.plot.top()) / m_layout.plot.height();
-    return std::clamp(static_cast<std::int32_t>(share * rowCount()), 0, rowCount() - 1);
+    return std::clamp(static_cast<std::int32_t>((point.y() - rowsRect().top()) / rowHeight()), 0, rowCount() - 1);
 }
 
 std::int32_t HeatmapCanvas::keyAt(QPointF point) const {
@@ -365,84 +399,41 @@ void HeatmapCanvas::setRowCursor(std::int32_t row) {
     }
 }
 
-void HeatmapCanvas::moveCursor(std::int32_t row_step, std::int32_t column_step, bool extend) {
-    if (isEmpty()) return;
-    if (row_step != 0) setRowCursor(std::max(rowCursor(), 0) + row_step);
-    if (column_step == 0) return;
-    if (!hasTokenAxis()) {
-        m_selection.setExpert(std::clamp(m_selection.expert() + column_step, 0, history().shape().experts - 1));
-        return;
-    }
-    const std::int32_t last = history().rowCount() - 1;
-    // Without a cursor the first key press goes to the newest token.
-    const std::int32_t from = m_selection.token() < 0 ? (column_step < 0 ? last + 1 : last - 1) : m_selection.token();
-    const std::int32_t to = std::clamp(from + column_step, 0, last);
-    if (extend) {
-        m_selection.extendTo(to);
-    } else {
-        m_selection.setToken(to);
-    }
+void HeatmapCanvas::stepExpert(std::int32_t by) {
+    m_selection.setExpert(std::clamp(std::max(m_selection.expert(), 0) + by, 0, history().shape().experts - 1));
+}
+
+void HeatmapCanvas::zoomByKey(double notches) {
+    m_axis.zoomByNotches(m_layout.plot.center().x(), notches);
+    refreshCells();
 }
 
 void HeatmapCanvas::keyPressEvent(QKeyEvent* event) {
-    const bool extend = (event->modifiers() & Qt::ShiftModifier) != 0;
-    const std::int32_t far = 1 << 29;
+    if (isEmpty()) return QWidget::keyPressEvent(event);
     switch (event->key()) {
-        case Qt::Key_Left:
-            moveCursor(0, -1, extend);
-            break;
-        case Qt::Key_Right:
-            moveCursor(0, 1, extend);
-            break;
         case Qt::Key_Up:
-            moveCursor(-1, 0, false);
-            break;
+            return setRowCursor(rowCursor() - 1);
         case Qt::Key_Down:
-            moveCursor(1, 0, false);
-            break;
-        case Qt::Key_PageUp:
-            moveCursor(0, -10, extend);
-            break;
-        case Qt::Key_PageDown:
-            moveCursor(0, 10, extend);
-            break;
-        case Qt::Key_Home:
-            moveCursor(0, -far, extend);
-            break;
-        case Qt::Key_End:
-            moveCursor(0, far, extend);
-            break;
+            return setRowCursor(rowCursor() + 1);
         case Qt::Key_Plus:
-            m_axis.zoomAbout(m_layout.plot.center().x(), kWheelZoom);
-            refreshCells();
-            break;
+            return zoomByKey(1.0);
         case Qt::Key_Minus:
-            m_axis.zoomAbout(m_layout.plot.center().x(), 1.0 / kWheelZoom);
-            refreshCells();
-            break;
-        case Qt::Key_Escape:
-            m_selection.clear();
-            break;
+            return zoomByKey(-1.0);
         default:
-            QWidget::keyPressEvent(event);
+            break;
     }
+    const std::int32_t by = cursorStep(*event);
+    if (by != 0 && !hasTokenAxis()) return stepExpert(by);
+    if (!m_cursor.pressKey(*event, history().rowCount())) QWidget::keyPressEvent(event);
 }
 
 void HeatmapCanvas::mousePressEvent(QMouseEvent* event) {
     if (event->button() != Qt::LeftButton) return;
-    m_press_point = event->position();
-    m_dragging = false;
-    m_drag_start = hasTokenAxis() ? keyAt(event->position()) : -1;
+    m_cursor.press(event->position(), hasTokenAxis() ? keyAt(event->position()) : -1);
 }
 
 void HeatmapCanvas::mouseMoveEvent(QMouseEvent* event) {
-    if ((event->buttons() & Qt::LeftButton) != 0 && m_drag_start >= 0) {
-        if ((event->position() - m_press_point).manhattanLength() > kDragPixels) m_dragging = true;
-        if (!m_dragging) return;
-        const std::int32_t here = m_axis.nearestToken(event->position().x());
-        m_selection.setRange({std::min(m_drag_start, here), std::max(m_drag_start, here) + 1});
-        return;
-    }
+    if (m_cursor.drag(event->position(), m_axis.nearestToken(event->position().x()))) return;
     const std::int32_t row = rowAt(event->position());
     const std::int32_t key = keyAt(event->position());
     if (key < 0) {
@@ -457,21 +448,15 @@ void HeatmapCanvas::mouseMoveEvent(QMouseEvent* event) {
 }
 
 void HeatmapCanvas::mouseReleaseEvent(QMouseEvent* event) {
-    if (event->button() != Qt::LeftButton) return;
-    const bool was_drag = m_dragging;
-    m_dragging = false;
-    m_drag_start = -1;
-    if (was_drag) return;
+    if (event->button() != Qt::LeftButton || !m_cursor.release()) return;
     const std::int32_t row = rowAt(event->position());
     const std::int32_t key = keyAt(event->position());
     if (key < 0) return;
     if (row >= 0) setRowCursor(row);
-    if (!hasTokenAxis()) {
-        m_selection.setExpert(key);
-    } else if ((event->modifiers() & Qt::ShiftModifier) != 0) {
-        m_selection.extendTo(key);
+    if (hasTokenAxis()) {
+        m_cursor.click(key, event->modifiers());
     } else {
-        m_selection.setToken(key);
+        m_selection.setExpert(key);
     }
 }
 
@@ -486,13 +471,13 @@ void HeatmapCanvas::wheelEvent(QWheelEvent* event) {
         return;
     }
     const bool followed = m_axis.follow();
-    const QPoint turn = event->angleDelta();
-    const bool pan = (event->modifiers() & Qt::ShiftModifier) != 0 || std::abs(turn.x()) > std::abs(turn.y());
-    const double notches = (turn.x() != 0 && pan ? turn.x() : turn.y()) / 120.0;
-    if (pan) {
-        m_axis.panBy(-notches * (m_axis.end() - m_axis.begin()) / 10.0);
+    const WheelTurn turn = wheelTurn(*event);
+    if ((event->modifiers() & Qt::ControlModifier) != 0) {
+        setTopRow(m_top_row - static_cast<std::int32_t>(std::lround(turn.notches * kRowsOfNotch)));
+    } else if (turn.sideways) {
+        m_axis.panByNotches(turn.notches);
     } else {
-        m_axis.zoomAbout(event->position().x(), std::pow(kWheelZoom, notches));
+        m_axis.zoomByNotches(event->position().x(), turn.notches);
     }
     refreshCells();
     noteFollow(followed);

@@ -10,6 +10,7 @@
 #include "views/phase_runs.h"
 #include "views/selection.h"
 #include "views/token_axis.h"
+#include "views/token_cursor.h"
 
 namespace mixoscope {
 
@@ -36,14 +37,22 @@ public:
     void setValue(HeatmapValue value);
     void setScope(LayerExpertScope scope);
     void setFollow(bool follow);
+    /// Colours of entropy, margin and top-1 probability: viridis or cividis.
+    void setDenseMap(ColourMapName map);
 
     Projection projection() const { return m_projection; }
     HeatmapValue value() const { return m_value; }
     LayerExpertScope scope() const { return m_scope; }
     bool follow() const { return m_axis.follow(); }
+    ColourMapName denseMap() const { return m_dense_map; }
     const TokenAxis& axis() const { return m_axis; }
     const HeatmapLayout& layoutRects() const { return m_layout; }
     void resetZoom();
+    /// A cell has at least 2 pixels each way: where that is more than the plot is high, a part of the rows is shown.
+    std::int32_t rowCount() const;
+    std::int32_t topRow() const { return m_top_row; }
+    std::int32_t visibleRows() const;
+    void setTopRow(std::int32_t row);
 
     /// A copy of what is visible: for CSV, the table twin and tests.
     HeatmapData visibleData() const;
@@ -67,6 +76,8 @@ public:
 
 Q_SIGNALS:
     void followChanged(bool follow);
+    /// Other rows are in sight, or the plot has another height.
+    void rowsMoved();
     void contextMenuWanted(QPoint global_position);
 
 protected:
@@ -84,7 +95,6 @@ protected:
 
 private:
     bool hasTokenAxis() const { return m_projection != Projection::kLayerExpert; }
-    std::int32_t rowCount() const;
     std::int32_t layerExpertRows() const;
     ColumnSource columnSource() const;
     HeatmapColours cellColours() const;
@@ -93,7 +103,9 @@ private:
     void refreshTokenCells();
     void refreshLayerExpert();
     void describeForAssistiveTools();
-    void moveCursor(std::int32_t row_step, std::int32_t column_step, bool extend);
+    /// A key of cursorStep() along the experts of Layer × expert.
+    void stepExpert(std::int32_t by);
+    void zoomByKey(double notches);
     void setRowCursor(std::int32_t row);
     std::int32_t rowCursor() const;
     void noteFollow(bool before);
@@ -112,15 +124,23 @@ private:
     void paintColourBar(QPainter& painter) const;
     void paintCursor(QPainter& painter) const;
     void paintHeadline(QPainter& painter) const;
+    double rowHeight() const;
+    /// Where all rows would lie: the plot, or more than it.
+    QRectF rowsRect() const;
+    bool isRowVisible(std::int32_t row) const { return row >= m_top_row && row < m_top_row + visibleRows(); }
+    void revealRow(std::int32_t row);
     QRectF cellRect(std::int32_t row, double first_column, double columns) const;
 
     Selection& m_selection;
+    TokenCursor m_cursor;
     SnapshotPointer m_snapshot;
     Projection m_projection = Projection::kExpertToken;
     HeatmapValue m_value = HeatmapValue::kWeight;
     LayerExpertScope m_scope = LayerExpertScope::kToken;
+    ColourMapName m_dense_map = ColourMapName::kViridis;
 
     HeatmapLayout m_layout;
+    std::int32_t m_top_row = 0;
     TokenAxis m_axis;
     PhaseRuns m_runs;
     TokenColumns m_columns;
@@ -131,9 +151,6 @@ private:
     QImage m_image;  // token projections: the ring of m_columns; Layer × expert: one pixel a cell
     HeatmapData m_layer_expert;
     LayerShares m_layer_shares;
-    std::int32_t m_drag_start = -1;
-    QPointF m_press_point;
-    bool m_dragging = false;
 };
 
 }  // namespace mixoscope

@@ -5,8 +5,8 @@
 
 namespace mixoscope {
 
-HeatmapColours heatmapColours(HeatmapValue value, float low, float high, bool dark) {
-    const auto name = hasTrueZero(value) ? ColourMapName::kTide : ColourMapName::kViridis;
+HeatmapColours heatmapColours(HeatmapValue value, float low, float high, bool dark, ColourMapName dense) {
+    const auto name = hasTrueZero(value) ? ColourMapName::kTide : dense;
     return {.map = &ColourMap::get(name, dark), .no_data = dark ? 0xFF3A3A3A : 0xFFD9D9D9, .low = low, .high = high};
 }
 

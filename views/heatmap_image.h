@@ -17,8 +17,9 @@ struct HeatmapColours {
 
     bool operator==(const HeatmapColours&) const = default;
 };
-/// The map and the no-data colour of the theme for a value.
-HeatmapColours heatmapColours(HeatmapValue value, float low, float high, bool dark);
+/// The map and the no-data colour of the theme for a value; `dense` is the map of values without a natural zero.
+HeatmapColours heatmapColours(HeatmapValue value, float low, float high, bool dark,
+                              ColourMapName dense = ColourMapName::kViridis);
 
 /// One pixel a cell, Format_RGB32; row 0 on top.
 QImage renderHeatmap(const HeatmapData& data, const HeatmapColours& colours);

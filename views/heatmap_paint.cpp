@@ -70,7 +70,6 @@ void HeatmapCanvas::paintEmptyState(QPainter& painter) const {
 }
 
 QRectF HeatmapCanvas::cellRect(std::int32_t row, double first_column, double columns) const {
-    const double row_height = m_layout.plot.height() / rowCount();
     double left = 0.0;
     double width = 0.0;
     if (hasTokenAxis()) {
@@ -81,7 +80,7 @@ QRectF HeatmapCanvas::cellRect(std::int32_t row, double first_column, double col
         left = m_layout.plot.left() + first_column * column_width;
         width = columns * column_width;
     }
-    return {left, m_layout.plot.top() + row * row_height, width, row_height};
+    return {left, rowsRect().top() + row * rowHeight(), width, rowHeight()};
 }
 
 void HeatmapCanvas::paintCells(QPainter& painter) const {
@@ -89,7 +88,7 @@ void HeatmapCanvas::paintCells(QPainter& painter) const {
     painter.setClipRect(m_layout.plot);
     painter.setRenderHint(QPainter::SmoothPixmapTransform, false);
     if (!hasTokenAxis()) {
-        painter.drawImage(m_layout.plot, m_image);
+        painter.drawImage(rowsRect(), m_image);
     } else {
         painter.fillRect(m_layout.plot, colours().alternate_row);
         const std::int32_t tokens = columnSource().tokens_per_column;
@@ -99,7 +98,7 @@ void HeatmapCanvas::paintCells(QPainter& painter) const {
             const std::int32_t piece = std::min(m_end_column - column, m_columns.capacity() - slot);
             const double left = m_axis.toX(static_cast<double>(column) * tokens);
             const double right = m_axis.toX(static_cast<double>(column + piece) * tokens);
-            painter.drawImage(QRectF(left, m_layout.plot.top(), right - left, m_layout.plot.height()), m_image,
+            painter.drawImage(QRectF(left, rowsRect().top(), right - left, rowsRect().height()), m_image,
                               QRectF(slot, 0, piece, m_columns.rows()));
             column += piece;
         }
@@ -170,12 +169,15 @@ void HeatmapCanvas::paintNumbers(QPainter& painter) const {
 void HeatmapCanvas::paintNextExperts(QPainter& painter) const {
     if (hasTokenAxis() || m_layer_expert.next_experts.empty()) return;
     if (cellRect(0, 0, 1).width() < 5.0) return;
+    painter.save();
+    painter.setClipRect(m_layout.plot);
     painter.setPen(QPen(colours().text, 1.0, Qt::DashLine));
     painter.setBrush(Qt::NoBrush);
     for (std::int32_t layer = 0; layer < m_layer_expert.rows; ++layer) {
         const std::int32_t expert = m_layer_expert.next_experts[static_cast<std::size_t>(layer)];
         if (expert >= 0) painter.drawRect(cellRect(layer, expert, 1).adjusted(0.5, 0.5, -1.5, -1.5));
     }
+    painter.restore();
 }
 
 void HeatmapCanvas::paintBands(QPainter& painter) const {
@@ -206,14 +208,15 @@ void HeatmapCanvas::paintAxisLabel(QPainter& painter, const QRectF& rect, int fl
 }
 
 void HeatmapCanvas::paintRowAxis(QPainter& painter) const {
-    const double row_height = m_layout.plot.height() / rowCount();
+    const double row_height = rowHeight();
     const auto label = [&](std::int32_t row, bool current) {
         const QRectF cell = cellRect(row, 0, 1);
         paintAxisLabel(painter, QRectF(m_layout.plot.left() - 36, cell.center().y() - 8, 30, 16),
                        Qt::AlignRight | Qt::AlignVCenter, rowName(row), current);
     };
-    const std::int32_t cursor = rowCursor() < rowCount() ? rowCursor() : -1;
+    const std::int32_t cursor = isRowVisible(rowCursor()) ? rowCursor() : -1;
     for (const std::int32_t row : idTicks(rowCount(), row_height, 17.0)) {
+        if (!isRowVisible(row)) continue;
         const bool hidden = cursor >= 0 && row != cursor && std::abs(row - cursor) * row_height < 13.0;
         if (!hidden && row != cursor) label(row, false);
         painter.setPen(QPen(colours().strong_border, 1.0));
@@ -267,11 +270,11 @@ void HeatmapCanvas::paintCounts(QPainter& painter) const {
     const double scale = area.width() / std::max(static_cast<double>(most), 1.0);
     QColor bar = colours().accent;
     bar.setAlphaF(0.75F);
-    const double row_height = area.height() / rowCount();
-    for (std::int32_t expert = 0; expert < rowCount(); ++expert) {
+    const double row_height = rowHeight();
+    for (std::int32_t expert = m_top_row; expert < m_top_row + visibleRows(); ++expert) {
         const double gap = row_height >= 4.0 ? 1.0 : 0.0;
         const auto count = static_cast<double>(load.selections[static_cast<std::size_t>(expert)]);
-        painter.fillRect(QRectF(area.left(), area.top() + expert * row_height, count * scale, row_height - gap),
+        painter.fillRect(QRectF(area.left(), rowsRect().top() + expert * row_height, count * scale, row_height - gap),
                          expert == m_selection.expert() ? colours().accent : bar);
     }
     painter.setPen(QPen(colours().strong_border, 1.0));

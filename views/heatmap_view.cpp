@@ -7,6 +7,7 @@
 #include <QKeyEvent>
 #include <QLabel>
 #include <QMenu>
+#include <QScrollBar>
 #include <QTableView>
 #include <QToolButton>
 #include <algorithm>
@@ -63,7 +64,15 @@ HeatmapView::HeatmapView(Selection& selection, QWidget* parent)
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(0);
     column->addLayout(m_control_rows);
-    column->addWidget(m_canvas, 1);
+    m_rows = new QScrollBar(Qt::Vertical, this);
+    m_rows->setObjectName(u"heatmapRows"_s);
+    m_rows->setAccessibleName(tr("Rows in sight"));
+    m_rows->setToolTip(tr("Scroll through the rows (Ctrl+wheel)"));
+    auto* body = new QHBoxLayout;
+    body->setSpacing(0);
+    body->addWidget(m_canvas, 1);
+    body->addWidget(m_rows);
+    column->addLayout(body, 1);
     setMinimumSize(340, 260);
     setAutoFillBackground(true);
     setBackgroundRole(QPalette::Base);
@@ -78,6 +87,8 @@ HeatmapView::HeatmapView(Selection& selection, QWidget* parent)
     connect(m_follow, &QToolButton::toggled, m_canvas, &HeatmapCanvas::setFollow);
     connect(m_canvas, &HeatmapCanvas::followChanged, m_follow, &QToolButton::setChecked);
     connect(m_canvas, &HeatmapCanvas::contextMenuWanted, this, &HeatmapView::showMenu);
+    connect(m_canvas, &HeatmapCanvas::rowsMoved, this, &HeatmapView::syncRows);
+    connect(m_rows, &QScrollBar::valueChanged, m_canvas, &HeatmapCanvas::setTopRow);
     connect(&m_selection, &Selection::layerChanged, this, &HeatmapView::syncControls);
     syncControls();
 }
@@ -188,6 +199,7 @@ void HeatmapView::setSnapshot(const SnapshotPointer& snapshot) {
 }
 
 void HeatmapView::syncControls() {
+    syncRows();
     const bool by_layer_and_expert = m_canvas->projection() == Projection::kLayerExpert;
     m_scopes->setVisible(by_layer_and_expert);
     m_layer_stepper->setVisible(m_canvas->projection() == Projection::kExpertToken);
@@ -199,6 +211,15 @@ void HeatmapView::syncControls() {
     m_layer_label->setText(layers == 0 ? u"\u2013"_s
                                        : u"%1 / %2"_s.arg(modelLayer(m_canvas->snapshot(), layer))
                                              .arg(modelLayer(m_canvas->snapshot(), layers - 1)));
+}
+
+void HeatmapView::syncRows() {
+    const int hidden = m_canvas->rowCount() - m_canvas->visibleRows();
+    m_rows->setVisible(hidden > 0);
+    m_rows->setPageStep(std::max(m_canvas->visibleRows(), 1));
+    const QSignalBlocker blocker(m_rows);
+    m_rows->setRange(0, hidden);
+    m_rows->setValue(m_canvas->topRow());
 }
 
 void HeatmapView::stepLayer(int by) {

@@ -10,6 +10,7 @@ class QBoxLayout;
 class QButtonGroup;
 class QComboBox;
 class QLabel;
+class QScrollBar;
 class QToolButton;
 
 namespace mixoscope {
@@ -43,6 +44,7 @@ private:
     QWidget* makeLayerStepper();
     void fillValues();
     void syncControls();
+    void syncRows();
     void showMenu(QPoint global_position);
 
     Selection& m_selection;
@@ -56,6 +58,7 @@ private:
     QToolButton* m_next_layer;
     QLabel* m_layer_label;
     QToolButton* m_follow;
+    QScrollBar* m_rows;  // hidden while all rows fit
     bool m_has_distributions = false;
 };
 

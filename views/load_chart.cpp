@@ -11,7 +11,6 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineSeries>
-#include <QMenu>
 #include <QStackedWidget>
 #include <QToolTip>
 #include <QVBoxLayout>
@@ -205,6 +204,7 @@ void LoadChart::makeChart() {
             m_frame);
     });
     connect(chart, &QChart::plotAreaChanged, this, &LoadChart::placeFloorLabel);
+    connect(m_frame, &ChartFrame::plotResized, this, &LoadChart::fitAxes);
     connect(m_frame, &ChartFrame::themeChanged, this, &LoadChart::restyle);
 }
 
@@ -289,12 +289,10 @@ void LoadChart::refresh() {
 
 void LoadChart::refreshChart() {
     const auto layers = static_cast<int>(m_measures.size());
-    double highest = 0.0;
     QList<qreal> values;
     for (const BalanceMeasures& measures : m_measures) {
         const double value = metricValue(measures, m_metric);
         values << (std::isnan(value) ? 0.0 : value);
-        highest = std::max(highest, values.back());
     }
     if (m_bars->count() != layers) {
         m_bars->remove(0, m_bars->count());
@@ -309,20 +307,23 @@ void LoadChart::refreshChart() {
         for (int i = 0; i < layers; ++i) {
             const double value = m_measures[static_cast<std::size_t>(i)].cv_floor;
             if (std::isnan(value)) continue;
-            highest = std::max(highest, value);
             floor << QPointF(i == 0 ? -0.5 : i, value);
             if (i + 1 == layers) floor << QPointF(i + 0.5, value);
         }
     }
     m_floor->replace(floor);
     m_floor->setVisible(!floor.isEmpty());
-    const double top = m_metric == LoadMetric::kGini || m_metric == LoadMetric::kNormalisedEntropy ? 1.0 : highest;
-    const ValueScale scale = niceScale(0.0, std::max(top, 0.01), 5);
-    m_values_axis->setRange(0.0, scale.high);
-    m_values_axis->setTickCount(static_cast<int>(scale.ticks().size()));
-    m_values_axis->setLabelFormat(u"%.%1f"_s.arg(scale.decimals));
     m_values_axis->setTitleText(tr("%1 of load").arg(metricName()));
     m_layers_axis->setRange(-0.5, layers - 0.5);
+    fitAxes();
+}
+
+void LoadChart::fitAxes() {
+    const int layers = m_bars->count();
+    double highest = m_metric == LoadMetric::kGini || m_metric == LoadMetric::kNormalisedEntropy ? 1.0 : 0.01;
+    for (int i = 0; i < layers; ++i) highest = std::max(highest, m_bars->at(i));
+    for (const QPointF& point : m_floor->points()) highest = std::max(highest, point.y());
+    m_frame->fitValueAxis(*m_values_axis, highest);
     const auto ticks = idTicks(layers, m_frame->chart()->plotArea().width() / std::max(layers, 1), 34.0);
     m_layers_axis->setTickInterval(ticks.size() > 1 ? ticks[1] - ticks[0] : 1);
     placeFloorLabel();
@@ -400,9 +401,7 @@ QString LoadChart::metricName() const {
 }
 
 void LoadChart::contextMenuEvent(QContextMenuEvent* event) {
-    QMenu menu(this);
-    addExportActions(menu, *this, this);
-    menu.exec(event->globalPos());
+    execExportMenu(*this, this, event->globalPos());
 }
 
 QString LoadChart::viewName() const {
@@ -421,19 +420,18 @@ QImage LoadChart::renderToImage(qreal scale) {
 QString LoadChart::csv() const {
     QString text =
         u"layer,window,rows,cv,cv_floor,excess_cv,max_violation,gini,normalised_entropy,auxiliary_product,unseen\n"_s;
-    const auto number = [](double value) { return std::isnan(value) ? QString() : QString::number(value, 'g', 7); };
     for (std::size_t layer = 0; layer < m_measures.size(); ++layer) {
         const BalanceMeasures& m = m_measures[layer];
         QStringList fields{QString::number(modelLayer(m_snapshot, static_cast<std::int32_t>(layer))),
                            csvField(windowName()),
                            QString::number(m_rows[layer]),
-                           number(m.cv),
-                           number(m.cv_floor),
-                           number(m.excess_cv),
-                           number(m.max_violation),
-                           number(m.gini),
-                           number(m.normalised_entropy),
-                           number(m.auxiliary_product),
+                           csvNumber(m.cv),
+                           csvNumber(m.cv_floor),
+                           csvNumber(m.excess_cv),
+                           csvNumber(m.max_violation),
+                           csvNumber(m.gini),
+                           csvNumber(m.normalised_entropy),
+                           csvNumber(m.auxiliary_product),
                            QString::number(m.unseen)};
         text += fields.join(u',') + u'\n';
     }

@@ -66,6 +66,8 @@ private:
     void refreshChart();
     void refreshFacts();
     void restyle();
+    /// Ranges and labels of the axes, which depend on the size too.
+    void fitAxes();
     void placeFloorLabel();
     QString windowName() const;
     QString metricName() const;

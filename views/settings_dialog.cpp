@@ -46,6 +46,8 @@ SettingsDialog::SettingsDialog(QWidget* parent) : QDialog(parent) {
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close, this);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
     column->addWidget(buttons);
+    // Enter in a field takes the field's value; it must press no button.
+    for (QPushButton* button : findChildren<QPushButton*>()) button->setAutoDefault(false);
 }
 
 QWidget* SettingsDialog::makeSampling() {

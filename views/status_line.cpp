@@ -3,7 +3,6 @@
 #include <QFileInfo>
 #include <QHBoxLayout>
 #include <QMouseEvent>
-#include <QStyle>
 #include <algorithm>
 #include <chrono>
 
@@ -17,14 +16,6 @@ using namespace Qt::StringLiterals;
 
 const QString kWarningSign = u"⚠"_s;
 const QString kErrorSign = u"✗"_s;
-
-/// A label's look follows its "role" property; the style sheet is applied again when that changes.
-void setRole(QWidget* widget, const QString& role) {
-    if (widget->property("role").toString() == role) return;
-    widget->setProperty("role", role);
-    widget->style()->unpolish(widget);
-    widget->style()->polish(widget);
-}
 
 void setPart(StatusPart* part, const QString& text, const QString& tip) {
     part->setText(text);
@@ -143,7 +134,7 @@ void StatusLine::showState(const WorkbenchSnapshot& snapshot, const LaneSnapshot
         }
     }
     if (!icon.isEmpty()) text = icon + u' ' + text;
-    setRole(m_state, icon.isEmpty() ? QString() : icon == kErrorSign ? u"chip-error"_s : u"chip-warning"_s);
+    setRole(*m_state, icon.isEmpty() ? QString() : icon == kErrorSign ? u"chip-error"_s : u"chip-warning"_s);
     setPart(m_state, fontMetrics().elidedText(text, Qt::ElideRight, std::max(200, width() / 2)), text);
 }
 
@@ -170,10 +161,10 @@ void StatusLine::showChecks(const LaneSnapshot* lane) {
         }
     }
     if (broken != nullptr) {
-        setRole(m_checks, u"chip-error"_s);
+        setRole(*m_checks, u"chip-error"_s);
         setPart(m_checks, tr("✗ %1").arg(format::plainText(broken->violation)), tr("A self-check is broken: show it"));
     } else if (ran > 0) {
-        setRole(m_checks, u"chip-good"_s);
+        setRole(*m_checks, u"chip-good"_s);
         setPart(m_checks, tr("✓ %1 of %2 checks hold").arg(ran).arg(all), tr("Show the self-checks"));
     } else {
         setPart(m_checks, {}, {});
@@ -206,7 +197,7 @@ void StatusLine::showRecorder(const RecorderStatus& recorder) {
             break;
     }
     if (recorder.lost > 0) text += tr(" · %1 records lost").arg(format::count(recorder.lost));
-    setRole(m_recorder, role);
+    setRole(*m_recorder, role);
     setPart(m_recorder, text, tip);
 }
 

@@ -7,7 +7,9 @@
 #include <QPainter>
 #include <QPixmapCache>
 #include <QProxyStyle>
+#include <QStyle>
 #include <QSvgRenderer>
+#include <QWidget>
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -250,6 +252,15 @@ QPixmap themedPixmap(const QString& name, const QColor& colour, int logical_size
     pixmap.setDevicePixelRatio(device_pixel_ratio);
     QPixmapCache::insert(key, pixmap);
     return pixmap;
+}
+
+void setRole(QWidget& widget, const QString& role) {
+    if (widget.property("role").toString() == role) return;
+    widget.setProperty("role", role);
+    // The style sheet is matched against properties only when a widget is polished.
+    widget.style()->unpolish(&widget);
+    widget.style()->polish(&widget);
+    widget.updateGeometry();
 }
 
 Theme::Theme(QApplication& application) : QObject(&application), m_application(application) {

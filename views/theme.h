@@ -13,6 +13,7 @@
 #include "engine/step_trace.h"
 
 class QApplication;
+class QWidget;
 
 namespace mixoscope {
 
@@ -59,6 +60,9 @@ QFont monoFont(double pixels = font_size::kTable, QFont::Weight weight = QFont::
 /// resources/icons/NAME.svg in the colour of the theme. Default colours: text, disabled text; on accent when checked.
 QIcon themedIcon(const QString& name);
 QPixmap themedPixmap(const QString& name, const QColor& colour, int logical_size, qreal device_pixel_ratio);
+
+/// The look of a label or button follows its "role" property, which the style sheet names.
+void setRole(QWidget& widget, const QString& role);
 
 enum class ThemeChoice { kSystem, kLight, kDark };
 

@@ -7,7 +7,6 @@
 #include <QGraphicsSimpleTextItem>
 #include <QLegend>
 #include <QLineSeries>
-#include <QMenu>
 #include <QStackedWidget>
 #include <QToolTip>
 #include <QVBoxLayout>
@@ -78,6 +77,7 @@ ThinkChart::ThinkChart(Selection& selection, QWidget* parent) : QWidget(parent),
     connect(&m_timer, &QTimer::timeout, this, &ThinkChart::refresh);
     connect(&m_selection, &Selection::laneChanged, this, &ThinkChart::refresh);
     connect(chart, &QChart::plotAreaChanged, this, &ThinkChart::placeLabels);
+    connect(m_frame, &ChartFrame::plotResized, this, &ThinkChart::fitAxes);
     connect(m_frame, &ChartFrame::themeChanged, this, &ThinkChart::restyle);
     connect(m_bars, &QBarSet::clicked, this,
             [this](int index) { m_selection.setTurn(index + 1 == static_cast<int>(turns().size()) ? -1 : index); });
@@ -121,20 +121,26 @@ void ThinkChart::showEvent(QShowEvent* event) {
 void ThinkChart::refresh() {
     const auto& all = turns();
     m_pages->setCurrentIndex(all.empty() ? 0 : 1);
-    double highest = 1.0;
     QList<qreal> lengths;
-    for (const TurnFacts& turn : all) {
-        lengths << turn.thinking_tokens;
-        highest = std::max<double>(highest, turn.thinking_tokens);
-        if (turn.budget_at_end != kUnlimitedBudget) highest = std::max<double>(highest, turn.budget_at_end);
-    }
+    for (const TurnFacts& turn : all) lengths << turn.thinking_tokens;
     if (m_bars->count() == lengths.size()) {
         for (int i = 0; i < lengths.size(); ++i) m_bars->replace(i, lengths[i]);
     } else {
         m_bars->remove(0, m_bars->count());
         m_bars->append(lengths);
     }
-    const ValueScale scale = niceScale(0.0, highest * 1.12, 5);
+    fitAxes();
+}
+
+void ThinkChart::fitAxes() {
+    const auto& all = turns();
+    double highest = 1.0;
+    for (const TurnFacts& turn : all) {
+        highest = std::max<double>(highest, turn.thinking_tokens);
+        if (turn.budget_at_end != kUnlimitedBudget) highest = std::max<double>(highest, turn.budget_at_end);
+    }
+    // Room above for unlimited budgets, which have no number.
+    const ValueScale scale = m_frame->fitValueAxis(*m_tokens_axis, highest * 1.12);
     QList<QPointF> steps;
     for (std::size_t i = 0; i < all.size(); ++i) {
         const bool unlimited = all[i].budget_at_end == kUnlimitedBudget;
@@ -142,9 +148,6 @@ void ThinkChart::refresh() {
         steps << QPointF(static_cast<double>(i) - 0.5, budget) << QPointF(static_cast<double>(i) + 0.5, budget);
     }
     m_budgets->replace(steps);
-    m_tokens_axis->setRange(0.0, scale.high);
-    m_tokens_axis->setTickCount(static_cast<int>(scale.ticks().size()));
-    m_tokens_axis->setLabelFormat(u"%.%1f"_s.arg(scale.decimals));
     // A single turn as one bar across the whole chart would look like an error.
     const auto shown = std::max<double>(static_cast<double>(all.size()), 6.0);
     m_turns_axis->setRange(-0.5, shown - 0.5);
@@ -189,9 +192,7 @@ void ThinkChart::restyle() {
 }
 
 void ThinkChart::contextMenuEvent(QContextMenuEvent* event) {
-    QMenu menu(this);
-    addExportActions(menu, *this, this);
-    menu.exec(event->globalPos());
+    execExportMenu(*this, this, event->globalPos());
 }
 
 QString ThinkChart::viewName() const {
@@ -217,7 +218,7 @@ QString ThinkChart::csv() const {
                                                      : QString();
         text += u"%1,%2,%3,%4,%5,%6\n"_s.arg(index++)
                     .arg(turn.thinking_tokens)
-                    .arg(turn.budget_at_end == kUnlimitedBudget ? u"unlimited"_s : QString::number(turn.budget_at_end))
+                    .arg(csvBudget(turn.budget_at_end))
                     .arg(turn.answer_tokens)
                     .arg(turn.injected_tokens)
                     .arg(closed);

@@ -43,6 +43,8 @@ protected:
 
 private:
     void restyle();
+    /// Ranges of the axes, and what lies on them: depends on the size too.
+    void fitAxes();
     void placeLabels();
     const std::vector<TurnFacts>& turns() const;
     static QString describe(const TurnFacts& turn, int index);

@@ -25,8 +25,6 @@ constexpr double kLabels = 104.0;
 constexpr double kRight = 96.0;
 constexpr double kHeader = 24.0;
 constexpr double kPositions = 18.0;
-constexpr double kWheelZoom = 1.2;
-constexpr int kDragPixels = 4;
 
 /// A vertical line a pixel column from the smallest to the largest value: as exact as the screen, and fast at any zoom.
 template <typename Value>
@@ -71,7 +69,8 @@ QList<QLineF> columnLines(const TokenAxis& axis, const QRectF& track, Value&& va
 
 }  // namespace
 
-Timeline::Timeline(Selection& selection, QWidget* parent) : QWidget(parent), m_selection(selection) {
+Timeline::Timeline(Selection& selection, QWidget* parent)
+    : QWidget(parent), m_selection(selection), m_cursor(selection) {
     setObjectName(u"timeline"_s);
     setAccessibleName(tr("Timeline"));
     setFocusPolicy(Qt::StrongFocus);
@@ -136,11 +135,9 @@ void Timeline::paintEvent(QPaintEvent*) {
     QPainter painter(this);
     painter.fillRect(rect(), colours().base);
     if (history().tokenCount() == 0) {
-        paintEmptyState(painter, rect(),
-                        {.icon = u"play"_s,
-                         .title = tr("No tokens yet"),
-                         .text = tr("It starts with the first message and is recorded from its first "
-                                    "token on.")});
+        paintEmptyState(
+            painter, rect(),
+            {.icon = u"play"_s, .title = tr("No tokens yet"), .text = tr("It starts with the first message.")});
         return;
     }
     const Tracks rows = tracks();
@@ -340,37 +337,26 @@ const TimelineMark* Timeline::markAt(QPointF point) const {
     return best;
 }
 
+std::int32_t Timeline::pressedToken(QPointF point) const {
+    return point.x() < kLabels ? -1 : m_axis.nearestToken(point.x());
+}
+
 void Timeline::mousePressEvent(QMouseEvent* event) {
-    if (event->button() != Qt::LeftButton || m_axis.tokenCount() == 0) return;
-    m_press_point = event->position();
-    m_dragging = false;
-    m_drag_start = event->position().x() < kLabels ? -1 : m_axis.nearestToken(event->position().x());
+    if (event->button() == Qt::LeftButton) m_cursor.press(event->position(), pressedToken(event->position()));
 }
 
 void Timeline::mouseMoveEvent(QMouseEvent* event) {
-    if ((event->buttons() & Qt::LeftButton) != 0 && m_drag_start >= 0) {
-        if ((event->position() - m_press_point).manhattanLength() > kDragPixels) m_dragging = true;
-        if (!m_dragging) return;
-        const std::int32_t here = m_axis.nearestToken(event->position().x());
-        m_selection.setRange({std::min(m_drag_start, here), std::max(m_drag_start, here) + 1});
-        return;
-    }
+    if (m_cursor.drag(event->position(), m_axis.nearestToken(event->position().x()))) return;
     m_selection.setHover({.token = m_axis.tokenAt(event->position().x())});
 }
 
 void Timeline::mouseReleaseEvent(QMouseEvent* event) {
-    if (event->button() != Qt::LeftButton) return;
-    const bool click = !m_dragging && m_drag_start >= 0;
-    const std::int32_t token = m_drag_start;
-    m_dragging = false;
-    m_drag_start = -1;
-    if (!click) return;
-    if ((event->modifiers() & Qt::ShiftModifier) != 0) {
-        m_selection.extendTo(token);
-    } else {
-        m_selection.setRange({});  // a click on the timeline ends the filter that a drag on it began
-        m_selection.setToken(token);
-    }
+    if (event->button() != Qt::LeftButton || !m_cursor.release()) return;
+    const std::int32_t token = pressedToken(event->position());
+    if (token < 0) return;
+    // A click ends the filter that a drag on the timeline began.
+    if ((event->modifiers() & Qt::ShiftModifier) == 0) m_selection.setRange({});
+    m_cursor.click(token, event->modifiers());
 }
 
 void Timeline::leaveEvent(QEvent* event) {
@@ -380,13 +366,12 @@ void Timeline::leaveEvent(QEvent* event) {
 
 void Timeline::wheelEvent(QWheelEvent* event) {
     if (m_axis.tokenCount() == 0) return;
-    const QPoint turn = event->angleDelta();
-    if ((event->modifiers() & Qt::ShiftModifier) != 0 || std::abs(turn.x()) > std::abs(turn.y())) {
-        const double notches = (turn.x() != 0 ? turn.x() : turn.y()) / 120.0;
-        m_axis.panBy(-notches * (m_axis.end() - m_axis.begin()) / 10.0);
+    const WheelTurn turn = wheelTurn(*event);
+    if (turn.sideways) {
+        m_axis.panByNotches(turn.notches);
     } else {
         m_axis.setFollow(false);
-        m_axis.zoomAbout(event->position().x(), std::pow(kWheelZoom, turn.y() / 120.0));
+        m_axis.zoomByNotches(event->position().x(), turn.notches);
         const bool everything = m_axis.begin() <= 0.0 && m_axis.end() >= m_axis.tokenCount();
         if (everything) m_axis.resetZoom();
     }
@@ -394,46 +379,8 @@ void Timeline::wheelEvent(QWheelEvent* event) {
     event->accept();
 }
 
-void Timeline::moveCursor(std::int32_t by, bool extend) {
-    const std::int32_t last = m_axis.tokenCount() - 1;
-    if (last < 0) return;
-    const std::int32_t from = m_selection.token() < 0 ? (by < 0 ? last + 1 : last - 1) : m_selection.token();
-    const std::int32_t to = std::clamp(from + by, 0, last);
-    if (extend) {
-        m_selection.extendTo(to);
-    } else {
-        m_selection.setToken(to);
-    }
-}
-
 void Timeline::keyPressEvent(QKeyEvent* event) {
-    const bool extend = (event->modifiers() & Qt::ShiftModifier) != 0;
-    const std::int32_t far = 1 << 29;
-    switch (event->key()) {
-        case Qt::Key_Left:
-            moveCursor(-1, extend);
-            break;
-        case Qt::Key_Right:
-            moveCursor(1, extend);
-            break;
-        case Qt::Key_PageUp:
-            moveCursor(-10, extend);
-            break;
-        case Qt::Key_PageDown:
-            moveCursor(10, extend);
-            break;
-        case Qt::Key_Home:
-            moveCursor(-far, extend);
-            break;
-        case Qt::Key_End:
-            moveCursor(far, extend);
-            break;
-        case Qt::Key_Escape:
-            m_selection.clear();
-            break;
-        default:
-            QWidget::keyPressEvent(event);
-    }
+    if (!m_cursor.pressKey(*event, m_axis.tokenCount())) QWidget::keyPressEvent(event);
 }
 
 bool Timeline::event(QEvent* event) {
@@ -483,16 +430,15 @@ QImage Timeline::renderToImage(qreal scale) {
 
 QString Timeline::csv() const {
     QString text = u"position,phase,injected,thinking_tokens,budget,mean_entropy\n"_s;
-    const char* const phases[] = {"prompt", "thinking", "answer"};
     for (std::int32_t position = 0; position < history().tokenCount(); ++position) {
         const TokenTrace& token = history().token(position).trace;
-        const float entropy = m_data.entropy()[static_cast<std::size_t>(position)];
-        text += u"%1,%2,%3,%4,%5,%6\n"_s.arg(position)
-                    .arg(QString::fromLatin1(phases[static_cast<std::size_t>(token.phase)]))
-                    .arg((token.flags & token_flag::kInjected) != 0 ? 1 : 0)
-                    .arg(token.thinking_tokens)
-                    .arg(token.budget == kUnlimitedBudget ? u"unlimited"_s : QString::number(token.budget))
-                    .arg(std::isnan(entropy) ? QString() : QString::number(entropy, 'g', 7));
+        const QStringList fields{QString::number(position),
+                                 csvPhase(token.phase),
+                                 QString::number((token.flags & token_flag::kInjected) != 0 ? 1 : 0),
+                                 QString::number(token.thinking_tokens),
+                                 csvBudget(token.budget),
+                                 csvNumber(m_data.entropy()[static_cast<std::size_t>(position)])};
+        text += fields.join(u',') + u'\n';
     }
     return text;
 }

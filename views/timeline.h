@@ -9,6 +9,7 @@
 #include "views/phase_runs.h"
 #include "views/selection.h"
 #include "views/token_axis.h"
+#include "views/token_cursor.h"
 
 namespace mixoscope {
 
@@ -75,7 +76,8 @@ private:
     const History& history() const;
     Tracks tracks() const;
     const TimelineMark* markAt(QPointF point) const;
-    void moveCursor(std::int32_t by, bool extend);
+    /// The token that a press at a point means, −1 left of the tracks.
+    std::int32_t pressedToken(QPointF point) const;
     void paintHeader(QPainter& painter) const;
     void paintSettings(QPainter& painter, const Tracks& tracks) const;
     void paintThinking(QPainter& painter, const QRectF& track) const;
@@ -83,14 +85,12 @@ private:
     void paintSelection(QPainter& painter, const Tracks& tracks) const;
 
     Selection& m_selection;
+    TokenCursor m_cursor;
     SnapshotPointer m_snapshot;
     TokenAxis m_axis;
     PhaseRuns m_runs;
     TimelineData m_data;
     std::vector<TimelineMark> m_marks;
-    std::int32_t m_drag_start = -1;
-    QPointF m_press_point;
-    bool m_dragging = false;
 };
 
 }  // namespace mixoscope

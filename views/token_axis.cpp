@@ -8,6 +8,8 @@ namespace {
 
 constexpr double kFewestTokens = 24.0;  // an axis of a few tokens is not stretched over the whole width
 constexpr double kFewestWhenZoomed = 4.0;
+constexpr double kZoomOfNotch = 1.2;
+constexpr double kPanOfNotch = 0.1;  // of what is visible
 
 }  // namespace
 
@@ -87,6 +89,14 @@ void TokenAxis::panBy(double tokens) {
     m_follow = false;
     m_begin += tokens;
     clampView();
+}
+
+void TokenAxis::zoomByNotches(double x, double notches) {
+    zoomAbout(x, std::pow(kZoomOfNotch, notches));
+}
+
+void TokenAxis::panByNotches(double notches) {
+    panBy(-notches * kPanOfNotch * m_span);
 }
 
 void TokenAxis::reveal(std::int32_t position) {

@@ -37,6 +37,9 @@ public:
     /// factor > 1 zooms in; the position under x stays there.
     void zoomAbout(double x, double factor);
     void panBy(double tokens);
+    /// The same by turns of a wheel; forwards zooms in and pans towards older tokens.
+    void zoomByNotches(double x, double notches);
+    void panByNotches(double notches);
     /// Moves as little as needed to show the token.
     void reveal(std::int32_t position);
     /// Everything, and follow.

@@ -4,13 +4,12 @@
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
-#include <QMenu>
 #include <QScrollArea>
 #include <QSplitter>
 #include <QStackedWidget>
-#include <QStyle>
 #include <QTableView>
 #include <QVBoxLayout>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -24,13 +23,7 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr int kRowHeight = 23;
-
-void setRole(QLabel& label, const QString& role) {
-    if (label.property("role").toString() == role) return;
-    label.setProperty("role", role);
-    label.style()->unpolish(&label);
-    label.style()->polish(&label);
-}
+constexpr int kTableHeader = 28;
 
 QString phaseLine(const TokenRecord& token, const History& history) {
     const QString name = phaseName(token.trace.phase);
@@ -160,6 +153,8 @@ void TokenInspector::refresh() {
     }
     m_model->show(history, there ? position : -1, std::move(names));
     if (!there) return;
+    // A model of few layers leaves the room to the ranks below.
+    m_table->setMaximumHeight(kTableHeader + std::max(m_model->rowCount(), 1) * kRowHeight + 2);
     refreshHeader(history, position);
     refreshDetail(history);
     selectLayerRow();
@@ -223,9 +218,7 @@ void TokenInspector::selectLayerRow() {
 }
 
 void TokenInspector::contextMenuEvent(QContextMenuEvent* event) {
-    QMenu menu(this);
-    addExportActions(menu, *this, this);
-    menu.exec(event->globalPos());
+    execExportMenu(*this, this, event->globalPos());
 }
 
 QString TokenInspector::viewName() const {

@@ -3,7 +3,6 @@
 #include <QContextMenuEvent>
 #include <QHelpEvent>
 #include <QKeyEvent>
-#include <QMenu>
 #include <QMouseEvent>
 #include <QPainter>
 #include <QToolTip>
@@ -27,6 +26,7 @@ constexpr double kGap = 4.0;
 constexpr double kNarrowest = 34.0;
 constexpr double kWidest = 150.0;
 constexpr double kMargin = 10.0;
+constexpr double kTokensOfNotch = 3.0;
 
 }  // namespace
 
@@ -38,7 +38,8 @@ double meanEntropy(const History& history, std::int32_t position) {
     return sum / layers;
 }
 
-TokenStrip::TokenStrip(Selection& selection, QWidget* parent) : QWidget(parent), m_selection(selection) {
+TokenStrip::TokenStrip(Selection& selection, QWidget* parent)
+    : QWidget(parent), m_selection(selection), m_cursor(selection) {
     setObjectName(u"tokenStrip"_s);
     setAccessibleName(tr("Tokens"));
     setFocusPolicy(Qt::StrongFocus);
@@ -190,12 +191,7 @@ std::int32_t TokenStrip::tokenAt(QPointF point) const {
 
 void TokenStrip::mousePressEvent(QMouseEvent* event) {
     const std::int32_t token = tokenAt(event->position());
-    if (token < 0 || event->button() != Qt::LeftButton) return;
-    if ((event->modifiers() & Qt::ShiftModifier) != 0) {
-        m_selection.extendTo(token);
-    } else {
-        m_selection.setToken(token);
-    }
+    if (token >= 0 && event->button() == Qt::LeftButton) m_cursor.click(token, event->modifiers());
 }
 
 void TokenStrip::mouseMoveEvent(QMouseEvent* event) {
@@ -210,53 +206,16 @@ void TokenStrip::leaveEvent(QEvent* event) {
 void TokenStrip::wheelEvent(QWheelEvent* event) {
     const auto cells = layoutCells();
     if (cells.empty()) return;
-    const QPoint turn = event->angleDelta();
-    const int notches = (turn.x() != 0 ? turn.x() : turn.y()) / 120;
-    m_scrolled_to = std::clamp(cells[cells.size() / 2].position - notches * 3, 0, history().tokenCount() - 1);
+    const double wanted = m_scroll_rest - wheelTurn(*event).notches * kTokensOfNotch;
+    const auto tokens = static_cast<std::int32_t>(wanted);
+    m_scroll_rest = wanted - tokens;
+    m_scrolled_to = std::clamp(cells[cells.size() / 2].position + tokens, 0, history().tokenCount() - 1);
     update();
     event->accept();
 }
 
-void TokenStrip::moveCursor(std::int32_t by, bool extend) {
-    const std::int32_t last = history().tokenCount() - 1;
-    if (last < 0) return;
-    const std::int32_t from = m_selection.token() < 0 ? (by < 0 ? last + 1 : last - 1) : m_selection.token();
-    const std::int32_t to = std::clamp(from + by, 0, last);
-    if (extend) {
-        m_selection.extendTo(to);
-    } else {
-        m_selection.setToken(to);
-    }
-}
-
 void TokenStrip::keyPressEvent(QKeyEvent* event) {
-    const bool extend = (event->modifiers() & Qt::ShiftModifier) != 0;
-    const std::int32_t far = 1 << 29;
-    switch (event->key()) {
-        case Qt::Key_Left:
-            moveCursor(-1, extend);
-            break;
-        case Qt::Key_Right:
-            moveCursor(1, extend);
-            break;
-        case Qt::Key_PageUp:
-            moveCursor(-10, extend);
-            break;
-        case Qt::Key_PageDown:
-            moveCursor(10, extend);
-            break;
-        case Qt::Key_Home:
-            moveCursor(-far, extend);
-            break;
-        case Qt::Key_End:
-            moveCursor(far, extend);
-            break;
-        case Qt::Key_Escape:
-            m_selection.clear();
-            break;
-        default:
-            QWidget::keyPressEvent(event);
-    }
+    if (!m_cursor.pressKey(*event, history().tokenCount())) QWidget::keyPressEvent(event);
 }
 
 bool TokenStrip::event(QEvent* event) {
@@ -286,9 +245,7 @@ bool TokenStrip::event(QEvent* event) {
 }
 
 void TokenStrip::contextMenuEvent(QContextMenuEvent* event) {
-    QMenu menu(this);
-    addExportActions(menu, *this, this);
-    menu.exec(event->globalPos());
+    execExportMenu(*this, this, event->globalPos());
 }
 
 QString TokenStrip::viewName() const {
@@ -305,17 +262,16 @@ QImage TokenStrip::renderToImage(qreal scale) {
 
 QString TokenStrip::csv() const {
     QString text = u"position,id,text,phase,injected,mean_entropy\n"_s;
-    const char* const phases[] = {"prompt", "thinking", "answer"};
     const History& tokens = history();
     for (std::int32_t position = 0; position < tokens.tokenCount(); ++position) {
         const TokenRecord& token = tokens.token(position);
-        const double entropy = meanEntropy(tokens, position);
-        // All at once: a token's text may contain a % with a digit.
-        text += u"%1,%2,%3,%4,%5,%6\n"_s.arg(QString::number(position), QString::number(token.trace.id),
-                                             csvField(format::plainText(token.bytes)),
-                                             QString::fromLatin1(phases[static_cast<std::size_t>(token.trace.phase)]),
-                                             (token.trace.flags & token_flag::kInjected) != 0 ? u"1"_s : u"0"_s,
-                                             std::isnan(entropy) ? QString() : QString::number(entropy, 'g', 7));
+        const QStringList fields{QString::number(position),
+                                 QString::number(token.trace.id),
+                                 csvField(format::plainText(token.bytes)),
+                                 csvPhase(token.trace.phase),
+                                 QString::number((token.trace.flags & token_flag::kInjected) != 0 ? 1 : 0),
+                                 csvNumber(meanEntropy(tokens, position))};
+        text += fields.join(u',') + u'\n';
     }
     return text;
 }

@@ -7,6 +7,7 @@
 #include "views/bridge.h"
 #include "views/exportable_view.h"
 #include "views/selection.h"
+#include "views/token_cursor.h"
 
 namespace mixoscope {
 
@@ -45,11 +46,12 @@ private:
     const History& history() const;
     std::vector<Cell> layoutCells() const;
     void paintCell(QPainter& painter, const Cell& cell) const;
-    void moveCursor(std::int32_t by, bool extend);
 
     Selection& m_selection;
+    TokenCursor m_cursor;
     SnapshotPointer m_snapshot;
     std::int32_t m_scrolled_to = -1;  // token in the middle after scrolling by wheel; −1: the cursor or the newest
+    double m_scroll_rest = 0.0;       // part of a token that the wheel has turned
 };
 
 /// Mean over layers of a row's normalised router entropy; NaN if the token has no routing yet.

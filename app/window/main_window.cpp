@@ -53,10 +53,7 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
     setMinimumSize(960, 600);
     setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
     setContextMenuPolicy(Qt::NoContextMenu);
-    // All panels are docks; a centre of no size lets them fill the window.
-    auto* centre = new QWidget(this);
-    centre->setMaximumSize(0, 0);
-    setCentralWidget(centre);
+    // All panels are docks: without a central widget they fill the window.
 
     m_controls = new ControlBar(m_undo, this);
     addToolBar(m_controls);
@@ -138,14 +135,14 @@ QWidget* MainWindow::makeChatPanel() {
 void MainWindow::makePanels() {
     addPanel(u"chat"_s, tr("Chat"), makeChatPanel());
     m_exportable.push_back(m_chat);
-    addPanel(u"heatmap"_s, tr("Routing heatmap"), new HeatmapView(m_selection, this));
+    m_heatmap = addPanel(u"heatmap"_s, tr("Routing heatmap"), new HeatmapView(m_selection, this));
+    m_heatmap->canvas().setDenseMap(m_settings.denseMap());
     panel(u"heatmap"_s)->setSubtitle(tr("selection shared with all panels"));
     addPanel(u"load"_s, tr("Load balance"), new LoadChart(m_selection, this));
     addPanel(u"thinking"_s, tr("Think length"), new ThinkChart(m_selection, this));
     addPanel(u"inspector"_s, tr("Token inspector"), new TokenInspector(m_selection, this));
     addPanel(u"checks"_s, tr("Self-checks"), new ChecksView(m_selection, this));
-    // Its tracks have fixed heights: more room than they need would be taken from the heatmap.
-    addPanel(u"timeline"_s, tr("Timeline"), new Timeline(m_selection, this))->setMaximumHeight(160);
+    addPanel(u"timeline"_s, tr("Timeline"), new Timeline(m_selection, this));
     m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionListView(-1, this));
     addPanel(u"log"_s, tr("Log"), new LogView(m_bridge, this));
 }
@@ -231,8 +228,12 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
     const QString file = QFileInfo(QString::fromStdString(snapshot->recorder.file.string())).fileName();
     panel(u"chat"_s)->setSubtitle(file);
     showPage(*snapshot);
-    if (m_last_state == WorkbenchState::kGenerating && !generating) refreshSessions();
-    m_last_state = snapshot->state;
+    // By the file and its turns, not by the state: a small model answers between two snapshots.
+    const std::size_t turns = snapshot->lanes.empty() ? 0 : snapshot->lanes.front().turns.size();
+    if (std::pair recorded{snapshot->recorder.file, turns}; !generating && recorded != m_listed) {
+        m_listed = std::move(recorded);
+        refreshSessions();
+    }
 }
 
 void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
@@ -265,6 +266,7 @@ void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
 void MainWindow::refreshSessions() {
     // Reading the files takes as long as the disk takes: not here.
     QThreadPool::globalInstance()->start([window = QPointer(this), workbench = &m_workbench] {
+        workbench->flush();
         auto sessions = workbench->sessions();
         QMetaObject::invokeMethod(
             qApp,

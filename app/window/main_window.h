@@ -80,6 +80,8 @@ private:
     void makeChatMenu();
     void makeSessionMenu();
     void makeHelpMenu();
+    void makeThemeMenu(QMenu& menu);
+    void makeColoursMenu(QMenu& menu);
     QAction* addAction(QMenu& menu, const QString& name, const QString& text, const QString& tip,
                        const QKeySequence& key, const std::function<void()>& act);
     void exportWindow();
@@ -123,6 +125,7 @@ private:
     ErrorPage* m_error = nullptr;
     QWidget* m_chat_page = nullptr;
     ChatView* m_chat = nullptr;
+    HeatmapView* m_heatmap = nullptr;
     QWidget* m_strip = nullptr;
     Composer* m_composer = nullptr;
     SessionListView* m_sessions = nullptr;
@@ -135,7 +138,8 @@ private:
     QString m_asked_model;  // what openModel() was last given
     bool m_error_dismissed = true;
     std::shared_ptr<const ModelFacts> m_shown_model;
-    WorkbenchState m_last_state = WorkbenchState::kNoModel;
+    std::pair<std::filesystem::path, std::size_t>
+        m_listed;  // session file and its turns when sessions were last listed
     Narrowness m_narrowness = Narrowness::kWide;
     std::array<QByteArray, 4> m_layouts;  // by Narrowness; empty: as at the first start
     QTimer m_rearrange;                   // after the window crossed a width

@@ -26,6 +26,20 @@ protected:
     }
 };
 
+/// Shortens a text that does not fit in its middle, where a file's name tells the least.
+class ElidedLabel : public QLabel {
+public:
+    using QLabel::QLabel;
+
+protected:
+    void paintEvent(QPaintEvent*) override {
+        QPainter painter(this);
+        painter.setPen(colours().muted_text);
+        painter.drawText(rect(), Qt::AlignLeft | Qt::AlignVCenter,
+                         fontMetrics().elidedText(text(), Qt::ElideMiddle, width()));
+    }
+};
+
 QToolButton* titleButton(const QString& icon, const QString& tip, QWidget* parent) {
     auto* button = new QToolButton(parent);
     button->setProperty("role", u"flat"_s);
@@ -44,8 +58,10 @@ PanelDock::PanelDock(const QString& name, const QString& title, QWidget* view, Q
     : QDockWidget(title, parent),
       m_bar(new TitleBar(this)),
       m_no_bar(new QWidget(this)),
-      m_subtitle(new QLabel(m_bar)) {
+      m_subtitle(new ElidedLabel(m_bar)) {
     setObjectName(name);
+    view->setProperty("role", u"panel"_s);
+    view->setAttribute(Qt::WA_StyledBackground);
     setWidget(view);
     auto* row = new QHBoxLayout(m_bar);
     row->setContentsMargins(10, 0, 4, 1);
@@ -54,7 +70,6 @@ PanelDock::PanelDock(const QString& name, const QString& title, QWidget* view, Q
     auto* label = new QLabel(title, m_bar);
     label->setFont(textFont(font_size::kDockTitle, QFont::DemiBold));
     m_subtitle->setFont(textFont(font_size::kTable));
-    m_subtitle->setProperty("role", u"muted"_s);
     m_subtitle->setMinimumWidth(0);
     m_subtitle->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     row->addWidget(label);

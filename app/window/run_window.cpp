@@ -5,6 +5,7 @@
 #include <QTimer>
 
 #include "app/window/main_window.h"
+#include "app/window/platform.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -16,14 +17,9 @@ std::filesystem::path sessionDirectoryDefault() {
     return std::filesystem::path((data + u"/mixoscope/sessions"_s).toStdString());
 }
 
-int runWindow(int argc, char** argv, const RunWindowOptions& options) {
-    QApplication application(argc, argv);
-    QApplication::setApplicationName(u"mixoscope"_s);
-    QApplication::setApplicationDisplayName(u"Mixoscope"_s);
-    QApplication::setApplicationVersion(QStringLiteral(MIXO_VERSION));
-    QApplication::setDesktopFileName(u"mixoscope"_s);
-    const WindowSettings settings{QString()};
-    Theme::install(application, settings.theme());
+ShownWindow::ShownWindow(const RunWindowOptions& options, const QString& settings_file) {
+    const WindowSettings settings(settings_file);
+    Theme::instance().setChoice(settings.theme());
 
     WorkbenchOptions workbench_options;
     workbench_options.demo_directory = options.demo_directory;
@@ -34,13 +30,27 @@ int runWindow(int argc, char** argv, const RunWindowOptions& options) {
         workbench_options.session_directory = settings.sessionDirectory().toStdString();
     if (workbench_options.session_directory.empty()) workbench_options.session_directory = sessionDirectoryDefault();
 
-    Workbench workbench(workbench_options);
-    MainWindow window(workbench, {});
-    window.show();
+    m_workbench = std::make_unique<Workbench>(workbench_options);
+    m_window = std::make_unique<MainWindow>(*m_workbench, WindowOptions{.settings_file = settings_file, .source = {}});
+    m_window->show();
     // The window is there first; the model is opened behind it.
-    if (!options.model.empty()) {
-        QTimer::singleShot(0, &window, [&] { window.openModel(QString::fromStdString(options.model)); });
-    }
+    if (options.model.empty()) return;
+    QTimer::singleShot(0, m_window.get(), [window = m_window.get(), model = QString::fromStdString(options.model)] {
+        window->openModel(model);
+    });
+}
+
+ShownWindow::~ShownWindow() = default;
+
+int runWindow(int argc, char** argv, const RunWindowOptions& options) {
+    nameRuntimeDirectory();
+    QApplication application(argc, argv);
+    QApplication::setApplicationName(u"mixoscope"_s);
+    QApplication::setApplicationDisplayName(u"Mixoscope"_s);
+    QApplication::setApplicationVersion(QStringLiteral(MIXO_VERSION));
+    QApplication::setDesktopFileName(u"mixoscope"_s);
+    Theme::install(application, ThemeChoice::kSystem);
+    const ShownWindow shown(options, {});
     return QApplication::exec();
 }
 

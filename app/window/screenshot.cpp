@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/window/main_window.h"
+#include "app/window/platform.h"
 #include "engine/error.h"
 #include "probes/aggregates.h"
 #include "sessions/session_file.h"
@@ -19,6 +20,8 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr int kLongestRunMs = 300'000;
+constexpr int kSettleMs = 60;
+constexpr qreal kViewScale = 2.0;  // sharp when a view is enlarged
 
 /// A session as a snapshot, through the same aggregates that a live chat goes through.
 SnapshotPointer snapshotOfSession(const std::filesystem::path& path) {
@@ -109,15 +112,8 @@ QString names(const MainWindow& window) {
 
 }  // namespace
 
-void takeScreenshot(int argc, char** argv, const ScreenshotOptions& options) {
-    if (qEnvironmentVariableIsEmpty("DISPLAY") && qEnvironmentVariableIsEmpty("WAYLAND_DISPLAY") &&
-        qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM")) {
-        qputenv("QT_QPA_PLATFORM", "offscreen");
-    }
-    QApplication application(argc, argv);
-    QApplication::setApplicationVersion(QStringLiteral(MIXO_VERSION));
-    Theme::install(application, options.theme == "dark" ? ThemeChoice::kDark : ThemeChoice::kLight);
-
+QImage pictureOf(const ScreenshotOptions& options) {
+    Theme::instance().setChoice(options.theme == "dark" ? ThemeChoice::kDark : ThemeChoice::kLight);
     WorkbenchOptions workbench_options;
     workbench_options.demo_directory = options.demo_directory;
     workbench_options.record = false;
@@ -132,9 +128,6 @@ void takeScreenshot(int argc, char** argv, const ScreenshotOptions& options) {
     window.setAttribute(Qt::WA_DontShowOnScreen);
     window.resize(options.width, options.height);
     window.show();
-    if (options.session.empty()) runConversation(window, workbench, options);
-    selectToken(window);
-
     ExportableView* view = nullptr;
     if (!options.view.empty()) {
         view = window.findView(QString::fromStdString(options.view));
@@ -145,11 +138,22 @@ void takeScreenshot(int argc, char** argv, const ScreenshotOptions& options) {
                          .found = options.view});
         }
     }
-    // One turn of the event loop: layouts settle, charts draw.
-    QTimer::singleShot(60, &application, &QCoreApplication::quit);
-    QApplication::exec();
-    const QImage image = view != nullptr ? view->renderToImage(2.0) : renderWidget(window, 1.0);
-    if (!image.save(QString::fromStdString(options.out.string()))) {
+    if (options.session.empty()) runConversation(window, workbench, options);
+    selectToken(window);
+    // Layouts settle, charts draw.
+    QEventLoop settling;
+    QTimer::singleShot(kSettleMs, &settling, &QEventLoop::quit);
+    settling.exec();
+    return view != nullptr ? view->renderToImage(kViewScale) : renderWidget(window, 1.0);
+}
+
+void takeScreenshot(int argc, char** argv, const ScreenshotOptions& options) {
+    nameRuntimeDirectory();
+    drawOffscreenWithoutDisplay();
+    QApplication application(argc, argv);
+    QApplication::setApplicationVersion(QStringLiteral(MIXO_VERSION));
+    Theme::install(application, ThemeChoice::kLight);
+    if (!pictureOf(options).save(QString::fromStdString(options.out.string()))) {
         throw Error({.what = "The picture cannot be written",
                      .where = options.out.string(),
                      .advice = "Name a file that ends in .png in a folder that you may write to."});

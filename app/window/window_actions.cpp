@@ -22,6 +22,7 @@
 #include "views/composer.h"
 #include "views/exportable_view.h"
 #include "views/format.h"
+#include "views/heatmap_view.h"
 #include "views/mode_switch.h"
 #include "views/settings_dialog.h"
 #include "views/status_line.h"
@@ -118,12 +119,19 @@ void MainWindow::makeViewMenu() {
     addAction(menu, u"newest"_s, tr("Go to the newest token"), tr("Scroll the chat to its end and follow it"),
               QKeySequence(u"Ctrl+End"_s), [this] { m_chat->showNewest(); });
     menu.addSeparator();
-    QMenu& themes = *menu.addMenu(tr("Theme"));
+    makeThemeMenu(*menu.addMenu(tr("Theme")));
+    makeColoursMenu(*menu.addMenu(tr("Colours of entropy and margin")));
+    QAction* full = addAction(menu, u"full_screen"_s, tr("Full screen"), tr("Fill the screen or leave it"),
+                              QKeySequence(u"F11"_s), [this] { setWindowState(windowState() ^ Qt::WindowFullScreen); });
+    full->setCheckable(true);
+}
+
+void MainWindow::makeThemeMenu(QMenu& menu) {
     auto* group = new QActionGroup(this);
     const std::array<std::pair<QString, ThemeChoice>, 3> choices = {
         {{tr("System"), ThemeChoice::kSystem}, {tr("Light"), ThemeChoice::kLight}, {tr("Dark"), ThemeChoice::kDark}}};
     for (const auto& [title, choice] : choices) {
-        QAction* action = addAction(themes, u"theme_%1"_s.arg(static_cast<int>(choice)), title, tr("Use these colours"),
+        QAction* action = addAction(menu, u"theme_%1"_s.arg(static_cast<int>(choice)), title, tr("Use these colours"),
                                     {}, [this, choice = choice] {
                                         Theme::instance().setChoice(choice);
                                         m_settings.setTheme(choice);
@@ -132,9 +140,22 @@ void MainWindow::makeViewMenu() {
         action->setChecked(choice == Theme::instance().choice());
         group->addAction(action);
     }
-    QAction* full = addAction(menu, u"full_screen"_s, tr("Full screen"), tr("Fill the screen or leave it"),
-                              QKeySequence(u"F11"_s), [this] { setWindowState(windowState() ^ Qt::WindowFullScreen); });
-    full->setCheckable(true);
+}
+
+void MainWindow::makeColoursMenu(QMenu& menu) {
+    auto* group = new QActionGroup(this);
+    const auto add = [&](const QString& name, const QString& title, const QString& tip, ColourMapName map) {
+        QAction* action = addAction(menu, u"colours_"_s + name, title, tip, {}, [this, map] {
+            m_heatmap->canvas().setDenseMap(map);
+            m_settings.setDenseMap(map);
+        });
+        action->setCheckable(true);
+        action->setChecked(map == m_heatmap->canvas().denseMap());
+        group->addAction(action);
+    };
+    add(u"viridis"_s, tr("Viridis"), tr("Show from blue over green to yellow"), ColourMapName::kViridis);
+    add(u"cividis"_s, tr("Cividis"), tr("Show from blue over grey to yellow, alike with red-green colour blindness"),
+        ColourMapName::kCividis);
 }
 
 void MainWindow::makeChatMenu() {

@@ -3,6 +3,7 @@
 #include <QResizeEvent>
 #include <QStackedWidget>
 #include <QTabBar>
+#include <algorithm>
 
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
@@ -20,6 +21,11 @@ constexpr int kInspectorFrom = 1400;
 constexpr int kLoadFrom = 1200;
 constexpr int kBesideFrom = 1100;
 constexpr int kStripFrom = 760;  // height
+constexpr int kAllTracksFrom = 900;
+constexpr int kAllTracks = 178;     // height of the timeline with its title
+constexpr int kTwoTracks = 134;     // phase and settings, which never leave
+constexpr int kAroundPanels = 126;  // menu, controls, status
+constexpr int kAllChecks = 268;     // height at which all checks are seen
 
 MainWindow::Narrowness MainWindow::narrownessOf(int width) {
     if (width >= kInspectorFrom) return Narrowness::kWide;
@@ -47,46 +53,42 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
         dock->setFloating(false);
     }
     const auto place = [this](PanelDock* dock, PanelDock* beside, Qt::Orientation orientation) {
-        if (dock == nullptr) return;
         splitDockWidget(beside, dock, orientation);
         dock->show();
     };
     const auto tab = [this](PanelDock* front, PanelDock* dock) {
-        if (dock == nullptr) return;
         tabifyDockWidget(front, dock);
         dock->show();
     };
     PanelDock* chat = panel(u"chat"_s);
+    PanelDock* heatmap = panel(u"heatmap"_s);
+    PanelDock* inspector = panel(u"inspector"_s);
+    PanelDock* checks = panel(u"checks"_s);
+    PanelDock* load = panel(u"load"_s);
+    PanelDock* length = panel(u"thinking"_s);
     addDockWidget(Qt::LeftDockWidgetArea, chat);
     chat->show();
-    PanelDock* heatmap = panel(u"heatmap"_s);
-    if (heatmap != nullptr) {
-        place(heatmap, chat, narrowness == Narrowness::kChatOver ? Qt::Vertical : Qt::Horizontal);
-        PanelDock* inspector = panel(u"inspector"_s);
-        PanelDock* checks = panel(u"checks"_s);
-        PanelDock* load = panel(u"load"_s);
-        PanelDock* length = panel(u"thinking"_s);
-        if (narrowness == Narrowness::kWide) {
-            place(inspector, heatmap, Qt::Horizontal);
-            if (inspector != nullptr) place(checks, inspector, Qt::Vertical);
-            place(load, heatmap, Qt::Vertical);
-            if (load != nullptr) tab(load, length);
-        } else {
-            // Splits first: what is split off a tab would become another tab.
-            if (narrowness == Narrowness::kInspectorTabbed) {
-                place(load, heatmap, Qt::Vertical);
-                tab(load, length);
-            }
-            tab(heatmap, inspector);
-            tab(heatmap, checks);
-            if (narrowness != Narrowness::kInspectorTabbed) {
-                tab(heatmap, load);
-                tab(heatmap, length);
-            }
-        }
-        if (load != nullptr) load->raise();
-        heatmap->raise();
+    place(heatmap, chat, narrowness == Narrowness::kChatOver ? Qt::Vertical : Qt::Horizontal);
+    // Splits first: what is split off a tab would become another tab.
+    if (narrowness == Narrowness::kWide) {
+        place(inspector, heatmap, Qt::Horizontal);
+        place(checks, inspector, Qt::Vertical);
     }
+    const bool load_below = narrowness == Narrowness::kWide || narrowness == Narrowness::kInspectorTabbed;
+    if (load_below) {
+        place(load, heatmap, Qt::Vertical);
+        tab(load, length);
+    }
+    if (narrowness != Narrowness::kWide) {
+        tab(heatmap, inspector);
+        tab(heatmap, checks);
+    }
+    if (!load_below) {
+        tab(heatmap, load);
+        tab(heatmap, length);
+    }
+    load->raise();
+    heatmap->raise();
     for (const QString& name : {u"sessions"_s, u"log"_s}) {
         addDockWidget(Qt::RightDockWidgetArea, panel(name));
         panel(name)->hide();
@@ -107,7 +109,7 @@ void MainWindow::sizePanels(Narrowness narrowness) {
     QList<QDockWidget*> docks;
     QList<int> sizes;
     const auto want = [&](const QString& name, int size) {
-        if (PanelDock* dock = panel(name); dock != nullptr && dock->isVisibleTo(this)) {
+        if (PanelDock* dock = panel(name); dock->isVisibleTo(this)) {
             docks << dock;
             sizes << size;
         }
@@ -124,19 +126,22 @@ void MainWindow::sizePanels(Narrowness narrowness) {
     }
     docks.clear();
     sizes.clear();
-    const int tall = height() - 260;
+    const int timeline = height() >= kAllTracksFrom ? kAllTracks : kTwoTracks;
+    const int tall = height() - kAroundPanels - timeline;
     if (narrowness == Narrowness::kChatOver) {
         want(u"chat"_s, chatting ? tall * 46 / 100 : tall * 70 / 100);
         want(u"heatmap"_s, chatting ? tall * 54 / 100 : tall * 30 / 100);
     } else {
-        want(u"heatmap"_s, tall * 66 / 100);
-        want(u"load"_s, tall * 34 / 100);
+        const int load = narrowness == Narrowness::kLoadTabbed ? 0 : tall * 34 / 100;
+        want(u"heatmap"_s, tall - load);
+        if (load > 0) want(u"load"_s, load);
         if (narrowness == Narrowness::kWide) {
-            want(u"inspector"_s, tall * 70 / 100);
-            want(u"checks"_s, tall * 30 / 100);
+            const int checks = std::min(tall * 36 / 100, kAllChecks);
+            want(u"inspector"_s, tall - checks);
+            want(u"checks"_s, checks);
         }
     }
-    want(u"timeline"_s, narrowness == Narrowness::kChatOver ? 92 : 134);
+    want(u"timeline"_s, timeline);
     resizeDocks(docks, sizes, Qt::Vertical);
 }
 

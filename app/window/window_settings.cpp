@@ -34,6 +34,14 @@ void WindowSettings::setTheme(ThemeChoice choice) {
                                                    : u"system"_s);
 }
 
+ColourMapName WindowSettings::denseMap() const {
+    return value(u"dense_colours"_s).toString() == u"cividis"_s ? ColourMapName::kCividis : ColourMapName::kViridis;
+}
+
+void WindowSettings::setDenseMap(ColourMapName map) {
+    set(u"dense_colours"_s, map == ColourMapName::kCividis ? u"cividis"_s : u"viridis"_s);
+}
+
 QStringList WindowSettings::recentModels() const {
     return value(u"recent_models"_s).toStringList();
 }

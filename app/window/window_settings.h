@@ -6,6 +6,7 @@
 #include <QStringList>
 #include <memory>
 
+#include "views/colour_map.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -17,6 +18,9 @@ public:
 
     ThemeChoice theme() const;
     void setTheme(ThemeChoice choice);
+    /// Viridis or cividis.
+    ColourMapName denseMap() const;
+    void setDenseMap(ColourMapName map);
     QStringList recentModels() const;
     void addRecentModel(const QString& directory);
     QString systemPrompt() const;

@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <QApplication>
+#include <QTimer>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "app/run_program_test.h"
+#include "app/window/main_window.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
 
@@ -44,10 +47,13 @@ TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
                   .status,
               0);
     const std::string picture = (directory / "window.png").string();
-    // In a process of its own: it makes its own application.
-    const std::string command = "QT_QPA_PLATFORM=offscreen " MIXO_PROGRAM " screenshot --size 1280x800 --session " +
-                                session + " --out " + picture + " >/dev/null 2>&1";
+    // In a process of its own, as where nobody is logged in: no display, no folder for a login's files.
+    const std::string errors = (directory / "errors.txt").string();
+    const std::string command = "env -u QT_QPA_PLATFORM -u DISPLAY -u WAYLAND_DISPLAY -u XDG_RUNTIME_DIR " MIXO_PROGRAM
+                                " screenshot --size 1280x800 --session " +
+                                session + " --out " + picture + " >/dev/null 2>" + errors;
     ASSERT_EQ(std::system(command.c_str()), 0);
+    EXPECT_EQ(std::filesystem::file_size(errors), 0U) << "only messages of the program belong on stderr";
     std::ifstream file(picture, std::ios::binary);
     std::string head(24, '\0');
     file.read(head.data(), std::ssize(head));
@@ -61,6 +67,33 @@ TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
     };
     EXPECT_EQ(number(16), 1280);
     EXPECT_EQ(number(20), 800);
+}
+
+/// Closes the program's window once its model is open. Runs when the program makes its application.
+void closeOnceOpen() {
+    auto* check = new QTimer(qApp);
+    QObject::connect(check, &QTimer::timeout, check, [] {
+        for (QWidget* widget : QApplication::topLevelWidgets()) {
+            auto* window = qobject_cast<MainWindow*>(widget);
+            if (window != nullptr && window->isVisible() && window->bridge().latest()->model != nullptr)
+                window->close();
+        }
+    });
+    check->start(5);
+}
+
+TEST(WindowCommand, OpenRunsUntilTheWindowIsClosed) {
+    const test::TemporaryDirectory directory;
+    std::filesystem::create_directory(directory / "model");
+    test::writeTinyModel(directory / "model");
+    qputenv("QT_QPA_PLATFORM", "offscreen");
+    qputenv("XDG_CONFIG_HOME", QByteArray::fromStdString((directory / "config").string()));
+    qAddPreRoutine(closeOnceOpen);
+    const ProgramResult result = runProgramWith(
+        {"open", (directory / "model").string(), "--sessions", (directory / "sessions").string(), "--threads", "1"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.err, "");
+    EXPECT_TRUE(std::filesystem::exists(directory / "config")) << "the window keeps where its panels were";
 }
 
 }  // namespace

@@ -1,17 +1,21 @@
-// Mode switch, composer, error page, start page, model picker, session list.
+// Mode switch, composer, error page, start page, model picker, log, session list.
 #include <gtest/gtest.h>
 
 #include <QApplication>
 #include <QClipboard>
 #include <QLabel>
 #include <QListWidget>
+#include <QMenu>
 #include <QPushButton>
 #include <QSignalSpy>
+#include <QTemporaryDir>
 #include <QTest>
 #include <QToolButton>
 
+#include "chat_script_test.h"
 #include "views/composer.h"
 #include "views/error_page.h"
+#include "views/log_view.h"
 #include "views/mode_switch.h"
 #include "views/model_picker.h"
 #include "views/session_list_view.h"
@@ -99,6 +103,64 @@ TEST(ErrorPage, ShowsWhatWhereExpectedFoundAndWhatToDo) {
     QTest::mouseClick(page.findChild<QPushButton*>(u"error_demo"_s), Qt::LeftButton);
     EXPECT_EQ(again.count(), 1);
     EXPECT_EQ(demo.count(), 1);
+}
+
+TEST(ModelPicker, OffersTheDemoAFolderAndWhatWasOpenedBefore) {
+    const QTemporaryDir there;
+    ModelPicker picker;
+    picker.resize(230, 28);
+    picker.setRecent({there.path(), u"/nowhere/gone"_s});
+    QSignalSpy demo(&picker, &ModelPicker::demoChosen);
+    QSignalSpy browse(&picker, &ModelPicker::browseChosen);
+    QSignalSpy directory(&picker, &ModelPicker::directoryChosen);
+    Q_EMIT picker.menu()->aboutToShow();
+    QList<QAction*> actions = picker.menu()->actions();
+    actions.removeIf([](const QAction* action) { return action->isSeparator(); });
+    ASSERT_EQ(actions.size(), 4);
+    for (QAction* action : actions) action->trigger();
+    EXPECT_EQ(demo.count(), 1);
+    EXPECT_EQ(browse.count(), 1);
+    ASSERT_EQ(directory.count(), 1) << "a folder that is gone cannot be chosen";
+    EXPECT_EQ(directory[0][0].toString(), there.path());
+    EXPECT_TRUE(actions[3]->text().contains(u"not found"_s));
+}
+
+TEST(ModelPicker, ElidesALongNameAndTellsItWhole) {
+    ModelPicker picker;
+    picker.setFixedWidth(170);
+    picker.show();
+    EXPECT_EQ(picker.text().trimmed(), u"No model"_s);
+    picker.showModel(u"Qwen3-30B-A3B-Thinking-2507"_s, u"48 layers × 128 experts, top-8"_s);
+    EXPECT_TRUE(picker.text().endsWith(u'…'));
+    EXPECT_TRUE(picker.toolTip().contains(u"Qwen3-30B-A3B-Thinking-2507 · 48 layers × 128 experts, top-8"_s));
+    picker.showLoading(u"big"_s);
+    EXPECT_EQ(picker.text().trimmed(), u"Opening big…"_s);
+}
+
+TEST(LogView, ListsTheStepsAndTheErrorAfterThem) {
+    test::HandFedBridge feed;
+    LogView log(feed.bridge());
+    auto snapshot = std::make_shared<WorkbenchSnapshot>();
+    snapshot->serial = 1;
+    snapshot->log = {"open /models/x", "config.json: qwen3_moe"};
+    snapshot->load_error = ErrorParts{.what = "The file is cut off", .where = "model.safetensors"};
+    feed.show(snapshot);
+    EXPECT_EQ(log.toPlainText(),
+              u"open /models/x\nconfig.json: qwen3_moe\nERROR  model.safetensors: The file is cut off"_s);
+    EXPECT_EQ(parseCsv(log.csv()).size(), 4);
+}
+
+TEST(StartPage, SaysWhatIsBeingOpenedInsteadOfOfferingMore) {
+    StartPage page;
+    page.resize(800, 700);
+    page.show();
+    auto* demo = page.findChild<QPushButton*>(u"start_demo"_s);
+    EXPECT_TRUE(demo->isVisible());
+    page.showLoading(u"big"_s, u"model.safetensors: 291 tensors"_s);
+    EXPECT_FALSE(demo->isVisible());
+    EXPECT_EQ(page.findChild<QLabel*>(u"loading_title"_s)->text(), u"Opening big"_s);
+    page.showLoading({}, {});
+    EXPECT_TRUE(demo->isVisible());
 }
 
 TEST(StartPage, EnterOpensTheDemo) {

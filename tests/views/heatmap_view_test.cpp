@@ -6,10 +6,12 @@
 #include <QApplication>
 #include <QComboBox>
 #include <QLabel>
+#include <QScrollBar>
 #include <QTableView>
 #include <QTest>
 #include <QToolButton>
 #include <QWheelEvent>
+#include <algorithm>
 
 #include "sample_snapshot_test.h"
 #include "views/models/heatmap_table_model.h"
@@ -108,7 +110,7 @@ TEST_F(HeatmapViewTest, keyboardMovesTheSharedCursor) {
     QTest::keyClick(&view.canvas(), Qt::Key_Right);
     QTest::keyClick(&view.canvas(), Qt::Key_Down);
     EXPECT_EQ(selection.token(), 1);
-    EXPECT_EQ(selection.expert(), 1);
+    EXPECT_EQ(selection.expert(), 0) << "the first press goes to the first row";
     QTest::keyClick(&view.canvas(), Qt::Key_BracketRight);
     EXPECT_EQ(selection.layer(), 1);
     QTest::keyClick(&view.canvas(), Qt::Key_BracketLeft);
@@ -191,6 +193,70 @@ TEST_F(HeatmapViewTest, hoverIsSharedAndEndsWithThePointer) {
     QEvent leave(QEvent::Leave);
     QApplication::sendEvent(&view.canvas(), &leave);
     EXPECT_EQ(selection.hover(), Hover{});
+}
+
+TEST_F(HeatmapViewTest, rowsKeepTwoPixelsAndScrollWhereThePlotIsLow) {
+    SampleLane lane(kLargeShape);
+    lane.feed(60);
+    view.setSnapshot(lane.snapshot());
+    auto* rows = view.findChild<QScrollBar*>(u"heatmapRows"_s);
+    EXPECT_FALSE(rows->isVisible());
+    EXPECT_EQ(view.canvas().visibleRows(), 128);
+    view.resize(760, 300);
+    QApplication::sendPostedEvents();
+    const double height = view.canvas().layoutRects().plot.height();
+    ASSERT_LT(height, 2.0 * 128);
+    EXPECT_TRUE(rows->isVisible());
+    EXPECT_EQ(view.canvas().visibleRows(), static_cast<int>(height / 2.0));
+    // The last row in sight is where the scroll bar says, in the picture and under the pointer.
+    rows->setValue(rows->maximum());
+    EXPECT_EQ(view.canvas().topRow() + view.canvas().visibleRows(), 128);
+    const QRectF plot = view.canvas().layoutRects().plot;
+    EXPECT_EQ(view.canvas().rowAt(plot.topLeft() + QPointF(3, 1)), view.canvas().topRow());
+    const History& history = view.canvas().history();
+    const ColourMap& map = ColourMap::get(ColourMapName::kTide, false);
+    const QImage screen = view.canvas().grab().toImage();
+    for (std::int32_t token = 0; token < 60; ++token) {
+        const auto experts = history.experts(token, 0);
+        for (std::int32_t row = view.canvas().topRow() + 1; row < 127; ++row) {
+            const auto slot = std::find(experts.begin(), experts.end(), row) - experts.begin();
+            const float weight = slot < 8 ? history.weights(token, 0)[slot] : 0.0F;
+            const QPoint place =
+                QPointF(view.canvas().axis().toX(token + 0.5), plot.top() + (row - view.canvas().topRow() + 0.5) * 2.0)
+                    .toPoint();
+            EXPECT_EQ(screen.pixel(place), map.at(weight / weightScale(8))) << token << ' ' << row;
+        }
+    }
+    // An expert selected elsewhere comes into sight.
+    selection.setExpert(2);
+    EXPECT_EQ(view.canvas().topRow(), 2);
+    EXPECT_EQ(rows->value(), 2);
+    turnWheel(plot.center().toPoint(), -1, Qt::ControlModifier);
+    EXPECT_EQ(view.canvas().topRow(), 10);
+    keepPicture(view.renderToImage(1.0), u"heatmap-low"_s);
+    view.resize(760, 520);
+}
+
+TEST_F(HeatmapViewTest, cividisIsAChoiceForValuesWithoutAZero) {
+    SampleLane lane(kDemoShape);
+    lane.feed(60);
+    view.setSnapshot(lane.snapshot());
+    view.setProjection(Projection::kLayerToken);
+    const auto colourOfFirstCell = [&] { return view.canvas().grab().toImage().pixel(pointOf(20, 1, 4)); };
+    const auto isOf = [&](ColourMapName name) {
+        const auto& entries = ColourMap::get(name, false).entries();
+        return std::find(entries.begin(), entries.end(), colourOfFirstCell()) != entries.end();
+    };
+    EXPECT_TRUE(isOf(ColourMapName::kViridis));
+    view.canvas().setDenseMap(ColourMapName::kCividis);
+    EXPECT_TRUE(isOf(ColourMapName::kCividis));
+    keepPicture(view.renderToImage(1.0), u"heatmap-layer-token-cividis"_s);
+    view.setProjection(Projection::kExpertToken);
+    const std::int32_t expert = view.canvas().history().experts(20, 0)[0];
+    const float weight = view.canvas().history().weights(20, 0)[0];
+    EXPECT_EQ(view.canvas().grab().toImage().pixel(pointOf(20, expert, 32)),
+              ColourMap::get(ColourMapName::kTide, false).at(weight / weightScale(4)))
+        << "weights keep their own map";
 }
 
 TEST_F(HeatmapViewTest, csvHoldsExactlyTheChosenExpertsShown) {

@@ -9,6 +9,7 @@
 #include <QLabel>
 #include <QLineSeries>
 #include <QTest>
+#include <QValueAxis>
 #include <cmath>
 
 #include "sample_snapshot_test.h"
@@ -84,6 +85,26 @@ TEST_F(LoadChartTest, clickOnABarSelectsItsLayer) {
     EXPECT_EQ(selection.layer(), 2);
     EXPECT_TRUE(chart.findChild<QLabel*>(u"loadFactsTitle"_s)->text().startsWith(u"Layer 2, all rows, T = 80"_s));
     EXPECT_TRUE(chart.bars().isBarSelected(2));
+}
+
+TEST_F(LoadChartTest, aLowChartHasFewerLabelsRatherThanCutOnes) {
+    SampleLane lane(kDemoShape);
+    lane.feed(80);
+    chart.setSnapshot(lane.snapshot());
+    auto* frame = chart.findChild<ChartFrame*>();
+    auto* values = qobject_cast<QValueAxis*>(frame->chart()->axes(Qt::Vertical).front());
+    int before = 100;
+    for (const int height : {420, 300, 230, 200, 180}) {
+        chart.resize(700, height);
+        QTest::qWait(20);  // the chart's layout, and what follows from it
+        EXPECT_LE(values->tickCount(), before) << height;
+        EXPECT_GE(values->tickCount(), 2);
+        EXPECT_GE(frame->chart()->plotArea().height() / values->tickCount(), 24.0) << "room for a label at " << height;
+        EXPECT_GE(values->max(), chart.bars().at(0));
+        before = values->tickCount();
+        keepPicture(chart.renderToImage(1.0), u"load-%1"_s.arg(height));
+    }
+    EXPECT_LE(before, 3);
 }
 
 TEST_F(LoadChartTest, csvHasALineALayerWithItsFloor) {

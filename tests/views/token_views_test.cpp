@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <QAbstractItemModelTester>
+#include <QApplication>
 #include <QLabel>
 #include <QStackedWidget>
 #include <QTableView>
 #include <QTest>
+#include <QWheelEvent>
 #include <cmath>
 
 #include "sample_snapshot_test.h"
@@ -134,6 +136,20 @@ TEST_F(TokenInspectorTest, clickOnALayerSelectsItAndShowsItsRanks) {
               load.selections[static_cast<std::size_t>(inspector.detail().ranks()[0].expert)]);
 }
 
+TEST_F(TokenInspectorTest, fewLayersLeaveTheRoomToTheRanks) {
+    SampleLane lane(kDemoShape);
+    lane.feed(30);
+    inspector.setSnapshot(lane.snapshot());
+    selection.setToken(20);
+    QApplication::processEvents();
+    EXPECT_TRUE(inspector.detail().visibleRegion().boundingRect().contains(inspector.detail().rect()))
+        << "all ranks are seen without scrolling";
+    const auto* table = inspector.findChild<QTableView*>(u"tokenLayers"_s);
+    EXPECT_EQ(table->viewport()->rect().intersected(table->visualRect(table->model()->index(3, 0))),
+              table->visualRect(table->model()->index(3, 0)))
+        << "and all layers too";
+}
+
 TEST_F(TokenInspectorTest, csvHasARowForEverySelection) {
     SampleLane lane(kDemoShape);
     lane.feed(30);
@@ -184,6 +200,40 @@ TEST_F(TokenStripTest, clickSelectsTheTokenUnderThePointer) {
     QTest::keyClick(&strip, Qt::Key_Home);
     EXPECT_EQ(selection.token(), 0);
     EXPECT_EQ(strip.tokenAt(QPointF(14, 50)), 0) << "no empty room before the first";
+}
+
+TEST_F(TokenStripTest, theWheelScrollsEvenInPartsOfANotch) {
+    SampleLane lane(kDemoShape);
+    lane.feed(60);
+    strip.setSnapshot(lane.snapshot());
+    const auto turn = [&](int eighths) {
+        const QPointF at(200, 50);
+        QWheelEvent event(at, strip.mapToGlobal(at), {}, QPoint(0, eighths), Qt::NoButton, {}, Qt::NoScrollPhase,
+                          false);
+        QApplication::sendEvent(&strip, &event);
+    };
+    turn(120);
+    const std::int32_t before = strip.tokenAt(QPointF(strip.width() / 2.0, 50));
+    for (int part = 0; part < 8; ++part) turn(15);
+    EXPECT_EQ(strip.tokenAt(QPointF(strip.width() / 2.0, 50)), before - 3);
+    selection.setToken(10);
+    EXPECT_EQ(strip.tokenAt(QPointF(strip.width() / 2.0, 50)), 10) << "the cursor comes into sight";
+}
+
+TEST_F(TokenStripTest, shiftClickExtendsAndHoverIsShared) {
+    SampleLane lane(kDemoShape);
+    lane.feed(60);
+    strip.setSnapshot(lane.snapshot());
+    selection.setToken(58);
+    const QPoint place(200, 50);
+    const std::int32_t token = strip.tokenAt(place);
+    QTest::mouseMove(&strip, place);
+    EXPECT_EQ(selection.hover().token, token);
+    QTest::mouseClick(&strip, Qt::LeftButton, Qt::ShiftModifier, place);
+    EXPECT_EQ(selection.range(), (TokenRange{std::min(token, 58), std::max(token, 58) + 1}));
+    QEvent leave(QEvent::Leave);
+    QApplication::sendEvent(&strip, &leave);
+    EXPECT_EQ(selection.hover(), Hover{});
 }
 
 TEST_F(TokenStripTest, csvKeepsTextsWithPercentSignsAndCommas) {

@@ -17,7 +17,15 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
-class FirstLightWindow : public test::WindowTest {};
+class FirstLightWindow : public test::WindowTest {
+protected:
+    void sendAndWaitForTheBlock() {
+        QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
+        ASSERT_TRUE(test::waitFor([this] {
+            return !latest()->lanes.empty() && !latest()->lanes.front().turns.empty() && turn().block_opened;
+        }));
+    }
+};
 
 /// What a session file says about its tokens, by position.
 std::map<std::int32_t, TokenTrace> recordedTokens(const SessionReader& session) {
@@ -38,9 +46,7 @@ TEST_F(FirstLightWindow, ABudgetDraggedWhileTheModelThinksClosesTheBlock) {
     workbench->setDecodePace(0.001);
 
     type(u"What is 2 + 3? /think"_s);
-    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
-    ASSERT_TRUE(test::waitFor(
-        [this] { return !latest()->lanes.empty() && !latest()->lanes.front().turns.empty() && turn().block_opened; }));
+    ASSERT_NO_FATAL_FAILURE(sendAndWaitForTheBlock());
     auto& chat = find<ChatView>(u"chat_view"_s);
     EXPECT_EQ(chat.turn(0).block().title(), u"Thinking…"_s);
     auto& answer_now = find<QPushButton>(u"answer_now"_s);
@@ -72,7 +78,8 @@ TEST_F(FirstLightWindow, ABudgetDraggedWhileTheModelThinksClosesTheBlock) {
     EXPECT_FALSE(chat.turn(0).answerText().trimmed().isEmpty());
 
     // The heatmap has a column for every row, and every generated token but the one that ends the turn is a row.
-    const LaneSnapshot& lane = latest()->lanes.front();
+    const SnapshotPointer kept = latest();  // the window goes on to newer ones
+    const LaneSnapshot& lane = kept->lanes.front();
     const HeatmapData columns = find<HeatmapView>(u"heatmapView"_s).canvas().visibleData();
     ASSERT_EQ(columns.tokens_per_column, 1);
     EXPECT_EQ(columns.first_column, 0);
@@ -115,9 +122,7 @@ TEST_F(FirstLightWindow, AnswerNowClosesTheBlockByKey) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
     workbench->setDecodePace(0.001);
     type(u"What is 7 + 8? /think"_s);
-    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
-    ASSERT_TRUE(test::waitFor(
-        [this] { return !latest()->lanes.empty() && !latest()->lanes.front().turns.empty() && turn().block_opened; }));
+    ASSERT_NO_FATAL_FAILURE(sendAndWaitForTheBlock());
     QTest::keyClick(window.get(), Qt::Key_Period, Qt::ControlModifier);
     workbench->setDecodePace(0);
     ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kReady; }));
@@ -129,9 +134,7 @@ TEST_F(FirstLightWindow, EscStopsAndWhatIsThereStays) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
     workbench->setDecodePace(0.001);
     type(u"What is 7 + 8? /think"_s);
-    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
-    ASSERT_TRUE(test::waitFor(
-        [this] { return !latest()->lanes.empty() && !latest()->lanes.front().turns.empty() && turn().block_opened; }));
+    ASSERT_NO_FATAL_FAILURE(sendAndWaitForTheBlock());
     EXPECT_EQ(find<Composer>(u"composer"_s).button().text(), u"Stop"_s);
     QTest::keyClick(window.get(), Qt::Key_Escape);
     ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kReady; }));

@@ -1,10 +1,12 @@
 // The window around the conversation: pages, keys, themes, layouts, pictures.
 #include <QAction>
 #include <QApplication>
+#include <QDoubleSpinBox>
 #include <QLabel>
-#include <QMenuBar>
+#include <QListWidget>
+#include <QPlainTextEdit>
 #include <QPushButton>
-#include <QStackedWidget>
+#include <QStatusBar>
 #include <QTest>
 #include <QToolButton>
 #include <fstream>
@@ -14,7 +16,9 @@
 #include "views/chat_view.h"
 #include "views/composer.h"
 #include "views/exportable_view.h"
+#include "views/heatmap_view.h"
 #include "views/mode_switch.h"
+#include "views/settings_dialog.h"
 #include "views/theme.h"
 #include "window_fixture_test.h"
 
@@ -25,10 +29,22 @@ using namespace Qt::StringLiterals;
 
 class MainWindowTest : public test::WindowTest {
 protected:
-    QString page() const { for (const QString& name : {u"start_page"_s, u"error_page"_s, u"chat_page"_s}) {
+    QString page() const {
+        for (const QString& name : {u"start_page"_s, u"error_page"_s, u"chat_page"_s}) {
             if (find<QWidget>(name).isVisible()) return name;
         }
-        return {}; }
+        return {};
+    }
+    void trigger(const QString& action) const { window->findChild<QAction*>(u"action_"_s + action)->trigger(); }
+    /// One turn, to its end.
+    void ask(const QString& text) {
+        type(text);
+        QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
+        ASSERT_TRUE(test::waitFor([this] {
+            return latest()->state == WorkbenchState::kReady && !latest()->lanes.empty() &&
+                   !latest()->lanes.front().turns.empty() && turn().stop_reason != StopReason::kNone;
+        }));
+    }
 };
 
 TEST_F(MainWindowTest, BeginsWithTheStartPageAndEnterOpensTheDemo) {
@@ -82,12 +98,7 @@ TEST_F(MainWindowTest, EverythingCanBeDoneFromTheKeyboard) {
     EXPECT_EQ(workbench->settings().budget, 6);
     QTest::keyClick(window.get(), Qt::Key_L, Qt::ControlModifier);
     ASSERT_EQ(QApplication::focusWidget()->objectName(), u"message_edit"_s);
-    type(u"What is 2 + 3? /think"_s);
-    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
-    ASSERT_TRUE(test::waitFor([this] {
-        return latest()->state == WorkbenchState::kReady && !latest()->lanes.empty() &&
-               !latest()->lanes.front().turns.empty() && turn().stop_reason != StopReason::kNone;
-    }));
+    ask(u"What is 2 + 3? /think"_s);
     auto& chat = find<ChatView>(u"chat_view"_s);
     ASSERT_TRUE(chat.turn(0).hasThinkBlock());
     EXPECT_FALSE(chat.turn(0).isCollapsed());
@@ -136,14 +147,92 @@ TEST_F(MainWindowTest, TheLayoutIsKeptFromOneStartToTheNext) {
     EXPECT_FALSE(find<QDockWidget>(u"dock_log"_s).isVisible());
 }
 
+TEST_F(MainWindowTest, ColoursAreChosenInTheMenuAndKept) {
+    ASSERT_NO_FATAL_FAILURE(open({}));
+    trigger(u"theme_2"_s);
+    EXPECT_TRUE(colours().dark);
+    EXPECT_EQ(renderWidget(*window, 1.0).pixelColor(500, 8), darkColours().window);
+    auto& canvas = find<HeatmapView>(u"heatmapView"_s).canvas();
+    EXPECT_EQ(canvas.denseMap(), ColourMapName::kViridis);
+    trigger(u"colours_cividis"_s);
+    EXPECT_EQ(canvas.denseMap(), ColourMapName::kCividis);
+    TearDown();
+    ASSERT_NO_FATAL_FAILURE(open({}));
+    EXPECT_EQ(find<HeatmapView>(u"heatmapView"_s).canvas().denseMap(), ColourMapName::kCividis);
+    EXPECT_TRUE(window->findChild<QAction*>(u"action_colours_cividis"_s)->isChecked());
+    EXPECT_EQ(WindowSettings(settingsFile()).theme(), ThemeChoice::kDark);
+    trigger(u"theme_1"_s);
+    EXPECT_FALSE(colours().dark);
+}
+
+TEST_F(MainWindowTest, SettingsActOnTheEngine) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    QTest::keyClick(window.get(), Qt::Key_Comma, Qt::ControlModifier);
+    auto& dialog = find<SettingsDialog>(u"settings_dialog"_s);
+    ASSERT_TRUE(dialog.isVisible());
+    auto* temperature = dialog.findChild<QDoubleSpinBox*>(u"settings_temperature"_s);
+    EXPECT_NEAR(temperature->value(), static_cast<double>(workbench->settings().sampling.temperature), 1e-6);
+    temperature->setValue(1.3);
+    EXPECT_FLOAT_EQ(workbench->settings().sampling.temperature, 1.3F);
+    dialog.findChild<QDoubleSpinBox*>(u"settings_pace"_s)->setValue(20.0);
+    EXPECT_DOUBLE_EQ(workbench->decodePace(), 20.0);
+    dialog.findChild<QPlainTextEdit*>(u"settings_system"_s)->setPlainText(u"Be brief."_s);
+    EXPECT_EQ(WindowSettings(settingsFile()).systemPrompt(), u"Be brief."_s);
+}
+
+TEST_F(MainWindowTest, TheSessionOfATurnIsListedAndExported) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    ask(u"What is 2 + 3? /think"_s);
+    ASSERT_TRUE(workbench->flush());
+    window->showPanel(u"sessions"_s);
+    // The list of the Sessions panel, not the start page's.
+    auto* list = find<QDockWidget>(u"dock_sessions"_s).findChild<QListWidget*>(u"session_files"_s);
+    ASSERT_TRUE(test::waitFor([&] { return list->count() == 1; }));
+    EXPECT_EQ(list->item(0)->text(), u"What is 2 + 3? /think"_s);
+    EXPECT_EQ(list->item(0)->toolTip(), QString::fromStdString(latest()->recorder.file.string()));
+    keepPicture(u"window-sessions-light"_s);
+}
+
+TEST_F(MainWindowTest, EveryViewsCsvHoldsWhatTheViewShows) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    ask(u"What is 2 + 3? /think"_s);
+    const SnapshotPointer kept = latest();  // the window goes on to newer ones
+    const LaneSnapshot& lane = kept->lanes.front();
+    window->selection().setToken(turn().first_generated_position);
+    const auto rows = [&](const QString& name) { return parseCsv(window->findView(name)->csv()); };
+    const TraceShape& shape = lane.history.shape();
+    EXPECT_EQ(rows(u"tokens"_s).size(), 1 + lane.history.tokenCount());
+    EXPECT_EQ(rows(u"timeline"_s).size(), 1 + lane.history.tokenCount());
+    EXPECT_EQ(rows(u"heatmap"_s).size(), 1 + lane.history.rowCount() * shape.slots);
+    EXPECT_EQ(rows(u"token-inspector"_s).size(), 1 + shape.moe_layers * shape.slots);
+    EXPECT_EQ(rows(u"load-balance"_s).size(), 1 + shape.moe_layers);
+    EXPECT_EQ(rows(u"think-length"_s).size(), 1 + 1);
+    EXPECT_EQ(rows(u"think-length"_s)[1][1], QString::number(turn().thinking_tokens));
+    EXPECT_EQ(rows(u"self-checks"_s).size(), 1 + static_cast<int>(lane.checks.size()));
+    const auto chat = rows(u"chat"_s);
+    QString answer;
+    for (const QStringList& row : chat) answer += row[1] == u"answer"_s ? row[4] : QString();
+    EXPECT_EQ(answer, find<ChatView>(u"chat_view"_s).turn(0).answerText());
+}
+
+TEST_F(MainWindowTest, PanelsFillTheWindow) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    for (const QSize size : {QSize(1600, 1000), QSize(1300, 800), QSize(1150, 720), QSize(1024, 640)}) {
+        window->resize(size);
+        QTest::qWait(50);  // the panels are arranged after the resize
+        const int below = window->statusBar()->geometry().top();
+        int lowest = 0;
+        for (const QDockWidget* dock : window->findChildren<QDockWidget*>()) {
+            if (dock->isVisible() && !dock->visibleRegion().isEmpty())
+                lowest = std::max(lowest, dock->geometry().bottom());
+        }
+        EXPECT_LE(below - lowest, 3) << "empty room below the panels at " << size.width();
+    }
+}
+
 TEST_F(MainWindowTest, CanBeLookedAtInBothThemesAndNarrow) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
-    type(u"A box holds 12 pens. Tom adds 30 pens and takes out 5. How many pens are in the box?"_s);
-    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
-    ASSERT_TRUE(test::waitFor([this] {
-        return latest()->state == WorkbenchState::kReady && !latest()->lanes.empty() &&
-               !latest()->lanes.front().turns.empty() && turn().stop_reason != StopReason::kNone;
-    }));
+    ask(u"A box holds 12 pens. Tom adds 30 pens and takes out 5. How many pens are in the box?"_s);
     window->selection().setToken(turn().first_generated_position + 6);
     keepPicture(u"window-light"_s);
     Theme::instance().setChoice(ThemeChoice::kDark);

@@ -26,7 +26,7 @@ void WindowTest::open(const std::string& model, QSize size) {
     options.session_directory = directory.path() / "sessions";
     workbench = std::make_unique<Workbench>(options);
     WindowOptions window_options;
-    window_options.settings_file = QString::fromStdString((directory.path() / "window.ini").string());
+    window_options.settings_file = settingsFile();
     window = std::make_unique<MainWindow>(*workbench, std::move(window_options));
     window->resize(size);
     window->show();
@@ -36,6 +36,10 @@ void WindowTest::open(const std::string& model, QSize size) {
     window->openModel(QString::fromStdString(model));
     ASSERT_TRUE(
         waitFor([this] { return latest()->load_error.has_value() || latest()->state == WorkbenchState::kReady; }));
+}
+
+QString WindowTest::settingsFile() const {
+    return QString::fromStdString((directory.path() / "window.ini").string());
 }
 
 void WindowTest::TearDown() {

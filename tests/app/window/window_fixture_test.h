@@ -31,6 +31,8 @@ protected:
         if (widget == nullptr) throw std::runtime_error("no widget " + name.toStdString());
         return *widget;
     }
+    /// The window's own settings, kept from one open() to the next.
+    QString settingsFile() const;
     SnapshotPointer latest() const { return window->bridge().latest(); }
     const TurnFacts& turn() const { return latest()->lanes.front().turns.back(); }
     /// Types into whatever has the focus.

@@ -1,0 +1,116 @@
+// Pictures for the command line and the README: of a run of the demo model and of recorded sessions.
+#include "app/window/screenshot.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "engine/error.h"
+#include "sessions/session_file.h"
+#include "views/colour_map.h"
+#include "views/heatmap_data.h"
+#include "views/theme.h"
+#include "window_fixture_test.h"
+
+namespace mixoscope {
+namespace {
+
+class Screenshot : public test::WindowTest {
+protected:
+    void TearDown() override {
+        test::WindowTest::TearDown();
+        Theme::instance().setChoice(ThemeChoice::kLight);
+    }
+    /// A recorded turn of the demo model.
+    std::filesystem::path recordTurn(const std::string& question) {
+        WorkbenchOptions options;
+        options.demo_directory = test::demoModel();
+        options.session_directory = directory.path() / "sessions";
+        Workbench model(options);
+        model.openModel("demo");
+        EXPECT_TRUE(test::waitFor([&] { return model.snapshot()->model != nullptr; }));
+        model.send(question);
+        EXPECT_TRUE(test::waitFor([&] {
+            const auto now = model.snapshot();
+            return now->state == WorkbenchState::kReady && !now->lanes.empty() && !now->lanes.front().turns.empty() &&
+                   now->lanes.front().turns.back().stop_reason != StopReason::kNone;
+        }));
+        EXPECT_TRUE(model.flush());
+        return model.snapshot()->recorder.file;
+    }
+    ScreenshotOptions picture() const {
+        ScreenshotOptions options;
+        options.demo_directory = test::demoModel();
+        options.width = 1280;
+        options.height = 800;
+        return options;
+    }
+};
+
+/// How many pixels have a colour of the map, its first entry (zero) aside.
+int pixelsOf(const ColourMap& map, const QImage& image) {
+    const std::set<QRgb> colours(map.entries().begin() + 8, map.entries().end());
+    int count = 0;
+    for (int y = 0; y < image.height(); ++y) {
+        for (int x = 0; x < image.width(); ++x) count += colours.count(image.pixel(x, y)) != 0 ? 1 : 0;
+    }
+    return count;
+}
+
+TEST_F(Screenshot, OfARunHasTheSizeAndTheThemeAskedFor) {
+    ScreenshotOptions options = picture();
+    const QImage light = pictureOf(options);
+    EXPECT_EQ(light.size(), QSize(1280, 800));
+    EXPECT_EQ(light.pixelColor(640, 4), lightColours().window);
+    options.theme = "dark";
+    const QImage dark = pictureOf(options);
+    EXPECT_EQ(dark.pixelColor(640, 4), darkColours().window);
+    // The model has answered: its tokens are cells of the heatmap.
+    EXPECT_GT(pixelsOf(ColourMap::get(ColourMapName::kTide, false), light), 2000);
+    EXPECT_GT(pixelsOf(ColourMap::get(ColourMapName::kTide, true), dark), 2000);
+}
+
+TEST_F(Screenshot, OfAViewIsThatViewAlone) {
+    ScreenshotOptions options = picture();
+    options.session = recordTurn("What is 2 + 3? /think");
+    options.view = "heatmap";
+    const QImage heatmap = pictureOf(options);
+    EXPECT_LT(heatmap.width(), 2 * options.width);
+    EXPECT_DOUBLE_EQ(heatmap.devicePixelRatio(), 2.0);
+    EXPECT_GT(pixelsOf(ColourMap::get(ColourMapName::kTide, false), heatmap), 4000);
+    options.view = "timeline";
+    EXPECT_NE(pictureOf(options).size(), heatmap.size());
+}
+
+TEST_F(Screenshot, OfASessionShowsWhatThatSessionHolds) {
+    ScreenshotOptions options = picture();
+    options.session = recordTurn("What is 2 + 3? /no_think");
+    options.view = "chat";
+    const QImage brief = pictureOf(options);
+    EXPECT_EQ(brief, pictureOf(options)) << "the same session gives the same picture";
+    options.session = recordTurn("What is 2 + 3? /think");
+    EXPECT_NE(brief, pictureOf(options));
+}
+
+TEST_F(Screenshot, RefusalsNameWhatIsThere) {
+    ScreenshotOptions options = picture();
+    options.session = recordTurn("What is 2 + 3? /no_think");
+    options.view = "oscilloscope";
+    try {
+        pictureOf(options);
+        FAIL() << "a view that does not exist";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.parts().where, "--view");
+        EXPECT_NE(error.parts().expected.find("heatmap"), std::string::npos) << error.what();
+        EXPECT_EQ(error.parts().found, "oscilloscope");
+    }
+    options.session = directory.path() / "absent.mixo";
+    EXPECT_THROW(pictureOf(options), Error);
+    options.session.clear();
+    options.view.clear();
+    options.model = (directory.path() / "no-model").string();
+    EXPECT_THROW(pictureOf(options), Error);
+}
+
+}  // namespace
+}  // namespace mixoscope
