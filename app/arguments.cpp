@@ -45,6 +45,8 @@ void addCommands(CLI::App& program, CommandAction& action) {
     addScreenshotCommand(program, action);
 #endif
     addInfoCommand(program, action);
+    addCalibrateCommand(program, action);
+    addPoliciesCommand(program, action);
     addTokenizeCommand(program, action);
     addTraceCommand(program, action);
     addGenerateCommand(program, action);

@@ -59,6 +59,7 @@ Activations::Activations(const ModelConfig& config, const ForwardLimits& limits)
     m_expert_ids.resize(static_cast<std::size_t>(limits.rows * m_limits.slots));
     m_tokens.resize(static_cast<std::size_t>(limits.rows));
     m_sequence.resize(static_cast<std::size_t>(limits.rows));
+    m_routed_rows.resize(static_cast<std::size_t>(limits.rows));
 }
 
 kernels::RowsOut Activations::rows(std::size_t buffer, std::int64_t count) const {

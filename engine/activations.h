@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/config.h"
+#include "engine/routing_rule.h"
 #include "kernels/types.h"
 
 namespace mixoscope {
@@ -55,6 +56,7 @@ public:
     std::span<std::int32_t> expertIds() { return m_expert_ids; }            // (rows, slots)
     std::span<std::int32_t> tokens() { return m_tokens; }                   // (rows)
     std::span<kernels::SequencePosition> sequence() { return m_sequence; }  // (rows)
+    std::span<RoutedRow> routedRows() { return m_routed_rows; }             // (rows)
 
 private:
     kernels::RowsOut rows(std::size_t buffer, std::int64_t count) const;
@@ -69,6 +71,7 @@ private:
     std::vector<std::int32_t> m_expert_ids;
     std::vector<std::int32_t> m_tokens;
     std::vector<kernels::SequencePosition> m_sequence;
+    std::vector<RoutedRow> m_routed_rows;
 };
 
 }  // namespace mixoscope

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <limits>
 
 namespace mixoscope {
 
@@ -16,6 +15,7 @@ struct StepContext {
     std::span<const ForwardRow> rows;
     Activations& activations;
     RoutingRecord* record;
+    LayerObserver* observer;
 
     std::int64_t count() const { return static_cast<std::int64_t>(rows.size()); }
     std::span<const kernels::SequencePosition> sequence() const { return activations.sequence().first(rows.size()); }
@@ -47,57 +47,92 @@ void attend(const StepContext& step, std::int64_t layer, const LayerWeights& wei
     step.backend.matmul(a.attended(count), weights.o_proj, weights.o_bias, kernels::Accumulate::kAdd, a.hidden(count));
 }
 
-RouterFacts factsOf(const kernels::SelectionFacts& selection, std::span<const std::int32_t> ids) {
-    const auto active = std::count_if(ids.begin(), ids.end(), [](std::int32_t id) { return id >= 0; });
+RouterFacts factsOf(LaneRouting& routing, const RoutedRow& row) {
+    const kernels::SelectionFacts selection = routing.describe(row);
     RouterFacts facts;
     facts.entropy = selection.entropy;
     facts.top_probability = selection.top_probability;
     facts.last_probability = selection.last_probability;
     facts.next_probability = selection.next_probability;
     facts.next_expert = static_cast<std::int16_t>(selection.next_expert);
-    facts.active =
-        static_cast<std::uint8_t>(std::min<std::ptrdiff_t>(active, std::numeric_limits<std::uint8_t>::max()));
+    facts.active = static_cast<std::uint16_t>(runningIds(row).size());
     const bool tie = selection.next_expert >= 0 && selection.last_probability == selection.next_probability;
-    facts.flags = tie ? layer_flag::kTie : std::uint8_t{0};
+    facts.flags = static_cast<std::uint8_t>(row.flags | (tie ? layer_flag::kTie : 0));
     return facts;
 }
 
-void recordRow(RoutingRecord& record, std::int64_t row, std::int64_t moe_layer, std::span<const std::int32_t> ids,
-               std::span<const float> weights, std::span<const float> probabilities, const RouterFacts& facts) {
+void recordRow(RoutingRecord& record, std::int64_t row, std::int64_t moe_layer, const RoutedRow& routed,
+               const RouterFacts& facts) {
     const std::size_t slots = static_cast<std::size_t>(record.shape().slots);
     const std::size_t first = static_cast<std::size_t>(moe_layer) * slots;
-    assert(ids.size() == slots);
-    std::transform(ids.begin(), ids.end(), record.expertIds(row).subspan(first, slots).begin(),
+    assert(routed.ids.size() == slots);
+    std::transform(routed.ids.begin(), routed.ids.end(), record.expertIds(row).subspan(first, slots).begin(),
                    [](std::int32_t id) { return static_cast<std::int16_t>(id); });
-    std::copy(weights.begin(), weights.end(), record.expertWeights(row).subspan(first, slots).begin());
+    std::copy(routed.weights.begin(), routed.weights.end(), record.expertWeights(row).subspan(first, slots).begin());
     record.router(row)[static_cast<std::size_t>(moe_layer)] = facts;
     if (record.shape().distributions) {
-        const std::size_t experts = probabilities.size();
-        std::copy(probabilities.begin(), probabilities.end(),
-                  record.distributions(row).subspan(static_cast<std::size_t>(moe_layer) * experts, experts).begin());
+        const std::size_t experts = routed.probabilities.size();
+        // Experts that were taken out of the choice are marked by a negative probability.
+        std::transform(
+            routed.probabilities.begin(), routed.probabilities.end(),
+            record.distributions(row).subspan(static_cast<std::size_t>(moe_layer) * experts, experts).begin(),
+            [](float probability) { return probability < 0.0F ? 0.0F : probability; });
     }
 }
 
-/// Each row's experts by its own policy, into expertIds() and weights() of the activations and into the record.
+/// What stays the same for a row in all layers of the step.
+void describeRows(const StepContext& step) {
+    Activations& a = step.activations;
+    const auto slots = static_cast<std::size_t>(a.limits().slots);
+    const auto span = [](const auto& matrix, std::int64_t row) {
+        return std::span(matrix.row(row), static_cast<std::size_t>(matrix.columns));
+    };
+    for (std::int64_t row = 0; row < step.count(); ++row) {
+        const ForwardRow& fed = step.rows[static_cast<std::size_t>(row)];
+        assert(fed.routing != nullptr && fed.routing->policy().maxSlots() <= static_cast<int>(slots));
+        RoutedRow& routed = a.routedRows()[static_cast<std::size_t>(row)];
+        routed.token = fed.token;
+        routed.position = fed.sequence.position;
+        routed.phase = fed.phase;
+        routed.token_flags = fed.token_flags;
+        routed.logprob = fed.logprob;
+        routed.input = span(a.normed(step.count()), row);
+        routed.logits = span(a.router(step.count()), row);
+        routed.probabilities = span(a.probabilities(step.count()), row);
+        routed.ids = a.expertIds().subspan(static_cast<std::size_t>(row) * slots, slots);
+        routed.weights = span(a.weights(step.count()), row);
+    }
+}
+
+/// Calls `work` with each lane's routing and its rows.
+template <typename Work>
+void forEachLane(const StepContext& step, const Work& work) {
+    const std::span<RoutedRow> routed = step.activations.routedRows().first(step.rows.size());
+    for (std::size_t first = 0; first < step.rows.size();) {
+        LaneRouting* routing = step.rows[first].routing;
+        std::size_t end = first + 1;
+        while (end < step.rows.size() && step.rows[end].routing == routing) ++end;
+        work(*routing, first, routed.subspan(first, end - first));
+        first = end;
+    }
+}
+
+/// Each lane's experts by its own policy, into expertIds() and weights() of the activations and into the record.
 void chooseExperts(const StepContext& step, std::int64_t moe_layer) {
     Activations& a = step.activations;
-    const std::int64_t count = step.count();
-    const std::size_t slots = static_cast<std::size_t>(a.limits().slots);
-    const kernels::RowsOut probabilities = a.probabilities(count);
-    const kernels::RowsOut weights = a.weights(count);
-    for (std::int64_t row = 0; row < count; ++row) {
-        const RoutingPolicy* policy = step.rows[static_cast<std::size_t>(row)].policy;
-        assert(policy != nullptr && policy->maxSlots() <= static_cast<int>(slots));
-        const std::span<const float> distribution(probabilities.row(row),
-                                                  static_cast<std::size_t>(probabilities.columns));
-        const std::span<std::int32_t> ids = a.expertIds().subspan(static_cast<std::size_t>(row) * slots, slots);
-        const std::span<float> row_weights(weights.row(row), slots);
-        const kernels::SelectionFacts selection =
-            policy->select(static_cast<int>(moe_layer), distribution, ids, row_weights);
-        if (step.record != nullptr) {
-            recordRow(*step.record, row, moe_layer, ids, row_weights, distribution, factsOf(selection, ids));
-        }
-    }
+    const int layer = static_cast<int>(moe_layer);
+    forEachLane(step, [&](const LaneRouting& routing, std::size_t, std::span<RoutedRow> rows) {
+        for (RoutedRow& row : rows) row.flags = 0;
+        routing.adjust(layer, rows);
+    });
+    step.backend.routerProbabilities(a.router(step.count()), a.probabilities(step.count()));
+    forEachLane(step, [&](LaneRouting& routing, std::size_t first, std::span<RoutedRow> rows) {
+        routing.route(layer, rows);
+        if (step.record == nullptr) return;
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            recordRow(*step.record, static_cast<std::int64_t>(first + row), moe_layer, rows[row],
+                      factsOf(routing, rows[row]));
+    });
 }
 
 void feedForward(const StepContext& step, std::int64_t moe_layer, const LayerWeights& weights) {
@@ -108,8 +143,8 @@ void feedForward(const StepContext& step, std::int64_t moe_layer, const LayerWei
         return;
     }
     step.backend.matmul(a.normed(count), weights.router, {}, kernels::Accumulate::kOverwrite, a.router(count));
-    step.backend.routerProbabilities(a.router(count), a.probabilities(count));
     chooseExperts(step, moe_layer);
+    if (step.observer != nullptr) step.observer->onLayer(moe_layer, weights, a.routedRows().first(step.rows.size()));
     step.backend.experts(a.normed(count), weights.experts,
                          {.ids = a.expertIds().data(), .weights = a.weights(count).data, .slots = a.limits().slots},
                          a.hidden(count));
@@ -172,7 +207,8 @@ std::span<float> RoutingRecord::distributions(std::int64_t row) {
 }
 
 kernels::RowsIn forward(const Model& model, kernels::Backend& backend, const KvCache& cache,
-                        std::span<const ForwardRow> rows, Activations& activations, RoutingRecord* record) {
+                        std::span<const ForwardRow> rows, Activations& activations, RoutingRecord* record,
+                        LayerObserver* observer) {
     assert(!rows.empty() && static_cast<std::int64_t>(rows.size()) <= activations.limits().rows);
     assert(record == nullptr || record->shape().slots == activations.limits().slots);
     assert(record == nullptr || static_cast<std::int64_t>(rows.size()) <= record->rows());
@@ -181,8 +217,9 @@ kernels::RowsIn forward(const Model& model, kernels::Backend& backend, const KvC
         activations.tokens()[row] = rows[row].token;
         activations.sequence()[row] = rows[row].sequence;
     }
-    const StepContext step{model, backend, cache, rows, activations, record};
+    const StepContext step{model, backend, cache, rows, activations, record, observer};
     const std::int64_t count = step.count();
+    if (model.config.num_experts > 0) describeRows(step);
     backend.embed(model.weights.embed_tokens, activations.tokens().first(rows.size()), activations.hidden(count));
     std::int64_t moe_layer = 0;
     for (std::int64_t layer = 0; layer < model.config.num_hidden_layers; ++layer) {

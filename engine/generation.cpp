@@ -172,8 +172,8 @@ Lane& Generation::Impl::newLane(const LaneSettings& settings) {
         throw Error({.what = "There is no room for another lane",
                      .expected = "at most " + std::to_string(limits.max_lanes) + " lanes"});
     }
-    auto created =
-        std::make_unique<Lane>(context, next_lane, KvSequence(cache), prepareSettings(model, settings, shape.slots));
+    auto created = std::make_unique<Lane>(context, next_lane, KvSequence(cache),
+                                          prepareSettings(model, settings, shape.slots, limits.prefill_chunk));
     const std::scoped_lock lock(lanes_mutex);
     return *lanes.emplace(next_lane++, std::move(created)).first->second;
 }
@@ -236,7 +236,7 @@ void Generation::Impl::applyRequests(Lane& lane, bool after_forward) {
 }
 
 void Generation::Impl::addRows(Lane& lane) {
-    const std::size_t rows = std::min(lane.pending(), static_cast<std::size_t>(limits.prefill_chunk));
+    const std::size_t rows = lane.rowsOfNextStep(static_cast<std::size_t>(limits.prefill_chunk));
     assert(rows > 0);
     if (!lane.kv().extend(static_cast<std::int64_t>(rows))) {
         finish(lane, StopReason::kContextFull);
@@ -249,10 +249,14 @@ void Generation::Impl::addRows(Lane& lane) {
                       .wants_logits = lane.computed() + rows == lane.size()};
     for (std::size_t row = 0; row < rows; ++row) {
         const std::size_t position = share.position + row;
-        batch.push_back({.token = lane.ids()[position],
+        const TokenTrace& token = lane.token(position);
+        batch.push_back({.token = token.id,
                          .sequence = {.pages = lane.kv().pages(), .position = static_cast<std::int64_t>(position)},
-                         .policy = lane.settings().policy.get(),
-                         .wants_logits = share.wants_logits && row + 1 == rows});
+                         .routing = lane.settings().routing.get(),
+                         .wants_logits = share.wants_logits && row + 1 == rows,
+                         .phase = token.phase,
+                         .token_flags = token.flags,
+                         .logprob = token.logprob});
     }
     shares.push_back(share);
 }
@@ -433,7 +437,8 @@ GenerationTimes Generation::times() const {
 }
 
 void Generation::requestSettings(LaneId lane, const LaneSettings& settings) {
-    PreparedSettings prepared = prepareSettings(m_impl->model, settings, m_impl->shape.slots);
+    PreparedSettings prepared =
+        prepareSettings(m_impl->model, settings, m_impl->shape.slots, m_impl->limits.prefill_chunk);
     if (const auto requests = m_impl->requestsOf(lane)) requests->putSettings(std::move(prepared));
 }
 

@@ -26,6 +26,7 @@ Lane::Lane(const LaneContext& context, LaneId id, KvSequence kv, PreparedSetting
       m_controller(context.thinking_tokens, true) {
     m_sequence.reserve(context.tokens);
     m_ids.reserve(context.tokens);
+    m_step_starts.reserve(context.tokens);
     m_logits.reserve(static_cast<std::size_t>(context.model.config.vocab_size));
 }
 
@@ -48,6 +49,17 @@ LaneStatus Lane::status() const {
 std::size_t Lane::reusable(std::span<const TokenId> prompt) const {
     // The last prompt token is always fed: its logits choose the first token of the turn.
     std::size_t limit = std::min(m_computed, prompt.size() - 1);
+    const RoutingPolicy& policy = m_settings.routing->policy();
+    // What was computed in other chunks, or with another past, is not what a fresh prompt would give.
+    if (policy.dependsOnStep() || policy.dependsOnHistory()) return 0;
+    if (policy.dependsOnTokenClass()) {
+        // What was generated then is part of the prompt now.
+        const auto of_prompt = [](const TokenTrace& token) {
+            return token.phase == Phase::kPrompt && token.flags == 0;
+        };
+        const auto generated = std::find_if_not(m_sequence.begin(), m_sequence.end(), of_prompt);
+        limit = std::min(limit, static_cast<std::size_t>(generated - m_sequence.begin()));
+    }
     for (const PolicySegment& segment : m_segments) {
         if (segment.policy != m_settings.settings.policy) {
             limit = std::min(limit, segment.first);
@@ -63,6 +75,7 @@ void Lane::truncate(std::size_t length) {
     m_kv.truncate(static_cast<std::int64_t>(length));
     m_sequence.resize(length);
     m_ids.resize(length);
+    m_step_starts.resize(length);
     while (!m_segments.empty() && m_segments.back().first >= length) m_segments.pop_back();
 }
 
@@ -70,6 +83,7 @@ std::size_t Lane::startTurn(std::span<const TokenId> prompt, bool thinking) {
     assert(!prompt.empty() && prompt.size() < m_context.tokens);
     const std::size_t kept = reusable(prompt);
     truncate(kept);
+    m_settings.routing->restart();
     ++m_turn;
     for (std::size_t position = kept; position < prompt.size(); ++position) {
         TokenTrace token;
@@ -108,6 +122,26 @@ void Lane::beginTurn(std::size_t prompt_length, bool thinking) {
     }
 }
 
+/// The first token of a fork that must be fed again when `shared` of the source's tokens could be shared: a policy that
+/// goes by a whole step needs the rest of the step, one that goes by the lane's past all that it has seen.
+std::size_t Lane::firstToFeed(const Lane& source, std::size_t shared) const {
+    const auto segment = std::find_if(source.m_segments.rbegin(), source.m_segments.rend(),
+                                      [&](const PolicySegment& part) { return part.first <= shared; });
+    if (segment == source.m_segments.rend() || segment->policy != m_settings.settings.policy) return shared;
+    const RoutingPolicy& policy = m_settings.routing->policy();
+    if (policy.dependsOnHistory()) return segment->first;
+    return policy.dependsOnStep() && shared < source.m_step_starts.size() ? source.m_step_starts[shared] : shared;
+}
+
+std::size_t Lane::rowsOfNextStep(std::size_t most) const {
+    std::size_t rows = std::min(pending(), most);
+    // What a fork feeds again it feeds in the steps of its source.
+    for (std::size_t row = 1; row < rows && m_computed + row < m_step_starts.size(); ++row) {
+        if (m_step_starts[m_computed + row] != m_step_starts[m_computed]) rows = row;
+    }
+    return rows;
+}
+
 void Lane::copyFrom(const Lane& source, std::size_t tokens) {
     assert(tokens > 0 && tokens <= source.size());
     // A cut inside an injected text would leave half a sentence: the rest of it is fed as well.
@@ -121,11 +155,15 @@ void Lane::copyFrom(const Lane& source, std::size_t tokens) {
     const bool goes_on = source.m_turn >= 0 && tokens >= source.m_prompt_length && room &&
                          (source.token(tokens - 1).flags & token_flag::kEndOfTurn) == 0;
     // To go on, the last token is fed again: its logits were not kept.
-    const std::size_t shared = std::min(source.m_computed, goes_on ? tokens - 1 : tokens);
+    const std::size_t shared =
+        goes_on ? firstToFeed(source, std::min(source.m_computed, tokens - 1)) : std::min(source.m_computed, tokens);
     m_kv = source.m_kv.fork(static_cast<std::int64_t>(shared));
     m_computed = shared;
     m_sequence.assign(source.m_sequence.begin(), source.m_sequence.begin() + static_cast<std::ptrdiff_t>(tokens));
     m_ids.assign(source.m_ids.begin(), source.m_ids.begin() + static_cast<std::ptrdiff_t>(tokens));
+    const std::size_t planned = std::min(source.m_step_starts.size(), tokens);
+    m_step_starts.assign(source.m_step_starts.begin(),
+                         source.m_step_starts.begin() + static_cast<std::ptrdiff_t>(goes_on ? planned : shared));
     m_segments = source.m_segments;
     while (!m_segments.empty() && m_segments.back().first >= shared) m_segments.pop_back();
     m_turn = source.m_turn;
@@ -143,14 +181,24 @@ void Lane::copyFrom(const Lane& source, std::size_t tokens) {
 
 void Lane::replaceSettings(PreparedSettings& settings) {
     std::swap(m_settings, settings);
+    // The same policy goes on with what it remembers.
+    if (m_settings.settings.policy == settings.settings.policy) {
+        m_settings.routing.swap(settings.routing);
+    } else {
+        m_routing_is_new = true;
+    }
     if (m_settings.early_stop == settings.early_stop) return;
     std::vector<TokenId> early_stop = m_settings.early_stop;
     m_controller.swapEarlyStop(early_stop);
 }
 
 void Lane::fed(std::size_t rows) {
-    if (m_segments.empty() || m_segments.back().policy != m_settings.settings.policy) {
+    if (m_segments.empty() || m_routing_is_new) {
         m_segments.push_back({.first = m_computed, .policy = m_settings.settings.policy});
+    }
+    m_routing_is_new = false;
+    for (std::size_t row = 0; row < rows; ++row) {
+        if (m_step_starts.size() <= m_computed + row) m_step_starts.push_back(m_computed);
     }
     m_computed += rows;
 }

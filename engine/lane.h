@@ -51,6 +51,8 @@ public:
         const std::size_t unfed = m_sequence.size() - m_computed;
         return m_closing == StopReason::kNone || unfed == 0 ? unfed : unfed - 1;
     }
+    /// Of the pending tokens, those that the next step takes: at most `most`.
+    std::size_t rowsOfNextStep(std::size_t most) const;
     const TokenTrace& token(std::size_t position) const { return m_sequence[position]; }
     std::span<const TokenId> ids() const { return m_ids; }
     std::span<const float> logits() const { return m_logits; }
@@ -65,6 +67,7 @@ public:
     /// turn, within the prompt it waits for a turn of its own.
     void copyFrom(const Lane& source, std::size_t tokens);
 
+    /// Swaps; a policy that stays the same keeps what it remembers.
     void replaceSettings(PreparedSettings& settings);
     bool answerNow() { return m_controller.answerNow(); }
 
@@ -92,6 +95,7 @@ private:
     void enterTurn(const TokenTrace& token);
     bool atLimit();
     std::size_t reusable(std::span<const TokenId> prompt) const;
+    std::size_t firstToFeed(const Lane& source, std::size_t shared) const;
     void truncate(std::size_t length);
     std::int32_t closeRank(std::span<const float> logits) const;
     bool endsTurn(TokenId id) const;
@@ -105,6 +109,9 @@ private:
     std::vector<TokenId> m_ids;          // the same tokens, ids only
     std::vector<float> m_logits;         // (vocab_size) of the last row computed
     std::vector<PolicySegment> m_segments;
+    std::vector<std::size_t>
+        m_step_starts;             // of each token fed: where its step began. Beyond m_computed: of the source
+    bool m_routing_is_new = true;  // the policy in force has not fed a row of this lane
     std::size_t m_computed = 0;
     ThinkingController m_controller;
     Utf8Boundary m_text_end;

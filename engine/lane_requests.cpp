@@ -41,21 +41,32 @@ ThinkingTokens thinkingTokens(const Model& model) {
     return {.open = model.tokenizer->find("<think>"), .close = model.tokenizer->find("</think>"), .early_stop = {}};
 }
 
-PreparedSettings prepareSettings(const Model& model, const LaneSettings& settings, std::int32_t slots) {
+PreparedSettings prepareSettings(const Model& model, const LaneSettings& settings, std::int32_t slots,
+                                 std::int64_t most_rows) {
     checkSampling(settings.sampling);
     checkNotNegative("budget", settings.budget);
     checkNotNegative("max_tokens", settings.max_tokens);
     checkNotNegative("soft close, likeliest tokens", settings.early_stop.soft_rank);
     checkNotNegative("soft close, extra tokens", settings.early_stop.soft_extra);
-    PreparedSettings prepared{.settings = settings,
-                              .policy = parsePolicy(settings.policy, model.config),
-                              .early_stop = tokenisedEarlyStop(model, settings.early_stop.text)};
-    prepared.settings.policy = prepared.policy->text();
-    if (prepared.policy->maxSlots() > slots) {
+    PreparedSettings prepared{
+        .settings = settings,
+        .routing = std::make_unique<LaneRouting>(parsePolicy(settings.policy, model), model.config, most_rows),
+        .early_stop = tokenisedEarlyStop(model, settings.early_stop.text)};
+    const RoutingPolicy& policy = prepared.routing->policy();
+    prepared.settings.policy = policy.text();
+    // A change of policy is an event, and its text must not be cut there.
+    constexpr std::size_t kLongest = sizeof(LaneEvent::text) - 1;
+    if (policy.text().size() > kLongest) {
+        throw Error({.what = "the policy's text is too long to be recorded",
+                     .where = "routing policy \"" + settings.policy + "\"",
+                     .expected = "at most " + std::to_string(kLongest) + " bytes",
+                     .found = std::to_string(policy.text().size())});
+    }
+    if (policy.maxSlots() > slots) {
         throw Error({.what = "the policy chooses more experts a token than this run has room for",
                      .where = "routing policy \"" + settings.policy + "\"",
                      .expected = "at most " + std::to_string(slots),
-                     .found = std::to_string(prepared.policy->maxSlots())});
+                     .found = std::to_string(policy.maxSlots())});
     }
     return prepared;
 }

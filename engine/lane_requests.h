@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/ids.h"
+#include "engine/lane_routing.h"
 #include "engine/lane_settings.h"
 #include "engine/model.h"
-#include "engine/routing_policy.h"
 #include "engine/thinking_controller.h"
 
 namespace mixoscope {
@@ -18,7 +18,7 @@ namespace mixoscope {
 /// Settings with everything that must be parsed or tokenised before they can take effect between two tokens.
 struct PreparedSettings {
     LaneSettings settings;
-    std::shared_ptr<const RoutingPolicy> policy;
+    std::unique_ptr<LaneRouting> routing;
     std::vector<TokenId> early_stop;
 };
 
@@ -26,8 +26,10 @@ struct PreparedSettings {
 ThinkingTokens thinkingTokens(const Model& model);
 
 /// Throws Error for a policy text that is none or needs more than `slots` experts a row, sampling settings that make no
-/// sense, a negative limit, or an early-stop text that doesn't close the block exactly once.
-PreparedSettings prepareSettings(const Model& model, const LaneSettings& settings, std::int32_t slots);
+/// sense, a negative limit, or an early-stop text that doesn't close the block exactly once. `most_rows`: of the lane
+/// in one step.
+PreparedSettings prepareSettings(const Model& model, const LaneSettings& settings, std::int32_t slots,
+                                 std::int64_t most_rows);
 
 /// Everything asked for since the last look. The newest settings win; the driving thread only ever takes a lock when
 /// something is there.

@@ -2,15 +2,16 @@
 // views ever learn about routing, live or replayed.
 #pragma once
 
-#include "engine/ids.h"
-
 #include <cstdint>
 #include <limits>
 #include <span>
 
+#include "engine/ids.h"
+
 namespace mixoscope {
 
-/// A token's place in its lane. Tags count to the block they belong to: <think>, </think> and injected text are kThinking.
+/// A token's place in its lane. Tags count to the block they belong to: <think>, </think> and injected text are
+/// kThinking.
 enum class Phase : std::uint8_t { kPrompt, kThinking, kAnswer };
 constexpr int kPhaseCount = 3;
 
@@ -28,20 +29,20 @@ struct TokenTrace {
     std::int32_t position = 0;
     TokenId id = -1;
     Phase phase = Phase::kPrompt;
-    std::uint8_t flags = 0;                                      // token_flag
-    std::int32_t turn = 0;                                       // turns since the lane began, from 0
-    std::int32_t thinking_tokens = 0;                            // N once this token is counted
-    std::int32_t budget = 0;                                     // B in force when it was chosen
-    float logprob = std::numeric_limits<float>::quiet_NaN();     // of this token under the model; NaN for prompt tokens
-    std::int32_t rank = -1;                                      // 0: the likeliest; −1: not from logits
+    std::uint8_t flags = 0;                                   // token_flag
+    std::int32_t turn = 0;                                    // turns since the lane began, from 0
+    std::int32_t thinking_tokens = 0;                         // N once this token is counted
+    std::int32_t budget = 0;                                  // B in force when it was chosen
+    float logprob = std::numeric_limits<float>::quiet_NaN();  // of this token under the model; NaN for prompt tokens
+    std::int32_t rank = -1;                                   // 0: the likeliest; −1: not from logits
 };
 
 /// Shape of every trace of one generation; constant while it lives.
 struct TraceShape {
     std::int32_t moe_layers = 0;
-    std::int32_t slots = 0;          // largest number of experts a row can get in a layer
-    std::int32_t experts = 0;        // largest number of experts of a layer
-    bool distributions = false;      // full router distributions are recorded
+    std::int32_t slots = 0;      // largest number of experts a row can get in a layer
+    std::int32_t experts = 0;    // largest number of experts of a layer
+    bool distributions = false;  // full router distributions are recorded
 
     bool operator==(const TraceShape&) const = default;
 };
@@ -50,17 +51,31 @@ namespace layer_flag {
 constexpr std::uint8_t kTie = 1;      // last chosen and first not chosen have equal probability: the lower id won
 constexpr std::uint8_t kDropped = 2;  // at least one selection was dropped (capacity)
 constexpr std::uint8_t kForced = 4;   // at least one selection was forced by an edit
+constexpr std::uint8_t kOwnSum = 8;   // the policy does not make the weights of its selections sum to 1
+constexpr std::uint8_t kNone = 16;    // the policy gave this token no expert here: only the residual passes on
+constexpr std::uint8_t kVirtual =
+    32;  // selections that did not run are virtual experts (any-experts), not dropped ones
 }  // namespace layer_flag
+
+/// How a selection that did not run is written among expert ids, after those that ran: −2 − expert. −1: unused.
+template <typename Id>
+constexpr Id notRunId(Id expert) {
+    return static_cast<Id>(-2 - expert);
+}
+template <typename Id>
+constexpr bool isNotRun(Id id) {
+    return id <= -2;
+}
 
 /// Router facts of one row in one MoE layer.
 struct RouterFacts {
-    float entropy = 0.0F;             // of the router distribution, normalised to [0, 1]
-    float top_probability = 0.0F;     // of the likeliest expert
-    float last_probability = 0.0F;    // of the last chosen expert
-    float next_probability = 0.0F;    // of the first expert not chosen
-    std::int16_t next_expert = -1;    // first expert not chosen
-    std::uint8_t active = 0;          // experts that really ran
-    std::uint8_t flags = 0;           // layer_flag
+    float entropy = 0.0F;           // of the router distribution, normalised to [0, 1]
+    float top_probability = 0.0F;   // of the likeliest expert
+    float last_probability = 0.0F;  // of the least likely chosen expert
+    float next_probability = 0.0F;  // of the likeliest expert not chosen
+    std::int16_t next_expert = -1;  // likeliest expert not chosen
+    std::uint16_t active = 0;       // experts that really ran
+    std::uint8_t flags = 0;         // layer_flag
 
     float margin() const { return last_probability - next_probability; }
 };
@@ -68,21 +83,22 @@ struct RouterFacts {
 /// One row of one step. The spans point into storage owned by whoever holds the trace (engine, ring slot, session page)
 /// and are valid only as long as that says.
 struct StepTrace {
-    std::int64_t serial = 0;           // traces given to the sink before this one: gapless, so losses show
+    std::int64_t serial = 0;  // traces given to the sink before this one: gapless, so losses show
     Step step = 0;
     LaneId lane = 0;
     std::int32_t rows_in_step = 0;
-    std::int64_t step_end_us = 0;      // since the generation began
-    std::int32_t step_us = 0;          // duration of the forward step
-    TokenTrace token;                  // the token fed
-    /// The token that follows it if it was sampled or injected, else id −1. Over a turn every such token is `next` once,
-    /// in order, also the last one, which is never fed.
+    std::int64_t step_end_us = 0;  // since the generation began
+    std::int32_t step_us = 0;      // duration of the forward step
+    TokenTrace token;              // the token fed
+    /// The token that follows it if it was sampled or injected, else id −1. Over a turn every such token is `next`
+    /// once, in order, also the last one, which is never fed.
     TokenTrace next;
 
-    std::span<const std::int16_t> expert_ids;   // (moe_layers, slots), −1 unused, by descending weight
-    std::span<const float> expert_weights;      // (moe_layers, slots), 0 unused
-    std::span<const RouterFacts> router;        // (moe_layers)
-    std::span<const float> distributions;       // (moe_layers, experts) or empty
+    std::span<const std::int16_t> expert_ids;  // (moe_layers, slots): those that ran, the likeliest
+                                               // first, then selections that did not run (notRunId), −1 unused
+    std::span<const float> expert_weights;     // (moe_layers, slots), 0 where nothing ran
+    std::span<const RouterFacts> router;       // (moe_layers)
+    std::span<const float> distributions;      // (moe_layers, experts) or empty
 };
 
 /// What happened to a lane besides tokens. `step` in LaneEvent is the step at which it took effect.
@@ -104,7 +120,7 @@ enum class LaneState : std::uint8_t { kIdle, kPrefill, kThinking, kAnswering, kF
 enum class StopReason : std::uint8_t { kNone, kEndOfTurn, kMaxTokens, kContextFull, kStopped, kError };
 
 struct LaneEvent {
-    std::int64_t serial = 0;   // shares its numbering with StepTrace::serial
+    std::int64_t serial = 0;  // shares its numbering with StepTrace::serial
     Step step = 0;
     std::int64_t time_us = 0;
     LaneId lane = 0;
@@ -112,10 +128,11 @@ struct LaneEvent {
     LaneEventKind kind = LaneEventKind::kTurnStarted;
     std::int64_t old_value = 0;
     std::int64_t value = 0;
-    char text[200] = {};        // zero-terminated UTF-8, cut at a character
+    char text[400] = {};  // zero-terminated UTF-8, cut at a character
 };
 
-/// Whoever wants traces gives the engine a sink. Called on the engine's thread; must not block, throw or keep the spans.
+/// Whoever wants traces gives the engine a sink. Called on the engine's thread; must not block, throw or keep the
+/// spans.
 class TraceSink {
 public:
     virtual ~TraceSink() = default;

@@ -7,7 +7,6 @@
 namespace mixoscope::kernels {
 namespace {
 
-/// The total order of experts: numbers before NaN, then the likelier, then the lower id.
 struct RanksBefore {
     std::span<const float> probabilities;
 
@@ -21,6 +20,10 @@ struct RanksBefore {
         return left < right;
     }
 };
+
+bool inChoice(std::span<const float> probabilities, std::int32_t id) {
+    return !(probabilities[static_cast<std::size_t>(id)] < 0.0F);
+}
 
 float probabilityOf(std::span<const float> probabilities, std::int32_t id) {
     const float probability = probabilities[static_cast<std::size_t>(id)];
@@ -41,11 +44,24 @@ void chooseFirst(const RanksBefore& ranks_before, std::int32_t experts, std::spa
     std::sort_heap(chosen.begin(), chosen.end(), ranks_before);
 }
 
-std::int32_t firstNotChosen(const RanksBefore& ranks_before, std::int32_t experts,
-                            std::span<const std::int32_t> chosen) {
+/// The first of the order that is not among the chosen.
+std::int32_t firstNotChosen(std::span<const float> probabilities, std::span<const std::int32_t> chosen) {
+    const RanksBefore ranks_before{probabilities};
+    const auto experts = static_cast<std::int32_t>(probabilities.size());
     std::int32_t next = -1;
+    std::size_t up_to_last = 0;
     for (std::int32_t id = 0; id < experts; ++id) {
-        if (!chosen.empty() && !ranks_before(chosen.back(), id)) continue;
+        if (!inChoice(probabilities, id)) continue;
+        if (!chosen.empty() && !ranks_before(chosen.back(), id)) {
+            ++up_to_last;
+        } else if (next < 0 || ranks_before(id, next)) {
+            next = id;
+        }
+    }
+    if (up_to_last == chosen.size()) return next;  // the usual case: nothing was passed over
+    next = -1;
+    for (std::int32_t id = 0; id < experts; ++id) {
+        if (!inChoice(probabilities, id) || std::find(chosen.begin(), chosen.end(), id) != chosen.end()) continue;
         if (next < 0 || ranks_before(id, next)) next = id;
     }
     return next;
@@ -62,34 +78,55 @@ float normalisedEntropy(std::span<const float> probabilities) {
 
 }  // namespace
 
-SelectionFacts selectTopK(std::span<const float> probabilities, int k, Renormalise renormalise,
-                          std::span<std::int32_t> ids, std::span<float> weights) {
-    const auto experts = static_cast<std::int32_t>(probabilities.size());
-    const auto count = static_cast<std::size_t>(std::clamp(k, 0, experts));
-    assert(ids.size() >= count && weights.size() == ids.size());
+std::int32_t rankExperts(std::span<const float> probabilities, std::span<std::int32_t> ids) {
+    const std::size_t places = std::min(ids.size(), probabilities.size());
+    std::size_t count = places;
+    if (count > 0)
+        chooseFirst(RanksBefore{probabilities}, static_cast<std::int32_t>(probabilities.size()), ids.first(count));
+    while (count > 0 && !inChoice(probabilities, ids[count - 1])) --count;  // they rank last of all numbers
+    std::fill(ids.begin() + static_cast<std::ptrdiff_t>(count), ids.end(), -1);
+    return static_cast<std::int32_t>(count);
+}
 
-    const RanksBefore ranks_before{probabilities};
-    const auto chosen = ids.first(count);
-    if (count > 0) chooseFirst(ranks_before, experts, chosen);
+void sortByRank(std::span<const float> probabilities, std::span<std::int32_t> ids) {
+    std::sort(ids.begin(), ids.end(), RanksBefore{probabilities});
+}
 
+void weighExperts(std::span<const float> probabilities, std::span<const std::int32_t> ids, Renormalise renormalise,
+                  std::span<float> weights) {
+    assert(weights.size() >= ids.size());
     double sum = 0.0;
-    for (std::size_t slot = 0; slot < count; ++slot) {
-        weights[slot] = probabilityOf(probabilities, chosen[slot]);
+    for (std::size_t slot = 0; slot < ids.size(); ++slot) {
+        weights[slot] = probabilityOf(probabilities, ids[slot]);
         sum += static_cast<double>(weights[slot]);
     }
     if (renormalise == Renormalise::kYes && sum > 0.0) {
-        for (float& weight : weights.first(count)) weight = static_cast<float>(static_cast<double>(weight) / sum);
+        for (float& weight : weights.first(ids.size())) weight = static_cast<float>(static_cast<double>(weight) / sum);
     }
-    std::fill(ids.begin() + static_cast<std::ptrdiff_t>(count), ids.end(), -1);
-    std::fill(weights.begin() + static_cast<std::ptrdiff_t>(count), weights.end(), 0.0F);
+    std::fill(weights.begin() + static_cast<std::ptrdiff_t>(ids.size()), weights.end(), 0.0F);
+}
 
+SelectionFacts describeSelection(std::span<const float> probabilities, std::span<const std::int32_t> ids) {
     SelectionFacts facts;
-    facts.next_expert = firstNotChosen(ranks_before, experts, chosen);
+    facts.next_expert = firstNotChosen(probabilities, ids);
     if (facts.next_expert >= 0) facts.next_probability = probabilityOf(probabilities, facts.next_expert);
-    if (count > 0) {
-        facts.top_probability = probabilityOf(probabilities, chosen.front());
-        facts.last_probability = probabilityOf(probabilities, chosen.back());
+    facts.top_probability = facts.next_probability;
+    if (!ids.empty()) {
+        facts.top_probability = std::max(facts.top_probability, probabilityOf(probabilities, ids.front()));
+        facts.last_probability = probabilityOf(probabilities, ids.back());
     }
+    return facts;
+}
+
+SelectionFacts selectTopK(std::span<const float> probabilities, int k, Renormalise renormalise,
+                          std::span<std::int32_t> ids, std::span<float> weights) {
+    const auto places = static_cast<std::size_t>(std::max(k, 0));
+    assert(ids.size() >= std::min(places, probabilities.size()) && weights.size() == ids.size());
+    const auto first = ids.first(std::min(places, ids.size()));
+    std::fill(ids.begin() + static_cast<std::ptrdiff_t>(first.size()), ids.end(), -1);
+    const auto chosen = first.first(static_cast<std::size_t>(rankExperts(probabilities, first)));
+    weighExperts(probabilities, chosen, renormalise, weights);
+    SelectionFacts facts = describeSelection(probabilities, chosen);
     facts.entropy = normalisedEntropy(probabilities);
     return facts;
 }

@@ -1,9 +1,11 @@
 #include "probes/checks.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 
 namespace mixoscope {
 
@@ -44,11 +46,15 @@ CheckResult unrunCheck(CheckKind kind, std::string_view name) {
 std::int32_t fixedSelections(std::string_view policy, std::int32_t model_k) {
     if (policy == "model") return model_k;
     constexpr std::string_view top_k = "top-k:k=";
-    if (policy.substr(0, top_k.size()) != top_k) return -1;
-    const std::string number(policy.substr(top_k.size()));
-    char* end = nullptr;
-    const long k = std::strtol(number.c_str(), &end, 10);
-    return end != number.c_str() && *end == '\0' && k > 0 ? static_cast<std::int32_t>(k) : -1;
+    if (!policy.starts_with(top_k)) return -1;
+    // Edits and restrictions to some layers or tokens make the number vary.
+    for (const std::string_view part : {"+", ",layers=", ",phase=", ",tokens="})
+        if (policy.find(part) != std::string_view::npos) return -1;
+    const std::string_view number = policy.substr(top_k.size());
+    std::int32_t k = -1;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), k);
+    const bool whole = end == number.data() + number.size() || *end == ',';
+    return error == std::errc{} && whole && k > 0 ? k : -1;
 }
 
 }  // namespace
@@ -97,31 +103,33 @@ void TraceChecks::addLayer(const StepTrace& trace, std::int32_t layer, std::int3
     }
     const RouterFacts& facts = trace.router[index];
     std::int32_t seen = 0;
+    std::int32_t not_run = 0;
     double sum = 0.0;
     for (std::size_t slot = index * slots; slot < (index + 1) * slots; ++slot) {
+        if (isNotRun(trace.expert_ids[slot])) ++not_run;
         if (trace.expert_ids[slot] < 0) continue;
         ++seen;
         sum += static_cast<double>(trace.expert_weights[slot]);
     }
-    std::int32_t expected = k >= 0 ? k : facts.active;
+    const std::int32_t expected = k >= 0 ? k : facts.active + not_run;
     if (k >= 0) {
         m_smallest_k = m_smallest_k < 0 ? k : std::min(m_smallest_k, k);
         m_largest_k = std::max(m_largest_k, k);
     }
     m_expected_selections += expected;
-    if ((facts.flags & layer_flag::kDropped) != 0 && facts.active < expected) {
-        m_dropped += expected - facts.active;
-        expected = facts.active;
-    }
+    m_dropped += not_run;
     m_selections += seen;
-    if (seen != expected) {
+    const bool said_not_run = (facts.flags & (layer_flag::kDropped | layer_flag::kVirtual)) != 0;
+    if (seen + not_run != expected || seen != facts.active || said_not_run != (not_run > 0)) {
         ++m_wrong_layers;
         if (!m_bad_selections.known()) m_bad_selections = here;
     }
     if (seen == 0) {
+        if ((facts.flags & layer_flag::kNone) != 0) return;  // so the policy had it
         row_complete = false;
         if (!m_bad_row.known()) m_bad_row = here;
-    } else if (m_weights_sum_to_one) {
+    } else if (m_weights_sum_to_one && (facts.flags & layer_flag::kOwnSum) == 0) {
+        ++m_weighed_layers;
         const double error = std::abs(sum - 1.0);
         // Written so that a NaN sum counts as broken.
         if (!(error <= kWeightSumTolerance) && !m_bad_weights.known()) m_bad_weights = here;
@@ -185,9 +193,13 @@ CheckResult TraceChecks::layers() const {
 
 CheckResult TraceChecks::weightSums() const {
     CheckResult check = unrunCheck(CheckKind::kWeightSums, "Weights sum to 1");
-    check.ran = m_weights_sum_to_one && m_selections > 0;
+    check.ran = m_weighed_layers > 0;
     if (!check.ran) {
-        if (!m_weights_sum_to_one) check.equation = "this model does not renormalise its weights";
+        if (!m_weights_sum_to_one) {
+            check.equation = "this model does not renormalise its weights";
+        } else if (m_selections > 0) {
+            check.equation = "the policy does not renormalise its weights";
+        }
         return check;
     }
     check.holds = !m_bad_weights.known();

@@ -13,9 +13,9 @@
 namespace mixoscope {
 
 enum class CheckKind : std::uint8_t {
-    kSelections,  // selections counted = rows × layers × k − dropped
+    kSelections,  // selections counted = rows × layers × k − those that did not run
     kLayers,      // MoE layers seen in every row
-    kWeightSums,  // renormalised weights sum to 1
+    kWeightSums,  // weights sum to 1, where the policy makes them so
     kStepGaps,    // serial numbers without gaps
     kRing,        // no record overwritten before it was read
 };
@@ -35,7 +35,7 @@ struct CheckResult {
 class TraceChecks {
 public:
     /// `weights_sum_to_one`: norm_topk_prob. `experts_per_token`: the model's own k, which the policy `model` selects;
-    /// < 0: unknown. Where k is unknown or varies, RouterFacts::active says how many selections a layer must show.
+    /// < 0: unknown. Where k is unknown or varies, RouterFacts::active says how many selections of a row must have run.
     TraceChecks(const TraceShape& shape, bool weights_sum_to_one, std::int32_t experts_per_token = -1);
     /// The policy that a lane starts with; changes come as events.
     void setPolicy(LaneId lane, std::string_view policy);
@@ -72,12 +72,13 @@ private:
     std::int64_t m_rows = 0;
     std::int64_t m_selections = 0;
     std::int64_t m_expected_selections = 0;
-    std::int64_t m_dropped = 0;
+    std::int64_t m_dropped = 0;       // selections that did not run
     std::int64_t m_wrong_layers = 0;  // layers of a row with another number of selections than expected
     std::int32_t m_smallest_k = -1;
     std::int32_t m_largest_k = -1;
     std::int64_t m_incomplete_rows = 0;
-    double m_worst_weight_sum = 0.0;  // max |Σw − 1|
+    std::int64_t m_weighed_layers = 0;  // layers of rows whose weights were to sum to 1
+    double m_worst_weight_sum = 0.0;    // max |Σw − 1|
     std::int64_t m_first_serial = -1;
     std::int64_t m_next_serial = 0;
     std::int64_t m_missing_serials = 0;

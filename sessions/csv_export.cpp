@@ -178,14 +178,14 @@ private:
         for (std::size_t layer = 0; layer < trace.router.size() && layer < m_model.moe_layers.size(); ++layer) {
             const RouterFacts& facts = trace.router[layer];
             place(m_router, layer).field(facts.entropy).field(facts.top_probability).field(facts.margin()).endRow();
-            const int dropped = (facts.flags & layer_flag::kDropped) != 0 ? 1 : 0;
             for (std::size_t slot = 0; slot < slots; ++slot) {
                 const std::size_t at = layer * slots + slot;
-                if (at >= trace.expert_ids.size() || at >= trace.expert_weights.size() || trace.expert_ids[at] < 0)
+                if (at >= trace.expert_ids.size() || at >= trace.expert_weights.size() || trace.expert_ids[at] == -1)
                     continue;
+                const std::int16_t id = trace.expert_ids[at];
                 place(m_routing, layer).field(static_cast<std::int64_t>(slot));
-                m_routing.field(static_cast<std::int32_t>(trace.expert_ids[at])).field(trace.expert_weights[at]);
-                m_routing.field(dropped).endRow();
+                m_routing.field(static_cast<std::int32_t>(isNotRun(id) ? notRunId(id) : id));
+                m_routing.field(trace.expert_weights[at]).field(isNotRun(id) ? 1 : 0).endRow();
             }
         }
     }

@@ -17,6 +17,10 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeadBytes = 20;
 constexpr std::size_t kFactsBytes = 20;
 constexpr std::size_t kChecksumBytes = 4;
+constexpr unsigned kFlagBits = 6;
+constexpr std::uint8_t kFlagMask = (1U << kFlagBits) - 1U;
+static_assert((layer_flag::kTie | layer_flag::kDropped | layer_flag::kForced | layer_flag::kOwnSum | layer_flag::kNone |
+               layer_flag::kVirtual) <= kFlagMask);
 
 constexpr std::array<std::uint32_t, 256> makeCrcTable() {
     std::array<std::uint32_t, 256> table{};
@@ -116,8 +120,8 @@ void encodeRouting(const StepTrace& trace, std::vector<std::byte>& bytes) {
         to = put(to, facts.last_probability);
         to = put(to, facts.next_probability);
         to = put(to, facts.next_expert);
-        to = put(to, facts.active);
-        to = put(to, facts.flags);
+        to = put(to, static_cast<std::uint8_t>(facts.active & 0xFFU));
+        to = put(to, static_cast<std::uint8_t>(facts.flags | (facts.active >> 8U) << kFlagBits));
     }
     to = putAll(to, trace.distributions);
     put(to, crc32(std::span(bytes).first(bytes.size() - kChecksumBytes)));
@@ -153,13 +157,18 @@ void decodeRouting(std::span<const std::byte> bytes, const TraceShape& shape, st
         from = get(from, facts.last_probability);
         from = get(from, facts.next_probability);
         from = get(from, facts.next_expert);
-        from = get(from, facts.active);
-        from = get(from, facts.flags);
+        std::uint8_t active = 0;
+        std::uint8_t flags = 0;
+        from = get(from, active);
+        from = get(from, flags);
+        facts.active = static_cast<std::uint16_t>(active | flags >> kFlagBits << 8U);
+        facts.flags = flags & kFlagMask;
     }
     getAll(from, counts.distributions, row.distributions);
     for (const std::int16_t id : row.expert_ids)
-        if (id < -1 || id >= shape.experts)
-            fail(where, "An expert id is outside the model", "-1 to " + std::to_string(shape.experts - 1),
+        if ((isNotRun(id) ? notRunId(id) : id) >= shape.experts)
+            fail(where, "An expert id is outside the model",
+                 std::to_string(notRunId(shape.experts - 1)) + " to " + std::to_string(shape.experts - 1),
                  std::to_string(id));
 }
 

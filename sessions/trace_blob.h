@@ -8,9 +8,10 @@
 //   8   u32  W, number of expert weights
 //   12  u32  R, number of router facts (layers)
 //   16  u32  D, number of probabilities (layers × experts, 0 without distributions)
-//   20  I × i16                                              expert ids, −1 unused
+//   20  I × i16                                              expert ids; −1 unused, −2 − e: e was selected, did not run
 //       W × f32                                              expert weights
-//       R × (f32 entropy, f32 top, f32 last, f32 next probability, i16 next expert, u8 active, u8 flags)
+//       R × (f32 entropy, f32 top, f32 last, f32 next probability, i16 next expert, u8 active,
+//            u8 flags; its bits 6 and 7 are bits 8 and 9 of active)
 //       D × f32                                              router distributions
 //       u32  CRC-32 (IEEE 802.3) of all bytes before it
 #pragma once

@@ -43,8 +43,8 @@ struct BenchOptions {
 /// The ring and the thread that the workbench has behind a generation.
 class Probes {
 public:
-    explicit Probes(const std::shared_ptr<LoadedModel>& loaded)
-        : m_ring(std::make_shared<TraceRing>(traceShapeOf(loaded->model.config, 0, false), kRingSlots)),
+    Probes(const std::shared_ptr<LoadedModel>& loaded, std::int32_t slots)
+        : m_ring(std::make_shared<TraceRing>(traceShapeOf(loaded->model.config, slots, false), kRingSlots)),
           m_thread(m_ring, makeAggregates(loaded), [](std::vector<LaneSnapshot>) {}) {}
 
     TraceSink& sink() { return *m_ring; }
@@ -63,11 +63,12 @@ private:
 /// One of the runs that are compared: a generation with or without probes, and its times.
 class Side {
 public:
-    Side(const std::shared_ptr<LoadedModel>& loaded, const BenchOptions& options, bool with_probes)
-        : m_probes(with_probes ? std::make_unique<Probes>(loaded) : nullptr),
-          m_generation(loaded->model, *loaded->backend,
-                       {.context_tokens = options.prompt + options.decode + 1, .max_lanes = options.lanes},
-                       m_probes ? &m_probes->sink() : nullptr) {
+    Side(const std::shared_ptr<LoadedModel>& loaded, const BenchOptions& options, std::int32_t slots, bool with_probes)
+        : m_probes(with_probes ? std::make_unique<Probes>(loaded, slots) : nullptr),
+          m_generation(
+              loaded->model, *loaded->backend,
+              {.context_tokens = options.prompt + options.decode + 1, .max_lanes = options.lanes, .slots = slots},
+              m_probes ? &m_probes->sink() : nullptr) {
         LaneSettings settings;
         settings.policy = options.policy;
         settings.sampling.greedy = true;
@@ -166,12 +167,13 @@ nlohmann::ordered_json sideJson(const Side& side, const BenchOptions& options, s
 nlohmann::ordered_json measure(const BenchOptions& options) {
     const auto loaded = options.model.load();
     const Model& model = loaded->model;
-    const int experts = parsePolicy(options.policy, model.config)->maxSlots();
+    const int experts = parsePolicy(options.policy, model)->maxSlots();
+    const std::int32_t slots = std::max(experts, static_cast<std::int32_t>(model.config.num_experts_per_tok));
     kernels::ReadBandwidth bandwidth(options.model.threads, kBandwidthBytes);
 
     std::vector<std::unique_ptr<Side>> sides;
-    if (options.probes != "on") sides.push_back(std::make_unique<Side>(loaded, options, false));
-    if (options.probes != "off") sides.push_back(std::make_unique<Side>(loaded, options, true));
+    if (options.probes != "on") sides.push_back(std::make_unique<Side>(loaded, options, slots, false));
+    if (options.probes != "off") sides.push_back(std::make_unique<Side>(loaded, options, slots, true));
     for (int round = 0; round < kRounds; ++round) {
         bandwidth.measure(kBandwidthPasses);
         runRound(sides, makePrompts(options, model.config.vocab_size, round));
@@ -241,7 +243,8 @@ void addBenchCommand(CLI::App& program, CommandAction& action) {
     command->add_option("--lanes", options->lanes, "Sequences in one batch")
         ->check(CLI::Range(1, 64))
         ->capture_default_str();
-    command->add_option("--policy", options->policy, "Routing policy")->capture_default_str();
+    command->add_option("--policy", options->policy, "Routing policy; mixoscope policies lists them")
+        ->capture_default_str();
     command->add_option("--probes", options->probes, "off, on, or both, interleaved in one run")
         ->check(CLI::IsMember({"off", "on", "both"}))
         ->capture_default_str();

@@ -17,6 +17,8 @@ using CommandAction = std::function<int(CommandStreams&)>;
 
 // Each adds one command, with its options, and sets `action` when the command line names it.
 void addInfoCommand(CLI::App& program, CommandAction& action);
+void addCalibrateCommand(CLI::App& program, CommandAction& action);
+void addPoliciesCommand(CLI::App& program, CommandAction& action);
 void addTokenizeCommand(CLI::App& program, CommandAction& action);
 void addTraceCommand(CLI::App& program, CommandAction& action);
 void addGenerateCommand(CLI::App& program, CommandAction& action);

@@ -12,7 +12,8 @@ void LaneOptions::add(CLI::App& command) {
         ->capture_default_str();
     command.add_option("--budget", budget, "Tokens that may lie between <think> and </think>, or unlimited")
         ->capture_default_str();
-    command.add_option("--policy", policy, "Routing policy: model, top-k:k=N")->capture_default_str();
+    command.add_option("--policy", policy, "Routing policy, such as top-k:k=8; mixoscope policies lists them")
+        ->capture_default_str();
     command.add_option("--seed", seed, "Seed of the sampling")->capture_default_str();
     CLI::Option* greedy_option = command.add_flag("--greedy", greedy, "Always the likeliest token");
     // The checks' defaults are the model's and the mode's; their ranges are checked where all settings are.

@@ -50,11 +50,12 @@ void addRow(RoutingRecord& record, std::int64_t row, std::vector<LayerArrays>& l
 }
 
 nlohmann::json traceIds(const Model& model, kernels::Backend& backend, std::span<const TokenId> ids,
-                        const RoutingPolicy& policy) {
-    const std::int64_t slots = std::max<std::int64_t>(policy.maxSlots(), 1);
+                        std::shared_ptr<const RoutingPolicy> policy) {
+    const std::int64_t slots = std::max<std::int64_t>(policy->maxSlots(), 1);
     const auto rows = static_cast<std::int64_t>(std::min(ids.size(), kChunkRows));
     KvCache cache(model.config, kvPagesFor(std::ssize(ids)));
     KvSequence sequence(cache);
+    LaneRouting routing(std::move(policy), model.config, rows);
     Activations activations(model.config, {.rows = rows, .logit_rows = 1, .slots = slots});
     RoutingRecord record(traceShapeOf(model.config, slots, true), rows);
     std::vector<LayerArrays> layers(static_cast<std::size_t>(record.shape().moe_layers));
@@ -66,7 +67,7 @@ nlohmann::json traceIds(const Model& model, kernels::Backend& backend, std::span
         for (std::size_t position = first; position < first + count; ++position) {
             batch.push_back({.token = ids[position],
                              .sequence = {.pages = sequence.pages(), .position = static_cast<std::int64_t>(position)},
-                             .policy = &policy,
+                             .routing = &routing,
                              .wants_logits = position + 1 == ids.size()});
         }
         const kernels::RowsIn last = forward(model, backend, cache, batch, activations, &record);
@@ -100,9 +101,9 @@ int runTrace(const TraceOptions& options, CommandStreams& streams) {
                      .expected = "at most " + std::to_string(model.config.max_position_embeddings),
                      .found = std::to_string(ids.size())});
     }
-    const auto policy = parsePolicy(options.policy, model.config);
+    const auto policy = parsePolicy(options.policy, model);
     const auto backend = options.model.makeBackend();
-    const nlohmann::json traced = traceIds(model, *backend, ids, *policy);
+    const nlohmann::json traced = traceIds(model, *backend, ids, policy);
     if (options.out.empty()) {
         streams.out << traced.dump() << '\n';
     } else {
@@ -119,7 +120,8 @@ void addTraceCommand(CLI::App& program, CommandAction& action) {
     options->model.addModel(*command);
     options->model.addBackend(*command);
     command->add_option("--ids", options->ids, "Token ids, separated by commas")->required();
-    command->add_option("--policy", options->policy, "Routing policy")->capture_default_str();
+    command->add_option("--policy", options->policy, "Routing policy; mixoscope policies lists them")
+        ->capture_default_str();
     command->add_option("--out", options->out, "Write into this file instead of standard output");
     command->callback(
         [options, &action] { action = [options](CommandStreams& streams) { return runTrace(*options, streams); }; });

@@ -6,18 +6,15 @@ namespace mixoscope::policies::model {
 
 namespace {
 
-class ModelPolicy final : public RoutingPolicy {
+class ModelRule final : public RowRule {
 public:
-    explicit ModelPolicy(const ModelConfig& config)
+    explicit ModelRule(const ModelConfig& config)
         : m_k(config.num_experts > 0 ? static_cast<int>(config.num_experts_per_tok) : 0),
           m_renormalise(config.norm_topk_prob ? kernels::Renormalise::kYes : kernels::Renormalise::kNo) {}
 
-    std::string text() const override { return "model"; }
     int maxSlots() const override { return m_k; }
-    kernels::SelectionFacts select(int /*layer*/, std::span<const float> probabilities, std::span<std::int32_t> ids,
-                                   std::span<float> weights) const override {
-        return kernels::selectTopK(probabilities, m_k, m_renormalise, ids, weights);
-    }
+    void chooseRow(int /*layer*/, RoutedRow& row) const override { chooseLikeliest(row, m_k); }
+    bool weigh(RoutedRow& row) const override { return weighByProbability(row, m_renormalise); }
 
 private:
     int m_k;
@@ -25,22 +22,26 @@ private:
 };
 
 PolicySpec specFor(const ModelConfig& config) {
-    const std::string help = config.num_experts > 0
-                                 ? "The checkpoint's own routing: top " + std::to_string(config.num_experts_per_tok) +
-                                       " of " + std::to_string(config.num_experts) + " experts" +
-                                       (config.norm_topk_prob ? ", weights renormalised" : "")
-                                 : "The checkpoint's own layers; this model has no experts to choose";
-    return {.name = "model", .help = help, .parameters = {}};
+    PolicySpec spec;
+    spec.name = "model";
+    spec.help = config.num_experts > 0
+                    ? "The checkpoint's own routing: top " + std::to_string(config.num_experts_per_tok) + " of " +
+                          std::to_string(config.num_experts) + " experts" +
+                          (config.norm_topk_prob ? ", weights renormalised" : "")
+                    : "The checkpoint's own layers; this model has no experts to choose";
+    spec.source = "the checkpoint's config.json";
+    spec.cost = "the baseline";
+    return spec;
 }
 
-std::shared_ptr<const RoutingPolicy> makePolicy(const PolicyArguments& /*arguments*/, const ModelConfig& config) {
-    return std::make_shared<ModelPolicy>(config);
+std::shared_ptr<const ChoosingRule> makeRule(const PolicyArguments& /*arguments*/, const ModelConfig& config) {
+    return std::make_shared<ModelRule>(config);
 }
 
 }  // namespace
 
 PolicyKind kind() {
-    return {.spec = specFor, .make = makePolicy};
+    return {.spec = specFor, .choosing = makeRule};
 }
 
 }  // namespace mixoscope::policies::model

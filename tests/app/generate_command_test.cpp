@@ -168,6 +168,48 @@ TEST_F(GenerateCommand, BackendsThreadsAndPoliciesAreObeyed) {
     EXPECT_NE(logprob("top-k:k=8"), logprob("model"));
 }
 
+TEST_F(GenerateCommand, EveryPolicyRunsOnTheDemoModelAndItsRecordingAddsUp) {
+    const ProgramResult listed = runProgramWith({"policies", "--json"});
+    ASSERT_EQ(listed.status, 0) << listed.err;
+    std::vector<std::string> policies = {
+        "any-experts:virtual=0.5", "top-k:k=1,capacity=1.25", "top-k:k=2,capacity=1,drop=score",
+        "top-k:k=8,phase=thinking+top-k:k=4,phase=answer", "random:k=2+ban:experts=3-5/17,layers=0-2+force:experts=9"};
+    for (const json& policy : listed.json()) {
+        const bool needs_experts = policy["parameters"][0]["default"].is_null();
+        policies.push_back(policy["name"].get<std::string>() + (needs_experts ? ":experts=1/60-63" : ""));
+    }
+    for (std::size_t index = 0; index < policies.size(); ++index) {
+        const std::string session = inside(std::to_string(index) + ".mixo").string();
+        const ProgramResult result =
+            runProgramWith({"generate", "--model", "demo", "--prompt", "What is 47 + 85? /think", "--budget", "12",
+                            "--max-tokens", "24", "--policy", policies[index], "--record", session, "--json"});
+        ASSERT_EQ(result.status, 0) << policies[index] << ": " << result.err;
+        const std::string csv = inside("csv" + std::to_string(index)).string();
+        ASSERT_EQ(runProgramWith({"export", session, "--csv", csv}).status, 0);
+        std::ifstream router(csv + "/router.csv");
+        std::ifstream routing(csv + "/routing.csv");
+        std::string line;
+        int rows = 0;
+        int selections = 0;
+        int not_run = 0;
+        std::getline(router, line);
+        while (std::getline(router, line)) ++rows;
+        std::getline(routing, line);
+        while (std::getline(routing, line)) (line.ends_with(",1\r") ? not_run : selections) += 1;
+        EXPECT_GT(rows, 100) << policies[index];
+        EXPECT_EQ(rows % 4, 0) << "the demo has four layers";
+        if (policies[index].find("k=1,capacity") != std::string::npos) {
+            EXPECT_EQ(selections + not_run, rows);
+            EXPECT_GT(not_run, 0) << "a prompt of more than one token overflows somewhere";
+        } else if (policies[index] == "model" || policies[index] == "round-robin") {
+            EXPECT_EQ(selections, 4 * rows);
+            EXPECT_EQ(not_run, 0);
+        } else if (policies[index] == "any-experts:virtual=0.5") {
+            EXPECT_GT(not_run, 0) << "virtual experts";
+        }
+    }
+}
+
 TEST_F(GenerateCommand, MessagesAndSystemMakeTheSamePromptAsTheirParts) {
     std::ofstream(inside("m.json")) << R"([{"role":"user","content":"hello"}])";
     std::ofstream(inside("s.json")) << R"([{"role":"system","content":"be brief"},{"role":"user","content":"hello"}])";

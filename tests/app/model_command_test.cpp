@@ -27,6 +27,30 @@ protected:
     test::TemporaryDirectory m_directory;
 };
 
+TEST_F(ModelCommand, PoliciesAreListedWithTheirParameters) {
+    const ProgramResult result = runProgramWith({"policies", "--model", model(), "--json"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    const json policies = result.json();
+    ASSERT_EQ(policies.size(), 16U);
+    const json& top_k = policies[1];
+    EXPECT_EQ(top_k["name"], "top-k");
+    EXPECT_EQ(top_k["role"], "chooses");
+    EXPECT_EQ(top_k["view"], "step");
+    EXPECT_EQ(top_k["causal"], false);
+    EXPECT_EQ(top_k["parameters"][0]["key"], "k");
+    EXPECT_EQ(top_k["parameters"][0]["maximum"], 8);
+    EXPECT_EQ(top_k["parameters"][0]["default"], "2");
+    EXPECT_EQ(top_k["parameters"][3]["choices"], (json{"position", "score"}));
+    EXPECT_EQ(policies[12]["name"], "ban");
+    EXPECT_EQ(policies[12]["role"], "edits");
+    EXPECT_TRUE(policies[12]["parameters"][0]["default"].is_null()) << "must be given";
+    const ProgramResult text = runProgramWith({"policies", "--model", model()});
+    EXPECT_EQ(text.status, 0);
+    for (const json& policy : policies)
+        EXPECT_NE(text.out.find("\n" + policy["name"].get<std::string>()), std::string::npos);
+    EXPECT_NE(text.out.find("phase (prompt, thinking, answer, or all; default all)"), std::string::npos) << text.out;
+}
+
 TEST_F(ModelCommand, InfoSaysWhatTheFilesSay) {
     const ProgramResult result = runProgramWith({"info", "--model", model(), "--json"});
     ASSERT_EQ(result.status, 0) << result.err;
@@ -34,7 +58,8 @@ TEST_F(ModelCommand, InfoSaysWhatTheFilesSay) {
     EXPECT_EQ(info["config"]["num_experts"], 8);
     EXPECT_EQ(info["config"]["num_experts_per_tok"], 2);
     EXPECT_EQ(info["moe_layers"], (json{0, 1, 2}));
-    EXPECT_EQ(info["policies"], (json{"model", "top-k"}));
+    EXPECT_EQ(info["policies"][0], "model");
+    EXPECT_EQ(info["policies"][1], "top-k");
     EXPECT_TRUE(info["tokenizer"].get<bool>());
     std::int64_t bytes = 0;
     for (const json& tensor : info["tensors"]) bytes += tensor["bytes"].get<std::int64_t>();

@@ -41,14 +41,14 @@ public:
           m_activations(model.config, {.rows = 64, .logit_rows = 64, .slots = slots}),
           m_record(traceShapeOf(model.config, slots, true), 64) {}
 
-    std::size_t add(const RoutingPolicy& policy) {
+    std::size_t add(LaneRouting& routing) {
         m_sequences.emplace_back(m_cache);
-        m_policies.push_back(&policy);
+        m_routings.push_back(&routing);
         return m_sequences.size() - 1;
     }
-    std::size_t fork(std::size_t lane, std::int64_t length, const RoutingPolicy& policy) {
+    std::size_t fork(std::size_t lane, std::int64_t length, LaneRouting& routing) {
         m_sequences.push_back(m_sequences[lane].fork(length));
-        m_policies.push_back(&policy);
+        m_routings.push_back(&routing);
         return m_sequences.size() - 1;
     }
 
@@ -66,7 +66,7 @@ public:
             for (std::size_t index = 0; index < feed.tokens.size(); ++index) {
                 rows.push_back({.token = feed.tokens[index],
                                 .sequence = {sequence.pages(), first + static_cast<std::int64_t>(index)},
-                                .policy = m_policies[feed.lane],
+                                .routing = m_routings[feed.lane],
                                 .wants_logits = true});
             }
         }
@@ -84,7 +84,7 @@ private:
     kernels::Backend& m_backend;
     KvCache m_cache;
     std::vector<KvSequence> m_sequences;
-    std::vector<const RoutingPolicy*> m_policies;
+    std::vector<LaneRouting*> m_routings;
     Activations m_activations;
     RoutingRecord m_record;
 };
@@ -92,8 +92,8 @@ private:
 TEST_P(ForwardOn, ALaneComputesTheSameBitsAloneAndBesideOthers) {
     const Model model = openTinyModel();
     const auto backend_object = backend();
-    const PlainTopK two(2, true);
-    const PlainTopK one(1, false);
+    LaneRouting two = plainTopK(model.config, 2, true);
+    LaneRouting one = plainTopK(model.config, 1, false);
     const std::vector<TokenId> a = randomTokens(20, 1);
     const std::vector<TokenId> b = randomTokens(33, 2);
 
@@ -114,21 +114,21 @@ TEST_P(ForwardOn, ALaneComputesTheSameBitsAloneAndBesideOthers) {
 TEST_P(ForwardOn, AForkComputesTheSameBitsAsAFreshSequence) {
     const Model model = openTinyModel();
     const auto backend_object = backend();
-    const PlainTopK policy(model.config);
+    LaneRouting routing = plainTopK(model.config);
     const std::vector<TokenId> shared = randomTokens(21, 3);
     const std::vector<TokenId> tail = randomTokens(12, 4);
     std::vector<TokenId> whole(shared.begin(), shared.begin() + 19);
     whole.insert(whole.end(), tail.begin(), tail.end());
 
     Lanes lanes(model, *backend_object, 2);
-    const std::size_t first = lanes.add(policy);
+    const std::size_t first = lanes.add(routing);
     lanes.step({{first, shared}});
-    const std::size_t fork = lanes.fork(first, 19, policy);
+    const std::size_t fork = lanes.fork(first, 19, routing);
     const auto forked = lanes.step({{first, {1}}, {fork, tail}});
-    const std::size_t fresh = lanes.add(policy);
+    const std::size_t fresh = lanes.add(routing);
     const auto expected = lanes.step({{fresh, whole}});
     EXPECT_EQ(forked.back(), expected.back());
-    const std::size_t again = lanes.add(policy);
+    const std::size_t again = lanes.add(routing);
     std::vector<TokenId> first_whole = shared;
     first_whole.push_back(1);
     EXPECT_EQ(lanes.step({{again, first_whole}}).back(), forked.front());  // the fork left the original alone
@@ -149,7 +149,7 @@ TEST(ForwardOnCpu, ThreadsDoNotChangeABit) {
 TEST_P(ForwardOn, OnlyWantedRowsGetLogits) {
     const Model model = openTinyModel();
     const auto backend_object = backend();
-    const PlainTopK policy(model.config);
+    LaneRouting routing = plainTopK(model.config);
     KvCache cache(model.config, 4);
     KvSequence sequence(cache);
     ASSERT_TRUE(sequence.extend(4));
@@ -157,7 +157,7 @@ TEST_P(ForwardOn, OnlyWantedRowsGetLogits) {
     std::vector<ForwardRow> rows;
     for (int index = 0; index < 4; ++index) {
         rows.push_back(
-            {.token = 10 + index, .sequence = {sequence.pages(), index}, .policy = &policy, .wants_logits = true});
+            {.token = 10 + index, .sequence = {sequence.pages(), index}, .routing = &routing, .wants_logits = true});
     }
     const kernels::RowsIn all = forward(model, *backend_object, cache, rows, activations, nullptr);
     ASSERT_EQ(all.count, 4);
@@ -190,14 +190,14 @@ void checkFacts(std::span<const float> distribution, std::span<const std::int16_
     EXPECT_EQ(facts.last_probability, distribution[order[active - 1]]);
     ASSERT_EQ(static_cast<std::size_t>(facts.next_expert), order[active]);
     EXPECT_EQ(facts.next_probability, distribution[order[active]]);
-    EXPECT_EQ(facts.flags, facts.last_probability == facts.next_probability ? layer_flag::kTie : 0);
+    EXPECT_EQ(facts.flags & layer_flag::kTie, facts.last_probability == facts.next_probability ? layer_flag::kTie : 0);
 }
 
 TEST_P(ForwardOn, TheRecordHoldsEachRowsOwnRouting) {
     const Model model = openTinyModel();
     const auto backend_object = backend();
-    const PlainTopK one(1, false);
-    const PlainTopK three(3, true);
+    LaneRouting one = plainTopK(model.config, 1, false);
+    LaneRouting three = plainTopK(model.config, 3, true);
     Lanes lanes(model, *backend_object, 4);  // more slots than either policy fills
     lanes.add(one);
     lanes.add(three);
@@ -210,6 +210,7 @@ TEST_P(ForwardOn, TheRecordHoldsEachRowsOwnRouting) {
             const auto distribution = lanes.record().distributions(row).subspan(layer * 8, 8);
             checkFacts(distribution, ids, lanes.record().router(row)[layer]);
             EXPECT_EQ(lanes.record().router(row)[layer].active, k);
+            EXPECT_EQ(lanes.record().router(row)[layer].flags & ~layer_flag::kTie, row < 5 ? layer_flag::kOwnSum : 0);
             float sum = 0.0F;
             for (std::size_t slot = 0; slot < 4; ++slot) {
                 EXPECT_EQ(ids[slot] >= 0, slot < k);
@@ -260,7 +261,7 @@ TEST_P(ForwardOn, ADenseModelRecordsNothing) {
 TEST(ForwardOnCpu, AStepAllocatesNothing) {
     const Model model = openTinyModel();
     const auto backend = kernels::makeCpuBackend(2);
-    const PlainTopK policy(model.config);
+    LaneRouting routing = plainTopK(model.config);
     KvCache cache(model.config, 16);
     KvSequence sequence(cache);
     Activations activations(model.config, {.rows = 8, .logit_rows = 1});
@@ -274,7 +275,7 @@ TEST(ForwardOnCpu, AStepAllocatesNothing) {
         for (std::int64_t index = 0; index < count; ++index) {
             rows.push_back({.token = static_cast<TokenId>(7 * index),
                             .sequence = {sequence.pages(), first + index},
-                            .policy = &policy,
+                            .routing = &routing,
                             .wants_logits = index + 1 == count});
         }
         forward(model, *backend, cache, rows, activations, &record);

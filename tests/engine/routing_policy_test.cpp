@@ -1,27 +1,29 @@
-// The text form of policies, their descriptions, and what `model` and `top-k` choose.
+// The text form of policies, their descriptions, where their parts act, and what edits do.
 #include "engine/routing_policy.h"
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <numeric>
-#include <random>
+#include <algorithm>
 
 #include "engine/error.h"
+#include "support/policy_runner.h"
 
 namespace mixoscope {
 namespace {
 
-ModelConfig moe(std::int64_t experts = 32, std::int64_t k = 4, bool renormalise = true) {
-    ModelConfig config;
-    config.num_hidden_layers = 2;
-    config.num_experts = experts;
-    config.num_experts_per_tok = k;
-    config.norm_topk_prob = renormalise;
-    return config;
+using test::moeConfig;
+using test::PolicyChoice;
+using test::PolicyRow;
+using test::PolicyRunner;
+using test::randomLogits;
+
+constexpr unsigned kSeed = 42;
+
+std::string normal(const std::string& text, const ModelConfig& config = moeConfig()) {
+    return parsePolicy(text, config)->text();
 }
 
-std::string messageFor(const std::string& text, const ModelConfig& config = moe()) {
+std::string messageFor(const std::string& text, const ModelConfig& config = moeConfig()) {
     try {
         parsePolicy(text, config);
     } catch (const Error& error) {
@@ -30,95 +32,148 @@ std::string messageFor(const std::string& text, const ModelConfig& config = moe(
     return "(accepted)";
 }
 
-/// Random softmax distribution; every fourth value is doubled up so that ties occur.
-std::vector<float> distribution(std::mt19937& random, std::size_t experts) {
-    std::normal_distribution<float> normal(0.0F, 2.0F);
-    std::vector<float> values(experts);
-    for (float& value : values) value = std::exp(normal(random));
-    for (std::size_t index = 4; index < experts; index += 4) values[index] = values[index - 1];
-    const float sum = std::accumulate(values.begin(), values.end(), 0.0F);
-    for (float& value : values) value /= sum;
-    return values;
-}
-
-struct Selected {
-    std::vector<std::int32_t> ids;
-    std::vector<float> weights;
-    kernels::SelectionFacts facts;
-};
-
-Selected select(const RoutingPolicy& policy, std::span<const float> probabilities, int layer = 0) {
-    Selected selected{std::vector<std::int32_t>(static_cast<std::size_t>(policy.maxSlots())),
-                      std::vector<float>(static_cast<std::size_t>(policy.maxSlots())),
-                      {}};
-    selected.facts = policy.select(layer, probabilities, selected.ids, selected.weights);
-    return selected;
-}
-
-TEST(RoutingPolicy, TextRoundTrips) {
-    for (const char* text : {"model", "top-k:k=1", "top-k:k=7", "top-k:k=32"}) {
-        const auto policy = parsePolicy(text, moe());
-        EXPECT_EQ(policy->text(), text);
-        EXPECT_EQ(parsePolicy(policy->text(), moe())->text(), text);
+/// A text of the policy with every parameter at its default; what has none gets a value that fits.
+std::string fullText(const PolicySpec& spec) {
+    std::string text = spec.name;
+    for (const ParameterSpec& parameter : spec.parameters) {
+        text += (text == spec.name ? ":" : ",") + parameter.key + "=" +
+                (parameter.default_value.empty() ? "1" : parameter.default_value);
     }
+    return text;
 }
 
-TEST(RoutingPolicy, DefaultsAreTheCheckpoints) {
-    EXPECT_EQ(parsePolicy("top-k", moe(32, 4))->text(), "top-k:k=4");
-    EXPECT_EQ(parsePolicy("top-k", moe(128, 8))->text(), "top-k:k=8");
-    EXPECT_EQ(parsePolicy("model", moe(128, 8))->maxSlots(), 8);
+TEST(PolicyText, NormalFormKeepsWhatMattersAndIsItsOwnNormalForm) {
+    const std::vector<std::pair<std::string, std::string>> cases = {
+        {"model", "model"},
+        {"top-k", "top-k:k=4"},
+        {"top-k:k=007", "top-k:k=7"},
+        {"top-k:renorm=true,k=3", "top-k:k=3"},
+        {"top-k:k=3,renorm=false", "top-k:k=3,renorm=false"},
+        {"top-k:k=1,capacity=1.250", "top-k:k=1,capacity=1.25"},
+        {"top-k:k=1,drop=score,capacity=inf", "top-k:k=1,drop=score"},
+        {"top-p:p=0.70", "top-p:p=0.7"},
+        {"ban:experts=5/3-4/17", "ban:experts=3-5/17"},
+        {"ban:experts=1,layers=0-1", "ban:experts=1"},
+        {"ban:experts=1,layers=1", "ban:experts=1,layers=1"},
+        {"ban:experts=1,phase=answer/prompt", "ban:experts=1,phase=prompt/answer"},
+        {"ban:experts=1,phase=answer/prompt/thinking", "ban:experts=1"},
+        {"top-k:k=8,phase=thinking+top-k:k=4,phase=answer", "top-k:k=8,phase=thinking+top-k:k=4,phase=answer"},
+        {"force:experts=2+random:seed=3", "force:experts=2+random:k=4,seed=3"},
+        {"prune:experts=none", "prune"},
+    };
+    for (const auto& [text, expected] : cases) {
+        EXPECT_EQ(normal(text), expected);
+        EXPECT_EQ(normal(normal(text)), expected);
+    }
+    EXPECT_EQ(normal("top-k", moeConfig(128, 8)), "top-k:k=8");
 }
 
-TEST(RoutingPolicy, EveryDescribedDefaultParses) {
-    for (const PolicySpec& spec : policySpecs(moe())) {
-        std::string text = spec.name;
+TEST(PolicyText, EveryDescribedDefaultParsesAndIsTheDefault) {
+    for (const PolicySpec& spec : policySpecs(moeConfig())) {
+        EXPECT_FALSE(spec.help.empty()) << spec.name;
+        EXPECT_FALSE(spec.source.empty()) << spec.name;
+        EXPECT_FALSE(spec.cost.empty()) << spec.name;
         for (const ParameterSpec& parameter : spec.parameters) {
-            text += (text == spec.name ? ":" : ",") + parameter.key + "=" + parameter.default_value;
-            EXPECT_FALSE(parameter.help.empty());
+            EXPECT_FALSE(parameter.help.empty()) << spec.name << ' ' << parameter.key;
             EXPECT_LE(parameter.minimum, parameter.maximum);
         }
-        EXPECT_FALSE(spec.help.empty());
-        EXPECT_EQ(parsePolicy(text, moe())->text(), text);
+        const std::string text = fullText(spec);
+        const bool needs_value = text.find("experts=1") != std::string::npos;
+        EXPECT_EQ(normal(text), normal(needs_value ? spec.name + ":experts=1" : spec.name)) << text;
     }
 }
 
-TEST(RoutingPolicy, TheRegistryHoldsEveryPolicyOnce) {
+TEST(PolicyText, TheTableHoldsEveryPolicyOnceChoosingOnesFirst) {
     std::vector<std::string> names;
-    for (const PolicySpec& spec : policySpecs(moe())) names.push_back(spec.name);
-    EXPECT_EQ(names, (std::vector<std::string>{"model", "top-k"}));
+    for (const PolicySpec& spec : policySpecs(moeConfig())) names.push_back(spec.name);
+    EXPECT_EQ(names, (std::vector<std::string>{"model", "top-k", "any-experts", "bias-balanced", "entropy",
+                                               "expert-choice", "hash", "random", "round-robin", "sigmoid", "skip",
+                                               "top-p", "ban", "bias", "force", "prune"}));
 }
 
-TEST(RoutingPolicy, RangesAreTheModels) {
-    const PolicySpec spec = policySpecs(moe(128, 8)).at(1);
-    ASSERT_EQ(spec.parameters.size(), 1U);
+TEST(PolicyText, RangesAreTheModels) {
+    const PolicySpec spec = policySpecs(moeConfig(128, 8)).at(1);
     EXPECT_EQ(spec.parameters[0].key, "k");
     EXPECT_EQ(spec.parameters[0].type, ParameterType::kInteger);
     EXPECT_EQ(spec.parameters[0].minimum, 1.0);
     EXPECT_EQ(spec.parameters[0].maximum, 128.0);
     EXPECT_EQ(spec.parameters[0].default_value, "8");
+    EXPECT_EQ(spec.parameters.back().key, "tokens");
+    EXPECT_TRUE(spec.parameters.back().scope);
 }
 
-TEST(RoutingPolicy, ErrorsNameTheKeyTheRangeAndWhatWasFound) {
+TEST(PolicyText, ErrorsNameTheKeyTheRangeAndWhatWasFound) {
     EXPECT_EQ(
         messageFor("top-k:k=0"),
         "routing policy \"top-k:k=0\", k: the value does not fit; expected a whole number from 1 to 32; found \"0\"");
     EXPECT_EQ(
         messageFor("top-k:k=33"),
         "routing policy \"top-k:k=33\", k: the value does not fit; expected a whole number from 1 to 32; found \"33\"");
-    EXPECT_EQ(messageFor("top-p:p=0.7"),
-              "routing policy \"top-p:p=0.7\": there is no such policy; expected one of model, top-k; found \"top-p\"");
-    EXPECT_EQ(messageFor("top-k:n=3"),
-              "routing policy \"top-k:n=3\": this policy has no parameter of that name; expected one of the keys k; "
-              "found \"n\"");
-    EXPECT_EQ(messageFor("top-k:k=3,k=4"), "routing policy \"top-k:k=3,k=4\": a parameter is given twice; found \"k\"");
     EXPECT_EQ(
-        messageFor("model:k=3"),
-        "routing policy \"model:k=3\": this policy has no parameter of that name; expected no parameters; found \"k\"");
-    EXPECT_EQ(messageFor("top-k:3"),
-              "routing policy \"top-k:3\": a parameter is written key=value; expected one of the keys k; found \"3\"");
+        messageFor("top-q:p=0.7"),
+        "routing policy \"top-q:p=0.7\": there is no such policy; expected one of model, top-k, any-experts, "
+        "bias-balanced, entropy, expert-choice, hash, random, round-robin, sigmoid, skip, top-p, ban, bias, force, "
+        "prune; found \"top-q\"");
+    EXPECT_EQ(messageFor("round-robin:n=3"),
+              "routing policy \"round-robin:n=3\": round-robin has no parameter of that name; expected one of the keys "
+              "k, renorm, layers, phase, tokens; found \"n\"");
+    EXPECT_EQ(messageFor("top-k:k=3,k=4"), "routing policy \"top-k:k=3,k=4\": a parameter is given twice; found \"k\"");
+    EXPECT_EQ(messageFor("model:3"),
+              "routing policy \"model:3\": a parameter is written key=value; expected one of the keys layers, phase, "
+              "tokens; found \"3\"");
+    EXPECT_EQ(messageFor("top-k:capacity=0"),
+              "routing policy \"top-k:capacity=0\", capacity: the value does not fit; expected a number from 0.01 to "
+              "1000, or inf; found \"0\"");
+    EXPECT_EQ(
+        messageFor("ban"),
+        "routing policy \"ban\", experts: ban needs this parameter; expected numbers and ranges from 0 to 31 such "
+        "as 3-5/17; found nothing");
+    EXPECT_EQ(
+        messageFor("ban:experts=7-32"),
+        "routing policy \"ban:experts=7-32\", experts: the value does not fit; expected numbers and ranges from 0 "
+        "to 31 such as 3-5/17; found \"7-32\"");
+    EXPECT_EQ(messageFor("top-k:phase=think"),
+              "routing policy \"top-k:phase=think\", phase: the value does not fit; expected some of prompt, thinking, "
+              "answer, separated by /, or all; found \"think\"");
+    EXPECT_EQ(messageFor("top-p:min=5,max=4"),
+              "routing policy \"top-p:min=5,max=4\", min: the fewest are more than the most; expected at most max, 4; "
+              "found 5");
+    EXPECT_EQ(messageFor("sigmoid:groups=5"),
+              "routing policy \"sigmoid:groups=5\", groups: groups must be of one size; expected a divisor of 32; "
+              "found 5");
+    EXPECT_EQ(messageFor("sigmoid:groups=16,k=4"),
+              "routing policy \"sigmoid:groups=16,k=4\", k: the kept groups have too few experts; expected at most 2; "
+              "found 4");
+    EXPECT_EQ(
+        messageFor("prune:share=0.5"),
+        "routing policy \"prune:share=0.5\", share: removing a share of the experts takes a calibration; expected "
+        "calibration=FILE, made by mixoscope calibrate; found none");
 }
 
-TEST(RoutingPolicy, MalformedTextIsRefused) {
+TEST(PolicyText, PartsThatCannotBeMeantAreRefused) {
+    EXPECT_EQ(
+        messageFor("top-k:k=3+top-k:k=4"),
+        "routing policy \"top-k:k=3+top-k:k=4\": this part never acts, because those before it decide everywhere; "
+        "found \"top-k:k=4\"");
+    EXPECT_NE(messageFor("top-k:k=3,phase=prompt/thinking+random:phase=thinking"), "(accepted)");
+    EXPECT_EQ(messageFor("top-k:k=3,layers=0+random:layers=0-1"), "(accepted)");
+    EXPECT_EQ(messageFor("ban:experts=0-30+ban:experts=31,layers=1"),
+              "routing policy \"ban:experts=0-30+ban:experts=31,layers=1\", layer 1, prompt: no expert is left to "
+              "choose; expected at least one of 32; found all of them taken away");
+    EXPECT_EQ(messageFor("ban:experts=0-30,phase=prompt+ban:experts=31,phase=answer"), "(accepted)");
+    EXPECT_NE(messageFor("ban:experts=0-31"), "(accepted)");
+    EXPECT_EQ(messageFor("force:experts=3+ban:experts=2-3,phase=answer"),
+              "routing policy \"force:experts=3+ban:experts=2-3,phase=answer\", layer 0, answer: an expert is forced "
+              "and taken away at once; found expert 3");
+    ModelConfig sparse = moeConfig(32, 4, true, 4);
+    sparse.mlp_only_layers = {0, 2};
+    EXPECT_EQ(messageFor("random:layers=0/2", sparse),
+              "routing policy \"random:layers=0/2\", layers: none of these layers has experts to choose; found "
+              "\"0/2\"");
+    EXPECT_EQ(messageFor("random:layers=0-1", sparse), "(accepted)");
+}
+
+TEST(PolicyText, MalformedTextIsRefused) {
     for (const char* text : {"",
                              ":",
                              "top-k:",
@@ -139,64 +194,259 @@ TEST(RoutingPolicy, MalformedTextIsRefused) {
                              " model",
                              "model ",
                              "model:",
-                             "top-k:k=3:k=4"}) {
+                             "top-k:k=3:k=4",
+                             "model+",
+                             "+model",
+                             "+",
+                             "model++ban:experts=1",
+                             "top-p:p=nan",
+                             "top-p:p=inf",
+                             "top-p:p=-0.1",
+                             "top-p:p=1.01",
+                             "ban:experts=",
+                             "ban:experts=3-",
+                             "ban:experts=-3",
+                             "ban:experts=5-3",
+                             "ban:experts=3//4",
+                             "ban:experts=3/",
+                             "ban:experts=none",
+                             "ban:experts=1,layers=2",
+                             "top-k:phase=",
+                             "top-k:phase=prompt/",
+                             "top-k:drop=",
+                             "top-k:renorm=1",
+                             "skip:calibration=",
+                             "skip:calibration=\"",
+                             "skip:calibration=\"a",
+                             "skip:calibration=a\"b",
+                             "skip:calibration=\"a\"b",
+                             "top-k:k=\"3\"+"}) {
         EXPECT_NE(messageFor(text), "(accepted)") << '"' << text << '"';
     }
 }
 
-TEST(RoutingPolicy, ADenseModelHasTheModelsOwnRuleOnly) {
-    const ModelConfig dense = moe(0, 0);
-    ASSERT_EQ(policySpecs(dense).size(), 1U);
-    EXPECT_EQ(policySpecs(dense)[0].name, "model");
-    EXPECT_EQ(parsePolicy("model", dense)->maxSlots(), 0);
-    EXPECT_EQ(
-        messageFor("top-k:k=1", dense),
-        "routing policy \"top-k:k=1\": this model has no experts to choose; expected \"model\"; found \"top-k:k=1\"");
+TEST(PolicyText, AnEndlessTextIsRefused) {
+    std::string text = "model";
+    while (text.size() <= 4096) text += "+ban:experts=1";
+    EXPECT_NE(messageFor(text).find("the text is too long; expected at most 4096 bytes"), std::string::npos);
 }
 
-class PolicyProperties : public testing::TestWithParam<bool> {};
+TEST(PolicyText, QuotesKeepSeparatorsInAPath) {
+    const std::string message = messageFor("skip:calibration=\"no,such+\"\"file\"\".json\",k=3");
+    EXPECT_NE(message.find("no,such+\"file\".json"), std::string::npos) << message;
+    EXPECT_EQ(messageFor("top-k:k=\"3\""), "(accepted)");
+}
 
-TEST_P(PolicyProperties, TopKAtTheModelsOwnKIsTheModelBitForBit) {
-    std::mt19937 random(42);
-    for (const auto& [experts, k] : {std::pair{8, 1}, {32, 4}, {60, 4}, {128, 8}, {160, 160}}) {
-        const ModelConfig config = moe(experts, k, GetParam());
-        const auto model = parsePolicy("model", config);
-        const auto top_k = parsePolicy("top-k:k=" + std::to_string(k), config);
-        for (int round = 0; round < 50; ++round) {
-            const std::vector<float> row = distribution(random, static_cast<std::size_t>(experts));
-            const Selected left = select(*model, row);
-            const Selected right = select(*top_k, row);
-            ASSERT_EQ(left.ids, right.ids);
-            ASSERT_EQ(left.weights, right.weights);
-            ASSERT_EQ(left.facts.next_expert, right.facts.next_expert);
-            ASSERT_EQ(left.facts.entropy, right.facts.entropy);
-        }
+TEST(PolicyText, ADenseModelHasTheModelsOwnRuleOnly) {
+    const ModelConfig dense = moeConfig(0, 0);
+    ASSERT_EQ(policySpecs(dense).size(), 1U);
+    EXPECT_EQ(policySpecs(dense)[0].name, "model");
+    EXPECT_TRUE(policySpecs(dense)[0].parameters.empty());
+    EXPECT_EQ(parsePolicy("model", dense)->maxSlots(), 0);
+    for (const char* text : {"top-k:k=1", "random", "ban:experts=0", "model+ban:experts=0"})
+        EXPECT_NE(messageFor(text, dense).find("this model has no experts to choose; expected \"model\""),
+                  std::string::npos)
+            << messageFor(text, dense);
+    EXPECT_NE(messageFor("model:layers=0", dense).find("expected no parameters"), std::string::npos);
+}
+
+// --- where parts act -----------------------------------------------------------------------------------------------
+
+TEST(PolicyScopes, EachPhaseAndLayerGetsTheFirstPartThatCoversIt) {
+    std::mt19937 random(kSeed);
+    PolicyRunner runner("top-k:k=8,phase=thinking+top-k:k=6,layers=1,phase=thinking/answer+top-k:k=2,phase=answer",
+                        moeConfig());
+    const std::vector<float> logits = randomLogits(random, 32);
+    const auto count = [&](Phase phase, int layer) {
+        return runner.one(PolicyRow{.logits = logits, .phase = phase}, layer).ids.size();
+    };
+    EXPECT_EQ(count(Phase::kPrompt, 0), 4U) << "the checkpoint's own";
+    EXPECT_EQ(count(Phase::kThinking, 0), 8U);
+    EXPECT_EQ(count(Phase::kThinking, 1), 8U) << "the first part decides";
+    EXPECT_EQ(count(Phase::kAnswer, 0), 2U);
+    EXPECT_EQ(count(Phase::kAnswer, 1), 6U);
+    EXPECT_EQ(runner.policy().maxSlots(), 8);
+    EXPECT_TRUE(runner.policy().dependsOnTokenClass());
+    EXPECT_FALSE(parsePolicy("top-k:k=3,layers=0", moeConfig())->dependsOnTokenClass());
+}
+
+TEST(PolicyScopes, RowsOfOneStepAreDecidedEachByItsOwnPart) {
+    std::mt19937 random(kSeed);
+    std::vector<PolicyRow> rows = test::randomRows(random, 60, 32);
+    for (PolicyRow& row : rows) row.phase = static_cast<Phase>(random() % 3);
+    PolicyRunner runner("top-k:k=7,phase=thinking+round-robin:k=2,phase=answer", moeConfig());
+    PolicyRunner seven("top-k:k=7", moeConfig());
+    PolicyRunner turn("round-robin:k=2", moeConfig());
+    PolicyRunner model("model", moeConfig());
+    const std::vector<PolicyChoice> together = runner.step(rows);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        PolicyRunner& alone = rows[row].phase == Phase::kThinking ? seven
+                              : rows[row].phase == Phase::kAnswer ? turn
+                                                                  : model;
+        EXPECT_EQ(together[row], alone.one(rows[row])) << row;
     }
 }
 
-TEST_P(PolicyProperties, ASmallerKIsAPrefixAndRenormalisedWeightsSumToOne) {
-    std::mt19937 random(43);
-    const ModelConfig config = moe(32, 4, GetParam());
-    for (int round = 0; round < 50; ++round) {
-        const std::vector<float> row = distribution(random, 32);
-        const Selected all = select(*parsePolicy("top-k:k=32", config), row);
-        for (int k = 1; k <= 32; ++k) {
-            const Selected some = select(*parsePolicy("top-k:k=" + std::to_string(k), config), row);
-            ASSERT_TRUE(std::equal(some.ids.begin(), some.ids.end(), all.ids.begin()));
-            const float sum = std::accumulate(some.weights.begin(), some.weights.end(), 0.0F);
-            if (GetParam()) {
-                ASSERT_NEAR(sum, 1.0F, 1e-6F);
-            } else {
-                for (std::size_t slot = 0; slot < some.ids.size(); ++slot) {
-                    ASSERT_EQ(some.weights[slot], row[static_cast<std::size_t>(some.ids[slot])]);
-                }
+TEST(PolicyScopes, TokenKindsAreToldApart) {
+    std::mt19937 random(kSeed);
+    PolicyRunner runner("top-k:k=1,tokens=tag+top-k:k=2,tokens=injected+top-k:k=3,tokens=ordinary", moeConfig());
+    const auto count = [&](int flags) {
+        return runner
+            .one(PolicyRow{.logits = randomLogits(random, 32), .token_flags = static_cast<std::uint8_t>(flags)})
+            .ids.size();
+    };
+    EXPECT_EQ(count(token_flag::kSampled), 3U);
+    EXPECT_EQ(count(token_flag::kSampled | token_flag::kTag), 1U);
+    EXPECT_EQ(count(token_flag::kInjected), 2U);
+    EXPECT_EQ(count(token_flag::kInjected | token_flag::kTag), 2U) << "an injected </think> is injected";
+}
+
+// --- edits ---------------------------------------------------------------------------------------------------------
+
+/// The logits without the experts of the list: what a checkpoint without them would have.
+std::vector<float> without(const std::vector<float>& logits, const std::vector<std::int32_t>& removed) {
+    std::vector<float> left;
+    for (std::size_t expert = 0; expert < logits.size(); ++expert) {
+        if (std::ranges::find(removed, static_cast<std::int32_t>(expert)) == removed.end())
+            left.push_back(logits[expert]);
+    }
+    return left;
+}
+
+TEST(PolicyEdits, ABanEqualsARouterWithoutTheseRowsBitForBit) {
+    std::mt19937 random(kSeed);
+    const std::vector<std::int32_t> removed = {0, 7, 8, 9, 31};
+    std::vector<std::int32_t> kept;
+    for (std::int32_t expert = 0; expert < 32; ++expert) {
+        if (std::ranges::find(removed, expert) == removed.end()) kept.push_back(expert);
+    }
+    for (const char* base : {"model", "top-k:k=6", "top-p:p=0.6", "entropy:min=1,max=9,scale=0.3", "skip:beta=0.4",
+                             "random:k=5", "hash:k=5", "round-robin:k=5", "bias-balanced:rate=0.01"}) {
+        for (const bool renormalise : {true, false}) {
+            PolicyRunner banned(std::string(base) + "+ban:experts=0/7-9/31", moeConfig(32, 4, renormalise));
+            PolicyRunner smaller(base, moeConfig(27, 4, renormalise));
+            for (std::int64_t position = 0; position < 40; ++position) {
+                const std::vector<float> logits = randomLogits(random, 32);
+                const PolicyRow row{
+                    .logits = logits, .position = position, .token = static_cast<TokenId>(random() % 9)};
+                PolicyRow row_without = row;
+                row_without.logits = without(logits, removed);
+                const PolicyChoice choice = banned.one(row);
+                PolicyChoice expected = smaller.one(row_without);
+                for (std::int32_t& id : expected.ids) id = kept[static_cast<std::size_t>(id)];
+                ASSERT_EQ(choice, expected) << base << ", position " << position;
+                ASSERT_TRUE(choice.facts.next_expert < 0 ||
+                            std::ranges::find(removed, choice.facts.next_expert) == removed.end());
             }
         }
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Weights, PolicyProperties, testing::Bool(),
-                         [](const auto& info) { return info.param ? "renormalised" : "as_they_are"; });
+TEST(PolicyEdits, WhenFewerExpertsAreLeftThanChosenAllOfThemRun) {
+    std::mt19937 random(kSeed);
+    PolicyRunner runner("top-k:k=4+ban:experts=0-28", moeConfig());
+    const PolicyChoice choice = runner.one(randomLogits(random, 32));
+    std::vector<std::int32_t> ids = choice.ids;
+    std::ranges::sort(ids);
+    EXPECT_EQ(ids, (std::vector<std::int32_t>{29, 30, 31}));
+    EXPECT_EQ(choice.facts.next_expert, -1);
+}
+
+TEST(PolicyEdits, ForcedExpertsTakeThePlaceOfTheLeastLikelyOnes) {
+    std::mt19937 random(kSeed);
+    PolicyRunner runner("force:experts=3/9", moeConfig());
+    PolicyRunner model("model", moeConfig());
+    int changed = 0;
+    for (int round = 0; round < 200; ++round) {
+        const std::vector<float> logits = randomLogits(random, 32, false);
+        const PolicyChoice own = model.one(logits);
+        const PolicyChoice choice = runner.one(logits);
+        std::vector<std::int32_t> expected = own.ids;
+        std::vector<std::int32_t> missing;
+        for (const std::int32_t forced : {3, 9}) {
+            if (std::ranges::find(own.ids, forced) == own.ids.end()) missing.push_back(forced);
+        }
+        for (std::size_t at = expected.size(); at-- > 0 && !missing.empty();) {
+            if (expected[at] == 3 || expected[at] == 9) continue;
+            expected[at] = missing.back();
+            missing.pop_back();
+        }
+        std::ranges::sort(expected, {}, [&](std::int32_t id) { return -logits[static_cast<std::size_t>(id)]; });
+        ASSERT_EQ(choice.ids, expected);
+        ASSERT_NEAR(choice.weightSum(), 1.0F, 1e-6F);
+        ASSERT_EQ((choice.flags & layer_flag::kForced) != 0, choice.ids != own.ids);
+        changed += choice.ids != own.ids ? 1 : 0;
+    }
+    EXPECT_GT(changed, 100);
+}
+
+TEST(PolicyEdits, MoreForcedExpertsThanChosenOnesAllRun) {
+    std::mt19937 random(kSeed);
+    PolicyRunner runner("top-k:k=1+force:experts=0-2+force:experts=2/5,phase=prompt", moeConfig());
+    std::vector<std::int32_t> ids = runner.one(randomLogits(random, 32)).ids;
+    std::ranges::sort(ids);
+    EXPECT_EQ(ids, (std::vector<std::int32_t>{0, 1, 2, 5}));
+}
+
+TEST(PolicyEdits, AForcedExpertThatWasDroppedRunsAfterAll) {
+    std::mt19937 random(kSeed);
+    std::vector<PolicyRow> rows = test::randomRows(random, 16, 8, false);
+    for (PolicyRow& row : rows) row.logits[5] = 20.0F;  // everyone's first choice
+    PolicyRunner bounded("top-k:k=2,capacity=1", moeConfig(8, 2));
+    PolicyRunner forced("top-k:k=2,capacity=1+force:experts=5", moeConfig(8, 2));
+    const auto before = bounded.step(rows);
+    const auto after = forced.step(rows);
+    std::size_t dropped = 0;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        dropped += static_cast<std::size_t>(std::ranges::count(before[row].not_run, 5));
+        EXPECT_EQ(after[row].ids.front(), 5);
+        EXPECT_EQ(std::ranges::count(after[row].not_run, 5), 0);
+        EXPECT_EQ(after[row].ids.size() + after[row].not_run.size(), 2U);
+    }
+    EXPECT_EQ(dropped, 12U);
+}
+
+TEST(PolicyEdits, ABiasMovesTheDistributionAndZeroLeavesIt) {
+    std::mt19937 random(kSeed);
+    PolicyRunner model("model", moeConfig());
+    PolicyRunner none("bias:experts=0-31,add=0", moeConfig());
+    PolicyRunner all("bias:experts=0-31,add=3", moeConfig());
+    PolicyRunner some("bias:experts=4/6,add=50", moeConfig());
+    PolicyRunner never("bias:experts=4/6,add=-50", moeConfig());
+    for (int round = 0; round < 50; ++round) {
+        const std::vector<float> logits = randomLogits(random, 32, false);
+        EXPECT_EQ(none.one(logits), model.one(logits));
+        EXPECT_EQ(all.one(logits).ids, model.one(logits).ids) << "a shift of all changes nothing";
+        const PolicyChoice choice = some.one(logits);
+        EXPECT_EQ(std::min(choice.ids[0], choice.ids[1]), 4);
+        EXPECT_EQ(std::max(choice.ids[0], choice.ids[1]), 6);
+        for (const std::int32_t id : never.one(logits).ids) EXPECT_TRUE(id != 4 && id != 6);
+    }
+}
+
+TEST(PolicyEdits, EditsActOnlyInTheirScope) {
+    std::mt19937 random(kSeed);
+    PolicyRunner model("model", moeConfig());
+    PolicyRunner edited("ban:experts=0-15,layers=1,phase=answer", moeConfig());
+    for (int round = 0; round < 20; ++round) {
+        PolicyRow row{.logits = randomLogits(random, 32), .phase = Phase::kAnswer};
+        EXPECT_EQ(edited.one(row, 0), model.one(row, 0));
+        for (const std::int32_t id : edited.one(row, 1).ids) EXPECT_GE(id, 16);
+        row.phase = Phase::kThinking;
+        EXPECT_EQ(edited.one(row, 1), model.one(row, 1));
+    }
+}
+
+TEST(PolicyEdits, PruningNothingIsTheModel) {
+    std::mt19937 random(kSeed);
+    PolicyRunner model("model", moeConfig());
+    PolicyRunner pruned("prune", moeConfig());
+    for (int round = 0; round < 20; ++round) {
+        const std::vector<float> logits = randomLogits(random, 32);
+        EXPECT_EQ(pruned.one(logits), model.one(logits));
+    }
+    EXPECT_EQ(parsePolicy("prune:experts=3", moeConfig())->removesExperts(), true);
+}
 
 }  // namespace
 }  // namespace mixoscope

@@ -56,6 +56,28 @@ TEST(SelectTopK, NanRanksLastAndWeighsNothing) {
     EXPECT_EQ(none.weights, (std::vector<float>{0.0F, 0.0F}));
 }
 
+TEST(SelectTopK, ANegativeProbabilityIsOutOfTheChoice) {
+    const auto chosen = select({-1.0F, 0.0F, 0.5F, -1.0F, 0.5F}, 4, Renormalise::kYes, 5);
+    EXPECT_EQ(chosen.ids, (std::vector<std::int32_t>{2, 4, 1, -1, -1}));
+    EXPECT_EQ(chosen.weights, (std::vector<float>{0.5F, 0.5F, 0.0F, 0.0F, 0.0F}));
+    EXPECT_EQ(chosen.facts.next_expert, -1);
+    EXPECT_EQ(select({-1.0F, 0.2F, 0.5F, -1.0F, 0.3F}, 2, Renormalise::kNo, 2).facts.next_expert, 1);
+    EXPECT_EQ(select({-1.0F, -1.0F}, 1, Renormalise::kYes, 1).ids, (std::vector<std::int32_t>{-1}));
+}
+
+TEST(DescribeSelection, FindsTheLikeliestThatWasPassedOver) {
+    const std::vector<float> probabilities = {0.1F, 0.4F, 0.2F, 0.25F, 0.05F};
+    const SelectionFacts facts = describeSelection(probabilities, std::vector<std::int32_t>{3, 0});
+    EXPECT_EQ(facts.next_expert, 1);
+    EXPECT_EQ(facts.next_probability, 0.4F);
+    EXPECT_EQ(facts.top_probability, 0.4F);
+    EXPECT_EQ(facts.last_probability, 0.1F);
+    EXPECT_EQ(describeSelection(probabilities, std::vector<std::int32_t>{1, 3, 2, 4}).next_expert, 0);
+    std::vector<std::int32_t> ids = {4, 2, 1};
+    sortByRank(probabilities, ids);
+    EXPECT_EQ(ids, (std::vector<std::int32_t>{1, 2, 4}));
+}
+
 TEST(SelectTopK, CountsOutsideTheExpertsAreClamped) {
     const auto all = select({0.25F, 0.75F}, 9, Renormalise::kNo, 4);
     EXPECT_EQ(all.ids, (std::vector<std::int32_t>{1, 0, -1, -1}));

@@ -163,6 +163,7 @@ TEST(Checks, anotherPolicyIsExpectedFromItsStepOn) {
     for (std::size_t layer = 0; layer < 3; ++layer) {
         new_rule.ids[layer * 4 + 2] = new_rule.ids[layer * 4 + 3] = -1;
         new_rule.weights[layer * 4 + 1] = 1.0F - new_rule.weights[layer * 4];
+        new_rule.router[layer].active = 2;
     }
     checks.add(new_rule.view());
     const CheckResult result = resultOf(checks, CheckKind::kSelections);
@@ -177,13 +178,72 @@ TEST(Checks, anotherPolicyIsExpectedFromItsStepOn) {
 TEST(Checks, droppedSelectionsAreCountedApart) {
     auto records = turn();
     OwnedTrace& row = rowAt(records, 2);
-    row.ids[3] = -1;
-    row.weights[0] += row.weights[3];
+    row.ids[3] = notRunId(row.ids[3]);
+    row.weights[3] = 0.0F;
     row.router[0].active = 3;
+    row.router[0].flags = layer_flag::kDropped | layer_flag::kOwnSum;
+    for (const std::int32_t k : {4, -1}) {
+        const CheckResult result = resultOf(checksOver(records, k), CheckKind::kSelections);
+        EXPECT_TRUE(result.holds) << result.violation;
+        EXPECT_EQ(result.equation, k == 4 ? "227 = 19 × 3 × 4 − 1" : "227 = 228 − 1");
+        EXPECT_TRUE(resultOf(checksOver(records, k), CheckKind::kWeightSums).holds) << "the drop took its share";
+    }
+    row.router[0].flags = layer_flag::kOwnSum;
+    EXPECT_FALSE(resultOf(checksOver(records), CheckKind::kSelections).holds) << "dropped, and not said";
     row.router[0].flags = layer_flag::kDropped;
-    const CheckResult result = resultOf(checksOver(records), CheckKind::kSelections);
-    EXPECT_TRUE(result.holds) << result.violation;
-    EXPECT_EQ(result.equation, "227 = 19 × 3 × 4 − 1");
+    EXPECT_FALSE(resultOf(checksOver(records), CheckKind::kWeightSums).holds) << "a sum of its own, and not said";
+    row.ids[3] = -1;
+    EXPECT_FALSE(resultOf(checksOver(records, -1), CheckKind::kSelections).holds) << "said to be dropped, and lost";
+}
+
+TEST(Checks, aTokenThatThePolicyGivesNoExpertIsComplete) {
+    auto records = turn();
+    OwnedTrace& row = rowAt(records, 2);
+    for (std::size_t slot = 0; slot < 4; ++slot) row.ids[4 + slot] = -1;
+    row.router[1].active = 0;
+    row.router[1].flags = layer_flag::kNone;
+    const TraceChecks checks = checksOver(records, -1);
+    EXPECT_TRUE(resultOf(checks, CheckKind::kSelections).holds);
+    EXPECT_TRUE(resultOf(checks, CheckKind::kLayers).holds);
+    row.router[1].flags = 0;
+    EXPECT_FALSE(resultOf(checksOver(records, -1), CheckKind::kLayers).holds);
+}
+
+TEST(Checks, kIsKnownOnlyWhereOneRuleDecidesEverywhere) {
+    const auto holdsWithPolicy = [](const char* policy, std::int32_t k) {
+        KeepingSink sink;
+        SyntheticEngine engine(kShape, 3, sink);
+        engine.row(0, {}, {});
+        OwnedTrace row = sink.records[0].row;
+        for (std::size_t layer = 0; layer < 3; ++layer) {
+            for (std::size_t slot = static_cast<std::size_t>(k); slot < 4; ++slot) row.ids[layer * 4 + slot] = -1;
+            row.router[layer].active = static_cast<std::uint16_t>(k);
+            row.router[layer].flags = layer_flag::kOwnSum;
+        }
+        TraceChecks checks(kShape, true, 4);
+        checks.setPolicy(0, policy);
+        checks.add(row.view());
+        return resultOf(checks, CheckKind::kSelections).holds;
+    };
+    EXPECT_TRUE(holdsWithPolicy("model", 4));
+    EXPECT_FALSE(holdsWithPolicy("model", 3));
+    EXPECT_TRUE(holdsWithPolicy("top-k:k=3", 3));
+    EXPECT_FALSE(holdsWithPolicy("top-k:k=2", 3));
+    EXPECT_FALSE(holdsWithPolicy("top-k:k=2,renorm=false", 3));
+    EXPECT_TRUE(holdsWithPolicy("top-k:k=2,phase=thinking", 3));
+    EXPECT_TRUE(holdsWithPolicy("top-k:k=2+force:experts=1-3", 3));
+    EXPECT_TRUE(holdsWithPolicy("top-p:p=0.5", 3));
+}
+
+TEST(Checks, policiesThatDoNotRenormaliseAreNotAskedTo) {
+    auto records = turn();
+    for (auto& record : records) {
+        if (record.is_event) continue;
+        for (RouterFacts& facts : record.row.router) facts.flags |= layer_flag::kOwnSum;
+    }
+    const CheckResult result = resultOf(checksOver(records), CheckKind::kWeightSums);
+    EXPECT_FALSE(result.ran);
+    EXPECT_EQ(result.equation, "the policy does not renormalise its weights");
 }
 
 }  // namespace

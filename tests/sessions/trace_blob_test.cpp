@@ -65,6 +65,25 @@ TEST(TraceBlob, hasTheDocumentedLayout) {
     EXPECT_EQ(static_cast<int>(bytes[22]), 1);
 }
 
+TEST(TraceBlob, keepsSelectionsThatDidNotRunAndManyActiveExperts) {
+    for (const int active : {0, 1, 255, 256, 512, 1023}) {
+        const TraceShape shape{2, 3, 16, false};
+        OwnedTrace row = someRow(shape, 4);
+        row.ids = {7, notRunId(std::int16_t{15}), notRunId(std::int16_t{0}), -1, -1, -1};
+        for (RouterFacts& facts : row.router) {
+            facts.active = static_cast<std::uint16_t>(active);
+            facts.flags = 63;
+        }
+        std::vector<std::byte> bytes;
+        encodeRouting(row.view(), bytes);
+        RoutingRow decoded;
+        decodeRouting(bytes, shape, "here", decoded);
+        EXPECT_EQ(decoded.expert_ids, row.ids);
+        EXPECT_EQ(decoded.router[1].active, active);
+        EXPECT_EQ(decoded.router[1].flags, 63);
+    }
+}
+
 TEST(TraceBlob, refusesWhatDoesNotFit) {
     const TraceShape shape{3, 4, 16, true};
     OwnedTrace row = someRow(shape, 2);
@@ -79,6 +98,9 @@ TEST(TraceBlob, refusesWhatDoesNotFit) {
     newer[0] = std::byte{2};
     EXPECT_EQ(refusal(newer, shape), "Unknown version of the routing record");
     row.ids[2] = 16;
+    encodeRouting(row.view(), bytes);
+    EXPECT_EQ(refusal(bytes, shape), "An expert id is outside the model");
+    row.ids[2] = notRunId(std::int16_t{16});
     encodeRouting(row.view(), bytes);
     EXPECT_EQ(refusal(bytes, shape), "An expert id is outside the model");
 }

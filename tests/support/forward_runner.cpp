@@ -14,6 +14,21 @@ bool sameBits(const std::vector<std::vector<T>>& a, const std::vector<std::vecto
     });
 }
 
+class PlainTopK : public RowRule {
+public:
+    PlainTopK(int k, bool renormalise)
+        : m_k(k), m_renormalise(renormalise ? kernels::Renormalise::kYes : kernels::Renormalise::kNo) {}
+    int maxSlots() const override { return m_k; }
+    void chooseRow(int, RoutedRow& row) const override {
+        kernels::selectTopK(row.probabilities, m_k, m_renormalise, row.ids, row.weights);
+    }
+    bool weigh(RoutedRow&) const override { return m_renormalise == kernels::Renormalise::kYes; }
+
+private:
+    int m_k;
+    kernels::Renormalise m_renormalise;
+};
+
 template <typename T>
 std::vector<T> copyOf(std::span<T> values) {
     return {values.begin(), values.end()};
@@ -21,10 +36,13 @@ std::vector<T> copyOf(std::span<T> values) {
 
 }  // namespace
 
-kernels::SelectionFacts PlainTopK::select(int, std::span<const float> probabilities, std::span<std::int32_t> ids,
-                                          std::span<float> weights) const {
-    return kernels::selectTopK(probabilities, m_k,
-                               m_renormalise ? kernels::Renormalise::kYes : kernels::Renormalise::kNo, ids, weights);
+LaneRouting plainTopK(const ModelConfig& config, int k, bool renormalise) {
+    std::vector<ChoosingPart> parts{{std::make_shared<PlainTopK>(k, renormalise), PolicyScope()}};
+    return {std::make_shared<RoutingPolicy>("plain", config, std::move(parts), std::vector<EditPart>()), config, 4096};
+}
+
+LaneRouting plainTopK(const ModelConfig& config) {
+    return plainTopK(config, static_cast<int>(config.num_experts_per_tok), config.norm_topk_prob);
 }
 
 bool FedTokens::operator==(const FedTokens& other) const {
@@ -38,7 +56,7 @@ ForwardRunner::ForwardRunner(const Model& model, kernels::Backend& backend, std:
       m_backend(backend),
       m_cache(model.config, kvPagesFor(most_tokens)),
       m_sequence(m_cache),
-      m_policy(model.config),
+      m_routing(plainTopK(model.config)),
       m_activations(model.config, {.rows = most_rows, .logit_rows = most_rows}),
       m_record(traceShapeOf(model.config, 0, true), most_rows) {}
 
@@ -57,7 +75,7 @@ void ForwardRunner::step(std::span<const TokenId> tokens) {
     for (std::size_t index = 0; index < tokens.size(); ++index) {
         rows.push_back({.token = tokens[index],
                         .sequence = {m_sequence.pages(), first + static_cast<std::int64_t>(index)},
-                        .policy = &m_policy,
+                        .routing = &m_routing,
                         .wants_logits = true});
     }
     const kernels::RowsIn logits = forward(m_model, m_backend, m_cache, rows, m_activations, &m_record);

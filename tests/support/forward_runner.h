@@ -12,21 +12,10 @@
 
 namespace mixoscope::test {
 
-/// The checkpoint's own rule, straight on kernels::selectTopK: independent of the policies under test elsewhere.
-class PlainTopK : public RoutingPolicy {
-public:
-    PlainTopK(int k, bool renormalise) : m_k(k), m_renormalise(renormalise) {}
-    explicit PlainTopK(const ModelConfig& config)
-        : PlainTopK(static_cast<int>(config.num_experts_per_tok), config.norm_topk_prob) {}
-    std::string text() const override { return "top-k:k=" + std::to_string(m_k); }
-    int maxSlots() const override { return m_k; }
-    kernels::SelectionFacts select(int layer, std::span<const float> probabilities, std::span<std::int32_t> ids,
-                                   std::span<float> weights) const override;
-
-private:
-    int m_k;
-    bool m_renormalise;
-};
+/// Top k straight on kernels::selectTopK, at work on one lane: independent of the policies under test elsewhere.
+LaneRouting plainTopK(const ModelConfig& config, int k, bool renormalise);
+/// With the checkpoint's own k and weights.
+LaneRouting plainTopK(const ModelConfig& config);
 
 /// What was computed for each token fed so far.
 struct FedTokens {
@@ -55,7 +44,7 @@ private:
     kernels::Backend& m_backend;
     KvCache m_cache;
     KvSequence m_sequence;
-    PlainTopK m_policy;
+    LaneRouting m_routing;
     Activations m_activations;
     RoutingRecord m_record;
     FedTokens m_fed;

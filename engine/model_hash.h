@@ -1,0 +1,20 @@
+// Which model it is: a hash that tells checkpoints apart without reading all of their weights.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "engine/model.h"
+
+namespace mixoscope {
+
+/// 16 hexadecimal digits over the configuration, all routers and norms, and the first, middle and last 64 bytes of
+/// every other weight matrix. Two fine-tunes of one model differ in it; a change of a few weights that are not looked
+/// at does not show.
+std::string modelHash(const Model& model);
+
+/// 16 hexadecimal digits over all bytes.
+std::string contentHash(std::span<const std::byte> bytes);
+
+}  // namespace mixoscope

@@ -1,0 +1,16 @@
+#include "engine/policy_scope.h"
+
+#include <utility>
+
+namespace mixoscope {
+
+PolicyScope::PolicyScope(std::vector<bool> layers, std::uint8_t phases, std::uint8_t kinds)
+    : m_layers(std::move(layers)), m_tokens(0) {
+    for (int index = 0; index < kTokenClasses; ++index) {
+        const bool in_phase = (phases >> (index / kTokenKindCount) & 1) != 0;
+        const bool of_kind = (kinds >> (index % kTokenKindCount) & 1) != 0;
+        if (in_phase && of_kind) m_tokens = static_cast<std::uint16_t>(m_tokens | 1U << index);
+    }
+}
+
+}  // namespace mixoscope
