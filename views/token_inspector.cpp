@@ -164,9 +164,10 @@ void TokenInspector::refreshHeader(const History& history, std::int32_t position
     const TokenRecord& token = history.token(position);
     m_token->setText(format::tokenText(token.bytes));
     m_place->setText(tr("position %1  id %2").arg(format::count(position)).arg(token.trace.id));
-    m_phase->setText(phaseLine(token, history));
     const QString roles[] = {u"chip-prompt"_s, u"chip-thinking"_s, u"chip-answer"_s};
+    // Before the text: a label keeps the size that it had with the look of its last text.
     setRole(*m_phase, roles[static_cast<std::size_t>(token.trace.phase)]);
+    m_phase->setText(phaseLine(token, history));
     QStringList facts;
     if (!std::isnan(token.trace.logprob)) facts << tr("log-prob %1").arg(format::logProbability(token.trace.logprob));
     if (token.trace.rank >= 0) facts << tr("rank %1").arg(format::count(token.trace.rank + 1));

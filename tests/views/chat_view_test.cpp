@@ -65,6 +65,7 @@ TEST(ChatView, ShowsTheTextsExactlyAsTheTokensSpellThem) {
     EXPECT_EQ(shown.view.turn(0).answerText(), u"\n\nShe bought 7 packs of 6."_s);
     EXPECT_EQ(shown.view.turn(0).userText(), u"A shop sells pens in packs of 6 and packs of 10.\nHow many packs?"_s);
     EXPECT_EQ(shown.view.turn(0).block().title(), u"Thought"_s);
+    EXPECT_EQ(shown.view.turn(0).block().counter(), u"%1 / 64"_s.arg(script.facts().thinking_tokens));
 }
 
 TEST(ChatView, StreamsWithoutLosingATokenAndFollowsItsEnd) {
@@ -213,6 +214,13 @@ TEST(ChatView, SaysHowABlockWasClosedAndMarksInjectedText) {
     ASSERT_EQ(shown.view.turn(0).notes().size(), 1);
     EXPECT_TRUE(shown.view.turn(0).notes()[0].contains(u"Closed by the budget at N = 4"_s));
     EXPECT_TRUE(shown.view.turn(0).notes()[0].contains(u"5 tokens"_s));
+    int injected_rows = 0;
+    for (const QStringList& row : parseCsv(shown.view.csv())) injected_rows += row[3] == u"1"_s ? 1 : 0;
+    EXPECT_EQ(injected_rows, 5);
+    script.facts().closed_by_budget = false;
+    script.facts().closed_by_hand = true;
+    shown.show(script);
+    EXPECT_TRUE(shown.view.turn(0).notes()[0].contains(u"Closed by Answer now at N = 4"_s));
     keepPicture(shown.view, u"chat-injected-light"_s);
 }
 

@@ -172,6 +172,19 @@ TEST(ThinkChart, barsAreNAndStepsAreB) {
     ASSERT_EQ(rows.size(), 4);
     EXPECT_EQ(rows[1][2], u"unlimited"_s);
     EXPECT_EQ(rows[2][5], u"budget"_s);
+    // A click on a bar shows that turn; one on the newest follows the chat again.
+    auto* frame = chart.findChild<ChartFrame*>();
+    const auto clickBar = [&](int turn) {
+        QTest::qWait(20);  // lets the scene lay itself out
+        const QPointF middle =
+            frame->chart()->mapToPosition(QPointF(turn, chart.bars().at(turn) / 2.0), frame->chart()->series()[0]);
+        QTest::mouseClick(frame->viewport(), Qt::LeftButton, {},
+                          frame->mapFromScene(frame->chart()->mapToScene(middle)));
+    };
+    clickBar(0);
+    EXPECT_EQ(selection.turn(), 0);
+    clickBar(2);
+    EXPECT_EQ(selection.turn(), -1);
     for (const auto choice : {ThemeChoice::kLight, ThemeChoice::kDark}) {
         Theme::instance().setChoice(choice);
         QTest::qWait(20);

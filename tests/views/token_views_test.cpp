@@ -139,6 +139,7 @@ TEST_F(TokenInspectorTest, clickOnALayerSelectsItAndShowsItsRanks) {
 TEST_F(TokenInspectorTest, fewLayersLeaveTheRoomToTheRanks) {
     SampleLane lane(kDemoShape);
     lane.feed(30);
+    inspector.resize(440, 345);  // half of it would be too low for either
     inspector.setSnapshot(lane.snapshot());
     selection.setToken(20);
     QApplication::processEvents();

@@ -118,16 +118,27 @@ TEST_F(FirstLightWindow, ABudgetDraggedWhileTheModelThinksClosesTheBlock) {
     EXPECT_EQ(messages, std::vector<std::string>{"What is 2 + 3? /think"});
 }
 
-TEST_F(FirstLightWindow, AnswerNowClosesTheBlockByKey) {
+TEST_F(FirstLightWindow, AnswerNowClosesTheBlockByKeyAndByButton) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
-    workbench->setDecodePace(0.001);
-    type(u"What is 7 + 8? /think"_s);
-    ASSERT_NO_FATAL_FAILURE(sendAndWaitForTheBlock());
-    QTest::keyClick(window.get(), Qt::Key_Period, Qt::ControlModifier);
-    workbench->setDecodePace(0);
-    ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kReady; }));
-    EXPECT_TRUE(turn().closed_by_hand);
-    EXPECT_TRUE(find<ChatView>(u"chat_view"_s).turn(0).notes().join(u'|').contains(u"Closed by Answer now"_s));
+    for (const bool by_key : {true, false}) {
+        workbench->setDecodePace(0.001);
+        find<Composer>(u"composer"_s).setFocus();
+        type(u"What is 7 + 8? /think"_s);
+        ASSERT_NO_FATAL_FAILURE(sendAndWaitForTheBlock());
+        if (by_key) {
+            QTest::keyClick(window.get(), Qt::Key_Period, Qt::ControlModifier);
+        } else {
+            QTest::mouseClick(&find<QPushButton>(u"answer_now"_s), Qt::LeftButton);
+        }
+        workbench->setDecodePace(0);
+        ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kReady; }));
+        EXPECT_TRUE(turn().closed_by_hand) << (by_key ? "by key" : "by button");
+        const ChatView& chat = find<ChatView>(u"chat_view"_s);
+        const ChatTurn& shown = chat.turn(chat.turnCount() - 1);
+        EXPECT_TRUE(shown.notes().join(u'|').contains(u"Closed by Answer now"_s));
+        trigger(u"new_conversation"_s);
+        ASSERT_TRUE(test::waitFor([this] { return latest()->lanes.empty() || latest()->lanes.front().turns.empty(); }));
+    }
 }
 
 TEST_F(FirstLightWindow, EscStopsAndWhatIsThereStays) {

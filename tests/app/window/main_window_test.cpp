@@ -2,8 +2,11 @@
 #include <QAction>
 #include <QApplication>
 #include <QDoubleSpinBox>
+#include <QDragEnterEvent>
 #include <QLabel>
 #include <QListWidget>
+#include <QMenu>
+#include <QMimeData>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QStatusBar>
@@ -12,13 +15,16 @@
 #include <fstream>
 
 #include "app/window/panel_dock.h"
+#include "support/tiny_model.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/composer.h"
 #include "views/exportable_view.h"
 #include "views/heatmap_view.h"
 #include "views/mode_switch.h"
+#include "views/model_picker.h"
 #include "views/settings_dialog.h"
+#include "views/status_line.h"
 #include "views/theme.h"
 #include "window_fixture_test.h"
 
@@ -35,15 +41,21 @@ protected:
         }
         return {};
     }
-    void trigger(const QString& action) const { window->findChild<QAction*>(u"action_"_s + action)->trigger(); }
     /// One turn, to its end.
     void ask(const QString& text) {
+        const ChatView& chat = find<ChatView>(u"chat_view"_s);
+        const int asked = chat.turnCount() + 1;
         type(text);
         QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
-        ASSERT_TRUE(test::waitFor([this] {
-            return latest()->state == WorkbenchState::kReady && !latest()->lanes.empty() &&
-                   !latest()->lanes.front().turns.empty() && turn().stop_reason != StopReason::kNone;
+        ASSERT_TRUE(test::waitFor([&] {
+            return chat.turnCount() == asked && latest()->state == WorkbenchState::kReady &&
+                   static_cast<int>(latest()->lanes.front().turns.size()) == asked &&
+                   turn().stop_reason != StopReason::kNone;
         }));
+    }
+    void beginAnew() {
+        trigger(u"new_conversation"_s);
+        ASSERT_TRUE(test::waitFor([this] { return find<ChatView>(u"chat_view"_s).turnCount() == 0; }));
     }
 };
 
@@ -180,7 +192,71 @@ TEST_F(MainWindowTest, SettingsActOnTheEngine) {
     EXPECT_EQ(WindowSettings(settingsFile()).systemPrompt(), u"Be brief."_s);
 }
 
-TEST_F(MainWindowTest, TheSessionOfATurnIsListedAndExported) {
+TEST_F(MainWindowTest, TheSystemPromptReachesTheModel) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    ask(u"What is 2 + 3? /no_think"_s);
+    const std::int32_t plain = turn().prompt_tokens;
+    ASSERT_NO_FATAL_FAILURE(beginAnew());
+    trigger(u"settings"_s);
+    auto& dialog = find<SettingsDialog>(u"settings_dialog"_s);
+    dialog.findChild<QPlainTextEdit*>(u"settings_system"_s)->setPlainText(u"Be brief."_s);
+    dialog.close();
+    find<QWidget>(u"composer"_s).setFocus();
+    ask(u"What is 2 + 3? /no_think"_s);
+    EXPECT_GT(turn().prompt_tokens, plain);
+}
+
+TEST_F(MainWindowTest, ANewConversationIsEmptyAndHasAFileOfItsOwn) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    ask(u"What is 2 + 3? /no_think"_s);
+    const auto first = latest()->recorder.file;
+    EXPECT_EQ(find<ChatView>(u"chat_view"_s).turnCount(), 1);
+    ASSERT_NO_FATAL_FAILURE(beginAnew());
+    ask(u"What is 7 + 8? /no_think"_s);
+    EXPECT_NE(latest()->recorder.file, first);
+}
+
+TEST_F(MainWindowTest, FoldersAreOpenedByDropAndFromThePickerThatRemembersThem) {
+    std::filesystem::create_directory(directory / "tiny");
+    test::writeTinyModel(directory / "tiny");
+    const QString folder = QString::fromStdString((directory / "tiny").string());
+    ASSERT_NO_FATAL_FAILURE(open({}));
+    QMimeData dropped;
+    dropped.setUrls({QUrl::fromLocalFile(folder)});
+    QDragEnterEvent enter({50, 50}, Qt::CopyAction, &dropped, Qt::LeftButton, Qt::NoModifier);
+    QApplication::sendEvent(window.get(), &enter);
+    EXPECT_TRUE(enter.isAccepted());
+    QDropEvent drop({50, 50}, Qt::CopyAction, &dropped, Qt::LeftButton, Qt::NoModifier);
+    QApplication::sendEvent(window.get(), &drop);
+    const auto tinyIsOpen = [&] {
+        return latest()->model != nullptr && QString::fromStdString(latest()->model->directory) == folder;
+    };
+    ASSERT_TRUE(test::waitFor(tinyIsOpen));
+    EXPECT_EQ(WindowSettings(settingsFile()).recentModels(), QStringList{folder});
+    trigger(u"open_demo"_s);
+    ASSERT_TRUE(test::waitFor([&] { return !tinyIsOpen(); }));
+    auto& picker = find<ModelPicker>(u"model_picker"_s);
+    Q_EMIT picker.menu()->aboutToShow();
+    picker.menu()->actions().back()->trigger();
+    ASSERT_TRUE(test::waitFor(tinyIsOpen));
+}
+
+TEST_F(MainWindowTest, RecordingPaceAndPanelsAreAClickAway) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    EXPECT_EQ(latest()->recorder.state, RecorderStatus::State::kWaiting);
+    QTest::mouseClick(&find<QToolButton>(u"record_button"_s), Qt::LeftButton);
+    ASSERT_TRUE(test::waitFor([this] { return latest()->recorder.state == RecorderStatus::State::kOff; }));
+    trigger(u"pace_5"_s);
+    EXPECT_DOUBLE_EQ(workbench->decodePace(), 5.0);
+    auto& sessions = find<QDockWidget>(u"dock_sessions"_s);
+    EXPECT_FALSE(sessions.isVisible());
+    QTest::mouseClick(&find<StatusPart>(u"status_recorder"_s), Qt::LeftButton);
+    EXPECT_TRUE(sessions.isVisible());
+    trigger(u"export_session"_s);
+    EXPECT_TRUE(find<StatusPart>(u"status_state"_s).text().contains(u"Nothing is recorded yet"_s));
+}
+
+TEST_F(MainWindowTest, TheSessionOfATurnIsListed) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
     ask(u"What is 2 + 3? /think"_s);
     ASSERT_TRUE(workbench->flush());

@@ -1,5 +1,6 @@
 #include "window_fixture_test.h"
 
+#include <QAction>
 #include <QApplication>
 #include <QDir>
 #include <QTest>
@@ -49,6 +50,10 @@ void WindowTest::TearDown() {
 
 void WindowTest::type(const QString& text) const {
     QTest::keyClicks(QApplication::focusWidget(), text);
+}
+
+void WindowTest::trigger(const QString& action) const {
+    window->findChild<QAction*>(u"action_"_s + action)->trigger();
 }
 
 void WindowTest::keepPicture(const QString& name) const {

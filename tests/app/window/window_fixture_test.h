@@ -37,6 +37,8 @@ protected:
     const TurnFacts& turn() const { return latest()->lanes.front().turns.back(); }
     /// Types into whatever has the focus.
     void type(const QString& text) const;
+    /// What a click on this entry of a menu does.
+    void trigger(const QString& action) const;
     void keepPicture(const QString& name) const;
 
     TemporaryDirectory directory;
