@@ -1,6 +1,9 @@
 // Matrix products, embedding and RMSNorm of the CPU back end against the oracle, and their batch invariance.
 #include <array>
+#include <bit>
+#include <numeric>
 
+#include "kernels/float_formats.h"
 #include "kernels/kernel_cases_test.h"
 
 namespace mixoscope::kernels::test {
@@ -139,6 +142,22 @@ TEST_P(CpuEmbed, ConvertsExactly) {
                 EXPECT_EQ(static_cast<double>(found[static_cast<std::size_t>(i)]),
                           table.at(ids[static_cast<std::size_t>(i / columns)], i % columns));
             }
+        }
+    }
+}
+
+TEST_P(CpuEmbed, ConvertsEveryF16BitForBit) {
+    std::vector<std::uint16_t> table(65536);
+    std::iota(table.begin(), table.end(), std::uint16_t{0});
+    const std::vector<std::int32_t> ids{0};
+    std::vector<float> found(table.size());
+    makeCpuBackend(1)->embed({table.data(), DataType::kF16, 1, 65536}, ids, rowsOf(found, 65536));
+    for (std::size_t bits = 0; bits < table.size(); ++bits) {
+        const float expected = floatFromF16(static_cast<std::uint16_t>(bits));
+        if (std::isnan(expected)) {
+            EXPECT_TRUE(std::isnan(found[bits])) << bits;
+        } else {
+            EXPECT_EQ(std::bit_cast<std::uint32_t>(found[bits]), std::bit_cast<std::uint32_t>(expected)) << bits;
         }
     }
 }
