@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--batch-tokens", type=int, default=3072, help="tokens a process and step")
     parser.add_argument("--chosen", type=int, default=Shape.chosen, help="experts a token: 4 is `demo`")
     parser.add_argument("--balance-weight", type=float, default=0.1)
-    parser.add_argument("--spread-weight", type=float, default=0.02)
+    parser.add_argument("--spread-weight", type=float, default=0.05)
     arguments = vars(parser.parse_args())
     resume, rewind = arguments.pop("resume"), arguments.pop("rewind")
     options = Options(**arguments)

@@ -28,8 +28,7 @@ def spell(step: Step) -> list[str]:
     """The lines for one operation: its head, its columns from the right, its result."""
     head = f"{step.left}{step.symbol}{step.right}:"
     if step.symbol == "-" and step.left < step.right:
-        swapped = Step(step.right, "-", step.left)
-        return [head, f"{step.left} is less than {step.right}", *_columns(swapped), f"so {step.value}"]
+        return [head, f"{step.left}<{step.right}", *spell(Step(step.right, "-", step.left)), f"so {step.value}"]
     return [head, *_columns(step), f"so {step.value}"]
 
 
@@ -55,10 +54,11 @@ def _columns(step: Step) -> list[str]:
 def _product_columns(factor: int, number: int) -> list[str]:
     lines, carry = [], 0
     for digit in map(int, reversed(str(number))):
-        total = factor * digit + carry
-        suffix = f"+{carry}" if carry else ""
-        lines.append(f"{factor}*{digit}{suffix}={total}")
-        carry = total // 10
+        total = factor * digit
+        lines.append(f"{factor}*{digit}={total}")
+        if carry:
+            lines.append(f"{total}+{carry}={total + carry}")
+        carry = (total + carry) // 10
     return lines
 
 

@@ -46,21 +46,23 @@ class Stage:
         return self.direct_one_step if sample.kind in _ONE_STEP else self.direct
 
 
-#: Short chains, two-row scenes and much plain copying first: copying by key is the slowest circuit to form and
-#: everything else builds on it.
+#: Short chains, two-row scenes, much plain copying and bare verdicts first: copying by key and judging whether two
+#: words are the same are slow to form, and everything else builds on them.
 _STAGES = (
     Stage(0.0, (
-        (0.22, lookups.repeat),
-        (0.22, partial(lookups.generate, most_entries=4)),
-        (0.20, partial(sums.generate, most_steps=1)),
+        (0.20, lookups.repeat),
+        (0.20, partial(lookups.generate, most_entries=4)),
+        (0.06, scenes.claim),
+        (0.18, partial(sums.generate, most_steps=1)),
         (0.10, partial(stories.generate, most_events=1)),
         (0.16, partial(scenes.generate, most_rows=2)),
         (0.05, ordering.generate),
         (0.05, conversation.generate),
     )),
     Stage(1.5e6, (
-        (0.06, lookups.repeat),
-        (0.18, partial(lookups.generate, most_entries=6)),
+        (0.05, lookups.repeat),
+        (0.16, partial(lookups.generate, most_entries=6)),
+        (0.03, scenes.claim),
         (0.22, partial(sums.generate, most_steps=2)),
         (0.16, partial(stories.generate, most_events=2)),
         (0.24, partial(scenes.generate, most_rows=2)),
@@ -69,22 +71,24 @@ _STAGES = (
     )),
     Stage(4e6, (
         (0.02, lookups.repeat),
-        (0.14, lookups.generate),
-        (0.25, sums.generate),
-        (0.18, stories.generate),
+        (0.10, lookups.generate),
+        (0.02, scenes.claim),
+        (0.24, sums.generate),
+        (0.22, stories.generate),
         (0.26, scenes.generate),
         (0.08, ordering.generate),
-        (0.07, conversation.generate),
+        (0.06, conversation.generate),
     )),
     Stage(10e6, (
         (0.01, lookups.repeat),
-        (0.12, lookups.generate),
-        (0.27, sums.generate),
-        (0.20, stories.generate),
-        (0.22, scenes.generate),
+        (0.08, lookups.generate),
+        (0.01, scenes.claim),
+        (0.25, sums.generate),
+        (0.25, stories.generate),
+        (0.24, scenes.generate),
         (0.09, ordering.generate),
-        (0.09, conversation.generate),
-    ), direct_one_step=0.55, overruled=0.08),
+        (0.07, conversation.generate),
+    ), direct_one_step=0.48, overruled=0.08),
 )
 
 

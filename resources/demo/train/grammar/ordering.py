@@ -68,14 +68,28 @@ def _many(rng: random.Random) -> Sample:
     return Sample("ordering", "extreme", rng.choice(_MANY[wanted]).format(listed), "\n".join(lines), state(best))
 
 
+def _inserted(line: list[int], number: int, sign: str) -> str:
+    """Puts `number` into the ordered `line`, comparing it from the left until its place is found."""
+    compared = []
+    for place, entry in enumerate([*line]):
+        if sorted((number, entry), reverse=sign == ">")[0] == number:
+            compared.append(f"{number}{sign}{entry}")
+            line.insert(place, number)
+            break
+        compared.append(f"{number}{'>' if sign == '<' else '<'}{entry}")
+    else:
+        line.append(number)
+    return f"{', '.join(compared)}: {','.join(map(str, line))}"
+
+
 def _sort(rng: random.Random) -> Sample:
     numbers = _numbers(rng, rng.randint(3, 5))
     wanted = "smaller" if rng.random() < 0.65 else "larger"
     ordered = sorted(numbers, reverse=wanted == "larger")
-    lines, left = [], list(numbers)
-    for number in ordered:
-        lines.append(f"Of {','.join(map(str, left))} take {number}")
-        left.remove(number)
+    sign = "<" if wanted == "smaller" else ">"
+    line, lines = [numbers[0]], [f"{'small' if wanted == 'smaller' else 'large'} first: {numbers[0]}"]
+    for number in numbers[1:]:
+        lines.append(_inserted(line, number, sign))
     listed = ", ".join(map(str, numbers))
     prompt = rng.choice(_SORT[wanted]).format(listed)
     return Sample("ordering", "sort", prompt, "\n".join(lines), ", ".join(map(str, ordered)) + ".")

@@ -164,7 +164,7 @@ def _more(rng: random.Random, rows: list[Row]) -> Sample | None:
     first, second = rng.sample(shapes, 2)
     first_lines, a = _tally(rows, lambda thing: thing[1] == first)
     second_lines, b = _tally(rows, lambda thing: thing[1] == second)
-    lines = [f"Count {first}s", *first_lines, f"Count {second}s", *second_lines, f"{a} and {b}"]
+    lines = [f"Count {first}s", *first_lines, f"total {a}", f"Count {second}s", *second_lines, f"total {b}", f"{a} and {b}"]
     return _sample("more", rows, rng.choice(_MORE).format(first, second), lines, "Yes." if a > b else "No.")
 
 
@@ -183,6 +183,19 @@ _PAIR_ONE = ("Only one image has a {p}.", "There is a {p} in only one image.", "
              "A {p} is in one image but not in the other.", "One image has a {p}, the other has none.")
 
 
+_CLAIMS = ("True or false? I found {found} and you said {said}.", "You said {said} and I found {found}. True or false?",
+           "True or false? Found {found}, said {said}.", "Said {said}, found {found}. True or false?",
+           "True or false? You said {said}, it is {found}.")
+
+
+def _judgement(found: str, said: str) -> str:
+    return f"found {found}, said {said}: {'yes' if found == said else 'no'}"
+
+
+def _verdict(found: str, said: str) -> str:
+    return "True." if found == said else "False."
+
+
 def _pair(rng: random.Random) -> Sample:
     colours, shapes = _palette(rng)
     sides = ("left", "right")
@@ -196,21 +209,33 @@ def _pair(rng: random.Random) -> Sample:
     kind = rng.choice(("total", "more", "both", "one"))
     if kind == "total":
         total = sum(counts)
-        claimed = total if rng.random() < 0.5 else max(0, total + rng.choice((-1, 1, 2)))
-        statement = rng.choice(_PAIR_TOTAL).format(q=rng.choice(_NUMBERS).format(n=claimed), p=phrase)
-        verdict, reason = claimed == total, f"total {total}, said {claimed}"
+        number = total if rng.random() < 0.5 else max(0, total + rng.choice((-1, 1, 2)))
+        statement = rng.choice(_PAIR_TOTAL).format(q=rng.choice(_NUMBERS).format(n=number), p=phrase)
+        claim, found, reason = str(number), str(total), f"{counts[0]}+{counts[1]}={total}"
     elif kind == "more":
         side = rng.randrange(2)
         statement = rng.choice(_PAIR_MORE).format(s=sides[side], o=sides[1 - side], p=phrase)
-        verdict, reason = counts[side] > counts[1 - side], f"{sides[side]} {counts[side]}, {sides[1 - side]} {counts[1 - side]}"
+        sign = "=" if counts[0] == counts[1] else "<" if counts[0] < counts[1] else ">"
+        claim, found, reason = sides[side], {"=": "same", "<": "right", ">": "left"}[sign], f"{counts[0]}{sign}{counts[1]}"
     else:
-        having = sum(count > 0 for count in counts)
         statement = rng.choice(_PAIR_BOTH if kind == "both" else _PAIR_ONE).format(p=phrase)
-        verdict, reason = having == (2 if kind == "both" else 1), f"{having} of 2"
+        having = sum(count > 0 for count in counts)
+        claim, found = kind, ("none", "one", "both")[having]
+        reason = " and ".join("yes" if count else "no" for count in counts)
     image = "\n".join(f"{side} image: {_describe(list(things))}" for side, things in zip(sides, images, strict=True))
     prompt = f"{image}\nTrue or false? {statement}"
-    thinking = "\n".join([f"Count {phrase}s", *marked, reason])
-    return Sample("scenes", f"pair-{kind}", prompt, thinking, "True." if verdict else "False.")
+    about = {"total": "total", "more": "more"}.get(kind, "in")
+    lines = [f"Claim: {about} {claim}", f"Count {phrase}s", *marked, reason, _judgement(found, claim)]
+    return Sample("scenes", f"pair-{kind}", prompt, "\n".join(lines), _verdict(found, claim))
+
+
+def claim(rng: random.Random) -> Sample:
+    """Only the last step of a pair: whether what was found is what was said. For the curriculum, which has much of it first."""
+    words = rng.choice((tuple(map(str, range(9))), ("left", "right", "same"), ("none", "one", "both")))
+    found = rng.choice(words)
+    said = found if rng.random() < 0.5 else rng.choice(words)
+    prompt = rng.choice(_CLAIMS).format(found=found, said=said)
+    return Sample("scenes", "claim", prompt, _judgement(found, said), _verdict(found, said))
 
 
 _QUESTIONS: tuple[Callable[[random.Random, list[Row]], Sample | None], ...] = (_count, _exist, _colour, _at, _beside, _more)
@@ -218,10 +243,10 @@ _QUESTIONS: tuple[Callable[[random.Random, list[Row]], Sample | None], ...] = (_
 
 def generate(rng: random.Random, most_rows: int = 3) -> Sample:
     """`most_rows` lets the curriculum begin with two rows."""
-    if rng.random() < 0.35:
+    if rng.random() < 0.4:
         return _pair(rng)
     while True:
         rows = _grid(rng, min(most_rows, rng.randint(2, 3)))
-        question = rng.choices(_QUESTIONS, (30, 14, 14, 16, 18, 8))[0]
+        question = rng.choices(_QUESTIONS, (28, 13, 12, 15, 20, 12))[0]
         if (sample := question(rng, rows)) is not None:
             return sample

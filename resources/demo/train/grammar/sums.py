@@ -41,7 +41,7 @@ def _single(rng: random.Random) -> tuple[int, list[tuple[str, int]]]:
         a, b = _operand(rng, hard=True), _operand(rng, hard=True)
     if rng.random() < 0.55:
         return a, [("+", b)]
-    if a < b and rng.random() < 0.8:
+    if a < b and rng.random() < 0.75:
         a, b = b, a
     return a, [("-", b)]
 
@@ -61,7 +61,7 @@ def _several(rng: random.Random, count: int) -> tuple[int, list[tuple[str, int]]
 def generate(rng: random.Random, most_steps: int = 4) -> Sample:
     """`most_steps` lets the curriculum begin with short chains."""
     count = min(rng.choices((1, 2, 3, 4), (48, 26, 15, 11))[0], most_steps)
-    if count == 1 and rng.random() < 0.12:
+    if count == 1 and rng.random() < 0.18:
         step = Step(rng.randint(2, 9), "*", rng.randint(1, 9) if rng.random() < 0.6 else rng.randint(10, 99))
         expression, steps, kind = f"{step.left}*{step.right}", [step], "product"
         spaced = f"{step.left} {rng.choice('*x')} {step.right}"
