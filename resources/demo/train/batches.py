@@ -24,6 +24,9 @@ class Batch:
     weights: Tensor
     valid: Tensor
 
+    def to(self, device: str) -> Batch:
+        return Batch(self.ids.to(device), self.weights.to(device), self.valid.to(device))
+
 
 def _pack(group: list[Tokens]) -> Batch:
     width = max(len(tokens.ids) for tokens in group)

@@ -245,7 +245,7 @@ def main() -> None:
         trained = evaluation.decoder.rule
 
         def routing_row(name: str) -> list[str]:
-            evaluation.decoder.rule = routing.parse(name)
+            evaluation.decoder.rule = routing.parse(name, evaluation.decoder.config["norm_topk_prob"])
             return [name, *(accuracy(evaluation.thinking(sets[task][:_ROUTED])) for task in BUDGET_TASKS)]
 
         table(["routing", *BUDGET_TASKS], map(routing_row, RULES))

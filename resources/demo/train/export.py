@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from members import ALLOCATION_KEY, MEMBERS, Member, allocation
 from model import Parameters, Shape
 
 CHECKPOINT_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -44,14 +45,15 @@ def published_tensors(parameters: Parameters) -> Parameters:
     return {name: value.detach().to(torch.bfloat16).contiguous() for name, value in tensors.items()}
 
 
-def config(shape: Shape, balance_weight: float, bos: int, eos: int) -> dict[str, Any]:
-    return {
+def config(shape: Shape, member: Member, balance_weight: float, bos: int, eos: int) -> dict[str, Any]:
+    """A member that allocates slots opens elsewhere as plain top-k with its largest number of them."""
+    return ({ALLOCATION_KEY: allocation(member)} if member.allocates else {}) | {
         "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "attention_bias": False, "attention_dropout": 0.0,
         "bos_token_id": bos, "eos_token_id": eos, "decoder_sparse_step": 1, "head_dim": shape.head_dim, "hidden_act": "silu",
         "hidden_size": shape.hidden, "initializer_range": 0.02, "intermediate_size": 4 * shape.hidden,
         "max_position_embeddings": shape.positions, "max_window_layers": shape.layers, "mlp_only_layers": [],
-        "moe_intermediate_size": shape.expert_hidden, "norm_topk_prob": True, "num_attention_heads": shape.heads,
-        "num_experts": shape.experts, "num_experts_per_tok": shape.chosen, "num_hidden_layers": shape.layers,
+        "moe_intermediate_size": shape.expert_hidden, "norm_topk_prob": member.renormalise, "num_attention_heads": shape.heads,
+        "num_experts": shape.experts, "num_experts_per_tok": member.most, "num_hidden_layers": shape.layers,
         "num_key_value_heads": shape.kv_heads, "output_router_logits": False, "rms_norm_eps": shape.epsilon, "rope_scaling": None,
         "rope_theta": shape.rope_theta, "router_aux_loss_coef": balance_weight, "sliding_window": None, "tie_word_embeddings": True,
         "torch_dtype": "bfloat16", "use_cache": True, "use_sliding_window": False, "vocab_size": shape.vocabulary,
@@ -65,14 +67,14 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 def export(state: dict[str, Any], tokenizer_file: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     options = state["options"]
-    shape = Shape(chosen=options["chosen"])
+    shape, member = Shape(), MEMBERS[options["member"]]
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     end, start, stop = (tokenizer.token_to_id(text) for text in ("<|endoftext|>", "<|im_start|>", "<|im_end|>"))
     if None in (end, start, stop):
         raise ValueError(f"{tokenizer_file}: a chat token is missing")
     save_file(published_tensors(state["parameters"]), out / "model.safetensors", metadata={"format": "pt"})
     (out / "model.safetensors").chmod(0o644)
-    _write_json(out / "config.json", config(shape, options["balance_weight"], end, stop))
+    _write_json(out / "config.json", config(shape, member, options["balance_weight"], end, stop))
     _write_json(out / "generation_config.json", {
         "bos_token_id": end, "pad_token_id": end, "eos_token_id": [stop, end], "do_sample": False,
     })
@@ -93,7 +95,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     arguments = parser.parse_args()
-    export(torch.load(arguments.state), arguments.tokenizer / "tokenizer.json", arguments.out)
+    export(torch.load(arguments.state, map_location="cpu"), arguments.tokenizer / "tokenizer.json", arguments.out)
 
 
 if __name__ == "__main__":

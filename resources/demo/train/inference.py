@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from routing import Rule, top_k
+from routing import Rule, trained
 
 #: Called with (layer, tokens, expert ids, weights) for every routed row.
 Probe = Callable[[int, Tensor, Tensor, Tensor], None]
@@ -50,7 +50,7 @@ class Decoder:
         frequency = self.config["rope_theta"] ** (-torch.arange(0, dim, 2) / dim)
         angle = torch.outer(torch.arange(self.config["max_position_embeddings"]), frequency).repeat(1, 2)
         self._cosine, self._sine = angle.cos(), angle.sin()
-        self.rule: Rule = top_k(self.config["num_experts_per_tok"])
+        self.rule: Rule = trained(self.config)
         self.probe: Probe | None = None
 
     def _norm(self, x: Tensor, name: str) -> Tensor:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from members import Member, choose, importance, within_capacity
+
 Parameters = dict[str, Tensor]
 
 
@@ -26,7 +28,6 @@ class Shape:
     kv_heads: int = 2
     head_dim: int = 32
     experts: int = 64
-    chosen: int = 4
     expert_hidden: int = 32
     positions: int = 1024
     rope_theta: float = 10000.0
@@ -161,19 +162,25 @@ class Losses:
     balance: float
     #: [layers, experts]: how many valid tokens chose the expert.
     load: Tensor
+    #: Experts that a valid token really got, averaged over tokens and layers.
+    experts: float
 
 
 class Rotary:
     """Cosines and sines for all positions."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, device: str = "cpu") -> None:
         frequency = shape.rope_theta ** (-torch.arange(0, shape.head_dim, 2) / shape.head_dim)
         angle = torch.outer(torch.arange(shape.positions), frequency).repeat(1, 2)
-        self.cosine, self.sine = angle.cos(), angle.sin()
+        self.cosine, self.sine = angle.cos().to(device), angle.sin().to(device)
+
+
+#: Ours, for members with a token-wise number of slots: holds the mean importance in the middle of its range.
+_ALLOCATION_WEIGHT, _ALLOCATION_MEAN = 0.1, 0.5
 
 
 def training_loss(
-    parameters: Parameters, shape: Shape, rotary: Rotary, ids: Tensor, weights: Tensor, valid: Tensor, load_share: Tensor,
+    parameters: Parameters, shape: Shape, member: Member, rotary: Rotary, ids: Tensor, weights: Tensor, valid: Tensor, load_share: Tensor,
     balance_weight: float, spread_weight: float,
 ) -> Losses:
     """The weighted next-token loss of a right-padded batch, the balance loss and the spread loss.
@@ -181,7 +188,7 @@ def training_loss(
     `load_share` is each expert's share of recent tokens over all batches: Qwen's global-batch balance. A batch holds
     samples of one length and hence often of one task; judging it by its own load would forbid specialisation.
     The spread loss is the sum of the squared routing weights of a token: it keeps the lower ranks of the chosen
-    experts alive, so that taking fewer of them is felt.
+    experts alive, so that taking fewer of them is felt; a member of one slot has none.
     """
     batch, time = ids.shape
     p = parameters
@@ -189,8 +196,8 @@ def training_loss(
     keep = valid.view(-1)
     kept = keep.sum()
     x = F.embedding(ids, p["embed"]).view(batch * time, -1)
-    balance = spread = x.new_zeros(())
-    load = torch.zeros_like(load_share)
+    balance = spread = allocation = x.new_zeros(())
+    load, taken = torch.zeros_like(load_share), 0
     for layer in range(shape.layers):
         normed = _rms_norm(x, p[f"{layer}.attention_norm"], shape.epsilon)
         q = F.linear(normed, p[f"{layer}.q"]).view(batch, time, shape.heads, shape.head_dim)
@@ -204,17 +211,26 @@ def training_loss(
         x = x + F.linear(mixed.transpose(1, 2).reshape(batch * time, -1), p[f"{layer}.o"])
         normed = _rms_norm(x, p[f"{layer}.expert_norm"], shape.epsilon)
         probabilities = F.linear(normed, p[f"{layer}.router"]).softmax(-1)
-        top, chosen = probabilities.topk(shape.chosen, -1)
-        top = top / top.sum(-1, keepdim=True)
-        load[layer] = torch.bincount(chosen[keep].view(-1), minlength=shape.experts).to(load.dtype)
+        chosen, top = choose(member, probabilities)
+        used = (top > 0) & keep.unsqueeze(1)
+        load[layer] = torch.bincount(chosen[used], minlength=shape.experts).to(load.dtype)
+        share = load[layer] / load[layer].sum() if member.balance_by_batch else load_share[layer]
         mean_probability = (probabilities * keep.unsqueeze(1)).sum(0) / kept
-        balance = balance + shape.experts * (load_share[layer] * mean_probability).sum() / shape.layers
-        spread = spread + (top.square().sum(-1) * keep).sum() / kept / shape.layers
+        balance = balance + shape.experts * (share * mean_probability).sum() / shape.layers
+        if member.most > 1:
+            spread = spread + (top.square().sum(-1) * keep).sum() / kept / shape.layers
+        if member.allocates:
+            mean_importance = (importance(probabilities) * keep).sum() / kept
+            allocation = allocation + (mean_importance - _ALLOCATION_MEAN).square() / shape.layers
+        if member.capacity is not None:
+            room = within_capacity(member, chosen, keep, shape.experts)
+            top, used = top * room, used & room
+        taken += int(used.sum())
         x = x + _Experts.apply(normed, p[f"{layer}.gate_up"], p[f"{layer}.down"], chosen, top)
     counted = torch.nonzero(weights.view(-1) > 0).squeeze(1)
     final = _rms_norm(x.index_select(0, counted), p["norm"], shape.epsilon)
     targets = ids.roll(-1, 1).view(-1).index_select(0, counted)
     counted_weights = weights.view(-1).index_select(0, counted)
     text = (F.cross_entropy(F.linear(final, p["embed"]), targets, reduction="none") * counted_weights).sum() / counted_weights.sum()
-    total = text + balance_weight * balance + spread_weight * spread
-    return Losses(total, float(text.detach()), float(balance.detach()), load)
+    total = text + balance_weight * balance + spread_weight * spread + _ALLOCATION_WEIGHT * allocation
+    return Losses(total, float(text.detach()), float(balance.detach()), load, taken / float(kept) / shape.layers)

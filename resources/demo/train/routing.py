@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from members import ALLOCATION_KEY, Member, choose as choose_as_member
 
 #: (router probabilities [rows, experts], token ids [rows], layer) -> expert ids and weights [rows, k].
 Rule = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
-def top_k(k: int) -> Rule:
-    """The model's own rule with any k: the k likeliest experts, weights renormalised."""
+def top_k(k: int, renormalise: bool = True) -> Rule:
+    """The k likeliest experts."""
+    member = Member(most=k, fewest=k, renormalise=renormalise)
+    return lambda probabilities, tokens, layer: choose_as_member(member, probabilities)
 
-    def choose(probabilities: Tensor, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        weights, ids = probabilities.topk(k, -1)
-        return ids, weights / weights.sum(-1, keepdim=True)
 
-    return choose
+def trained(config: dict[str, Any]) -> Rule:
+    """The rule that a checkpoint was trained with, less the capacity, which belongs to training's batches."""
+    if ALLOCATION_KEY not in config:
+        return top_k(config["num_experts_per_tok"], config["norm_topk_prob"])
+    rule = config[ALLOCATION_KEY]
+    member = Member(most=rule["most"], fewest=rule["fewest"], virtual_share=rule["virtual_share"])
+    return lambda probabilities, tokens, layer: choose_as_member(member, probabilities)
 
 
 def random_k(k: int, seed: int) -> Rule:
@@ -46,10 +54,10 @@ def hashed_k(k: int) -> Rule:
     return choose
 
 
-def parse(text: str) -> Rule:
-    """`top-K`, `random-K` or `hash-K`."""
+def parse(text: str, renormalise: bool) -> Rule:
+    """`top-K`, `random-K` or `hash-K`; `renormalise` as the checkpoint has it, for the first."""
     name, _, k = text.rpartition("-")
-    rules: dict[str, Callable[[int], Rule]] = {"top": top_k, "random": lambda count: random_k(count, seed=1), "hash": hashed_k}
+    rules: dict[str, Callable[[int], Rule]] = {"top": lambda count: top_k(count, renormalise), "random": lambda count: random_k(count, seed=1), "hash": hashed_k}
     if name not in rules or not k.isdigit():
         raise ValueError(f"routing {text!r}: expected top-K, random-K or hash-K")
     return rules[name](int(k))

@@ -4,7 +4,7 @@ Two single-threaded processes beat one with two threads as soon as anything else
 follows the share of the time budget that is used up, so that a run on a busy machine still ends with its rate at zero;
 a resumed run spreads what is left of the schedule over its new budget.
 
-Usage: python train.py --tokenizer DIR --out DIR --minutes M [--resume [--rewind SHARE]] [--steps N]
+Usage: python train.py --tokenizer DIR --out DIR --minutes M [--member demo|demo-top1|demo-any] [--resume [--rewind SHARE]] [--steps N]
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 
 from batches import BatchStream
 from chat_layout import ChatLayout
+from members import MEMBERS
 from model import Parameters, Rotary, Shape, initial_parameters, training_loss
 from optimizer import Optimizer, initial_state
 
@@ -40,8 +41,9 @@ class Options:
     steps: int
     seed: int
     workers: int
+    device: str
     batch_tokens: int
-    chosen: int
+    member: str
     balance_weight: float
     spread_weight: float
 
@@ -82,11 +84,12 @@ def _new_shared(shape: Shape, options: Options, saved: dict[str, Any] | None) ->
         parameters, saved["state"] if saved else initial_state(parameters),
         [{name: torch.zeros_like(value) for name, value in parameters.items()} for _ in range(options.workers)],
         saved["load_share"] if saved else even, saved["cursors"] if saved else torch.full((options.workers, 3), -1.0, dtype=torch.float64),
-        torch.zeros(options.workers, shape.layers, shape.experts), torch.zeros(options.workers, 4, dtype=torch.float64),
+        torch.zeros(options.workers, shape.layers, shape.experts), torch.zeros(options.workers, 5, dtype=torch.float64),
     )
     for group in (shared.parameters, shared.state, *shared.gradients):
-        for value in group.values():
-            value.share_memory_()
+        for name, value in group.items():
+            group[name] = value.to(options.device).share_memory_()
+    shared.load_share, shared.loads = shared.load_share.to(options.device), shared.loads.to(options.device)
     for value in (shared.load_share, shared.cursors, shared.loads, shared.figures):
         value.share_memory_()
     return shared
@@ -107,7 +110,7 @@ def _work(rank: int, shape: Shape, options: Options, shared: Shared, progress: P
     stream = BatchStream(ChatLayout(Tokenizer.from_file(f"{options.tokenizer}/tokenizer.json")), options.seed, rank, options.batch_tokens)
     if shared.cursors[rank, 0] >= 0:
         stream.resume(int(shared.cursors[rank, 0]), int(shared.cursors[rank, 1]), float(shared.cursors[rank, 2]))
-    rotary = Rotary(shape)
+    rotary, member = Rotary(shape, options.device), MEMBERS[options.member]
     leaves = {name: value.requires_grad_(True) for name, value in shared.parameters.items()}
     for name, leaf in leaves.items():
         leaf.grad = shared.gradients[rank][name]
@@ -116,24 +119,26 @@ def _work(rank: int, shape: Shape, options: Options, shared: Shared, progress: P
     log = (out / "loss.jsonl").open("a") if rank == 0 else None
     began, share_before, seconds_before = time.monotonic(), progress.share, progress.seconds
     saved_at, logged_at, tokens_logged = began, began, progress.tokens
-    recent: list[tuple[float, float]] = []
+    recent: list[tuple[float, float, float]] = []
     while True:
         for gradient in shared.gradients[rank].values():
             gradient.zero_()
-        batch = stream.next(progress.tokens)
+        batch = stream.next(progress.tokens).to(options.device)
         losses = training_loss(
-            leaves, shape, rotary, batch.ids, batch.weights, batch.valid, shared.load_share, options.balance_weight, options.spread_weight
+            leaves, shape, member, rotary, batch.ids, batch.weights, batch.valid, shared.load_share, options.balance_weight, options.spread_weight
         )
         losses.total.backward()
         shared.loads[rank] = losses.load
-        shared.figures[rank] = torch.tensor([losses.text, losses.balance, float(batch.valid.sum()), time.monotonic() - began], dtype=torch.float64)
+        shared.figures[rank] = torch.tensor(
+            [losses.text, losses.balance, float(batch.valid.sum()), time.monotonic() - began, losses.experts], dtype=torch.float64
+        )
         shared.cursors[rank] = torch.tensor([stream.pool, stream.position, stream.pool_tokens], dtype=torch.float64)
         barrier.wait()
         # The first process's clock decides, or the processes would take different rates.
         progress.seconds = seconds_before + float(shared.figures[0, 3])
         progress.share = min(1.0, share_before + (1.0 - share_before) * float(shared.figures[0, 3]) / (60.0 * options.minutes))
         progress.tokens += float(shared.figures[:, 2].sum())
-        recent.append((float(shared.figures[:, 0].mean()), float(shared.figures[:, 1].mean())))
+        recent.append(tuple(shared.figures[:, (0, 1, 4)].mean(0).tolist()))
         optimizer.step(rate_scale(progress.step, progress.share), progress.step + 1)
         progress.step += 1
         if rank == 0:
@@ -143,12 +148,12 @@ def _work(rank: int, shape: Shape, options: Options, shared: Shared, progress: P
         done = progress.share >= 1.0 or progress.step >= options.steps
         now = time.monotonic()
         if rank == 0 and log is not None and (progress.step % _LOG_EVERY == 0 or done):
-            text, balance = (sum(values) / len(recent) for values in zip(*recent, strict=True))
+            text, balance, experts = (sum(values) / len(recent) for values in zip(*recent, strict=True))
             variation = (shared.load_share.std(1) / shared.load_share.mean(1)).max()
             left = 60.0 * options.minutes - (now - began)
             log.write(json.dumps({
                 "step": progress.step, "tokens": int(progress.tokens), "loss": round(text, 4), "balance": round(balance, 4),
-                "load_cv": round(float(variation), 3), "rate": round(rate_scale(progress.step, progress.share), 4),
+                "load_cv": round(float(variation), 3), "experts": round(experts, 3), "rate": round(rate_scale(progress.step, progress.share), 4),
                 "tokens_per_s": round((progress.tokens - tokens_logged) / (now - logged_at)), "minutes_left": round(left / 60, 1),
             }) + "\n")
             log.flush()
@@ -173,19 +178,22 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from OUT/state.pt")
     parser.add_argument("--rewind", type=float, help="with --resume: go back to this share of the schedule, to train a finished state further")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each; a GPU is used by one")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch-tokens", type=int, default=3072, help="tokens a process and step")
-    parser.add_argument("--chosen", type=int, default=Shape.chosen, help="experts a token: 4 is `demo`")
+    parser.add_argument("--member", choices=list(MEMBERS), default="demo", help="how a token gets its experts")
     parser.add_argument("--balance-weight", type=float, default=0.1)
     parser.add_argument("--spread-weight", type=float, default=0.05)
     arguments = vars(parser.parse_args())
     resume, rewind = arguments.pop("resume"), arguments.pop("rewind")
     options = Options(**arguments)
+    if options.device == "cuda" and options.workers != 1:
+        parser.error("--device cuda needs --workers 1")
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    shape = Shape(chosen=options.chosen)
-    saved = torch.load(out / "state.pt") if resume else None
+    shape = Shape()
+    saved = torch.load(out / "state.pt", map_location="cpu") if resume else None
     progress = Progress(**saved["progress"]) if saved else Progress()
     if rewind is not None:
         progress.share = rewind
@@ -194,7 +202,10 @@ def main() -> None:
     shared = _new_shared(shape, options, saved)
     context = mp.get_context("spawn")
     barrier = context.Barrier(options.workers)
-    mp.spawn(_work, (shape, options, shared, progress, barrier), nprocs=options.workers, start_method="spawn")
+    if options.workers == 1:
+        _work(0, shape, options, shared, progress, barrier)
+    else:
+        mp.spawn(_work, (shape, options, shared, progress, barrier), nprocs=options.workers, start_method="spawn")
 
 
 if __name__ == "__main__":

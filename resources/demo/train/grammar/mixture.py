@@ -81,9 +81,9 @@ _STAGES = (
     )),
     Stage(10e6, (
         (0.01, lookups.repeat),
-        (0.08, lookups.generate),
-        (0.01, scenes.claim),
-        (0.25, sums.generate),
+        (0.07, lookups.generate),
+        (0.03, scenes.claim),
+        (0.24, sums.generate),
         (0.25, stories.generate),
         (0.24, scenes.generate),
         (0.09, ordering.generate),
