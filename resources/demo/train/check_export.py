@@ -3,7 +3,9 @@
 Checked: logits of whole exchanges against this folder's decoder, greedy tokens of the sample, and the chat template
 against the layout that training used. Any difference is an error.
 
-Usage: python check_export.py --model DIR --sets DIR [--sample OUT.jsonl]
+With --answers, this folder's decoder answers all items of the sets, for a comparison with another engine on all of them.
+
+Usage: python check_export.py --model DIR --sets DIR [--sample OUT.jsonl] [--answers OUT.jsonl]
 """
 
 from __future__ import annotations
@@ -25,33 +27,59 @@ _LONGEST = 288
 _TOLERANCE = 1e-3
 
 
-def _samples(sets: Path) -> list[Sample]:
-    rng = random.Random(3)
-    chosen: list[Sample] = []
+def _tasks(sets: Path) -> list[list[Sample]]:
+    tasks = []
     for path in sorted(sets.glob("*.jsonl")):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         if lines and "thinking" in lines[0]:
-            chosen.extend(Sample(**line) for line in rng.sample(lines, _PER_TASK))
-    return chosen
+            tasks.append([Sample(**line) for line in lines])
+    return tasks
+
+
+def _line(sample: Sample, think: bool, user: str, prompt: list[int], generated: list[int]) -> str:
+    return json.dumps({
+        "task": sample.task, "kind": sample.kind, "think": think, "user": user, "prompt_ids": prompt, "generated_ids": generated,
+    }) + "\n"
+
+
+def _user(sample: Sample, think: bool) -> str:
+    return f"{sample.prompt} {'/think' if think else '/no_think'}"
+
+
+def write_answers(evaluation: Evaluation, samples: list[Sample], out: Path) -> None:
+    """Greedy ids of both modes, without those that do not end within the limit."""
+    end = evaluation.tokenizer.token_to_id("<|im_end|>")
+    lines = []
+    for think in (True, False):
+        users = [_user(sample, think) for sample in samples]
+        prompts = [evaluation.layout.prompt(user, think) for user in users]
+        generated = evaluation.decoder.generate(prompts, _LONGEST, evaluation.stop)
+        for sample, user, prompt, ids in zip(samples, users, prompts, generated, strict=True):
+            if len(ids) < _LONGEST:
+                lines.append(_line(sample, think, user, prompt, [*ids, end]))
+    print(f"{len(lines)} of {2 * len(samples)} answers end and are written")
+    out.write_text("".join(lines))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--sets", required=True, type=Path)
-    parser.add_argument("--sample", type=Path, help="write prompt and greedy ids here")
+    parser.add_argument("--sample", type=Path, help="write prompts and greedy ids of transformers here")
+    parser.add_argument("--answers", type=Path, help="write prompts and greedy ids of this folder's decoder for all items here")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     evaluation = Evaluation(arguments.model)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32).eval()
-    samples = _samples(arguments.sets)
+    rng, tasks = random.Random(3), _tasks(arguments.sets)
+    samples = [sample for task in tasks for sample in rng.sample(task, _PER_TASK)]
 
     largest, scale, lines = 0.0, 0.0, []
     stop = evaluation.stop
     for sample in samples:
         for think in (True, False):
-            user = f"{sample.prompt} {'/think' if think else '/no_think'}"
+            user = _user(sample, think)
             prompt = evaluation.layout.prompt(user, think)
             rendered = tokenizer.apply_chat_template(
                 [{"role": "user", "content": user}], add_generation_prompt=True, enable_thinking=think, return_dict=False
@@ -68,12 +96,14 @@ def main() -> None:
             mine = evaluation.decoder.generate([prompt], _LONGEST, stop)[0]
             if mine != [token for token in generated if token not in stop]:
                 raise ValueError(f"greedy tokens differ for {user!r}")
-            lines.append({"task": sample.task, "kind": sample.kind, "think": think, "user": user, "prompt_ids": prompt, "generated_ids": generated})
+            lines.append(_line(sample, think, user, prompt, generated))
     print(f"{len(lines)} prompts: greedy tokens equal, largest logit difference {largest:.2e} at scale {scale:.1f}")
     if largest > _TOLERANCE * scale:
         raise ValueError("logits differ from transformers")
     if arguments.sample:
-        arguments.sample.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        arguments.sample.write_text("".join(lines))
+    if arguments.answers:
+        write_answers(evaluation, [sample for task in tasks for sample in task], arguments.answers)
 
 
 if __name__ == "__main__":
