@@ -260,6 +260,9 @@ void setRole(QWidget& widget, const QString& role) {
     // The style sheet is matched against properties only when a widget is polished.
     widget.style()->unpolish(&widget);
     widget.style()->polish(&widget);
+    // A label takes the room for its padding when it is told that its style changed.
+    QEvent change(QEvent::StyleChange);
+    QCoreApplication::sendEvent(&widget, &change);
     widget.updateGeometry();
 }
 

@@ -165,7 +165,6 @@ void TokenInspector::refreshHeader(const History& history, std::int32_t position
     m_token->setText(format::tokenText(token.bytes));
     m_place->setText(tr("position %1  id %2").arg(format::count(position)).arg(token.trace.id));
     const QString roles[] = {u"chip-prompt"_s, u"chip-thinking"_s, u"chip-answer"_s};
-    // Before the text: a label keeps the size that it had with the look of its last text.
     setRole(*m_phase, roles[static_cast<std::size_t>(token.trace.phase)]);
     m_phase->setText(phaseLine(token, history));
     QStringList facts;

@@ -12,6 +12,7 @@
 #include "probes/aggregates.h"
 #include "sessions/session_file.h"
 #include "views/exportable_view.h"
+#include "views/format.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -90,16 +91,17 @@ void runConversation(MainWindow& window, Workbench& workbench, const ScreenshotO
     }
 }
 
-/// The newest thinking token, so that the panels about one token have one to show.
+/// The newest thinking token that is more than white space, so that the panels about one token have one to show.
 void selectToken(MainWindow& window) {
     const auto snapshot = window.bridge().latest();
     if (snapshot->lanes.empty()) return;
     const History& history = snapshot->lanes.front().history;
     std::int32_t chosen = history.rowCount() - 1;
     for (std::int32_t position = 0; position < history.rowCount(); ++position) {
-        const TokenTrace& token = history.token(position).trace;
-        if (token.phase == Phase::kThinking && (token.flags & (token_flag::kTag | token_flag::kInjected)) == 0)
-            chosen = position;
+        const TokenRecord& token = history.token(position);
+        const bool plain = (token.trace.flags & (token_flag::kTag | token_flag::kInjected)) == 0;
+        const bool blank = format::plainText(token.bytes).trimmed().isEmpty();
+        if (token.trace.phase == Phase::kThinking && plain && !blank) chosen = position;
     }
     if (chosen >= 0) window.selection().setToken(chosen);
 }

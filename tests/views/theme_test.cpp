@@ -72,6 +72,17 @@ TEST(Theme, switchesColoursPaletteAndStyleSheet) {
     EXPECT_FALSE(qApp->styleSheet().contains(u'@')) << "a colour name without a colour";
 }
 
+TEST(Theme, aLabelThatBecomesAChipGetsTheRoomForIt) {
+    QLabel label(u"thinking 60 of 60"_s);
+    label.show();
+    const int plain = label.sizeHint().width();
+    const int text = QFontMetrics(textFont(font_size::kCaption)).horizontalAdvance(label.text());
+    setRole(label, u"chip-thinking"_s);
+    EXPECT_GE(label.sizeHint().width(), text + 18);
+    setRole(label, {});
+    EXPECT_EQ(label.sizeHint().width(), plain);
+}
+
 TEST(Theme, shipsItsFonts) {
     EXPECT_EQ(QFontInfo(textFont()).family(), u"Inter"_s);
     EXPECT_EQ(QFontInfo(monoFont()).family(), u"DejaVu Sans Mono"_s);
