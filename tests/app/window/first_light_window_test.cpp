@@ -19,6 +19,10 @@ using namespace Qt::StringLiterals;
 
 class FirstLightWindow : public test::WindowTest {
 protected:
+    void beginAnew() {
+        trigger(u"new_conversation"_s);
+        ASSERT_TRUE(test::waitFor([this] { return latest()->lanes.empty() || latest()->lanes.front().turns.empty(); }));
+    }
     void sendAndWaitForTheBlock() {
         QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
         ASSERT_TRUE(test::waitFor([this] {
@@ -136,22 +140,30 @@ TEST_F(FirstLightWindow, AnswerNowClosesTheBlockByKeyAndByButton) {
         const ChatView& chat = find<ChatView>(u"chat_view"_s);
         const ChatTurn& shown = chat.turn(chat.turnCount() - 1);
         EXPECT_TRUE(shown.notes().join(u'|').contains(u"Closed by Answer now"_s));
-        trigger(u"new_conversation"_s);
-        ASSERT_TRUE(test::waitFor([this] { return latest()->lanes.empty() || latest()->lanes.front().turns.empty(); }));
+        ASSERT_NO_FATAL_FAILURE(beginAnew());
     }
 }
 
-TEST_F(FirstLightWindow, EscStopsAndWhatIsThereStays) {
+TEST_F(FirstLightWindow, EscAndTheStopButtonStopAndWhatIsThereStays) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
-    workbench->setDecodePace(0.001);
-    type(u"What is 7 + 8? /think"_s);
-    ASSERT_NO_FATAL_FAILURE(sendAndWaitForTheBlock());
-    EXPECT_EQ(find<Composer>(u"composer"_s).button().text(), u"Stop"_s);
-    QTest::keyClick(window.get(), Qt::Key_Escape);
-    ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kReady; }));
-    EXPECT_EQ(turn().stop_reason, StopReason::kStopped);
-    EXPECT_TRUE(find<ChatView>(u"chat_view"_s).turn(0).notes().join(u'|').contains(u"Stopped by you"_s));
-    EXPECT_EQ(find<Composer>(u"composer"_s).button().text(), u"Send"_s);
+    auto& button = find<Composer>(u"composer"_s).button();
+    for (const bool by_key : {true, false}) {
+        workbench->setDecodePace(0.001);
+        find<Composer>(u"composer"_s).setFocus();
+        type(u"What is 7 + 8? /think"_s);
+        ASSERT_NO_FATAL_FAILURE(sendAndWaitForTheBlock());
+        EXPECT_EQ(button.text(), u"Stop"_s);
+        if (by_key) {
+            QTest::keyClick(window.get(), Qt::Key_Escape);
+        } else {
+            QTest::mouseClick(&button, Qt::LeftButton);
+        }
+        ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kReady; }));
+        EXPECT_EQ(turn().stop_reason, StopReason::kStopped);
+        EXPECT_TRUE(find<ChatView>(u"chat_view"_s).turn(0).notes().join(u'|').contains(u"Stopped by you"_s));
+        EXPECT_EQ(button.text(), u"Send"_s);
+        ASSERT_NO_FATAL_FAILURE(beginAnew());
+    }
 }
 
 }  // namespace

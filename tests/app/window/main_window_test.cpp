@@ -303,6 +303,9 @@ TEST_F(MainWindowTest, PanelsFillTheWindow) {
                 lowest = std::max(lowest, dock->geometry().bottom());
         }
         EXPECT_LE(below - lowest, 3) << "empty room below the panels at " << size.width();
+        const auto behind = window->tabifiedDockWidgets(&find<QDockWidget>(u"dock_heatmap"_s));
+        EXPECT_EQ(behind.contains(&find<QDockWidget>(u"dock_inspector"_s)), size.width() < 1400) << size.width();
+        EXPECT_EQ(behind.contains(&find<QDockWidget>(u"dock_load"_s)), size.width() < 1200) << size.width();
     }
 }
 
