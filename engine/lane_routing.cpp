@@ -113,7 +113,10 @@ kernels::SelectionFacts LaneRouting::describe(const RoutedRow& row) {
     const auto chosen = std::span(m_ids).first(count);
     if (count > runningIds(row).size()) kernels::sortByRank(row.probabilities, chosen);
     kernels::SelectionFacts facts = kernels::describeSelection(row.probabilities, chosen);
-    facts.entropy = static_cast<float>(normalisedRouterEntropy(row));
+    const bool first_was_chosen =
+        !chosen.empty() && row.probabilities[static_cast<std::size_t>(chosen.front())] == facts.top_probability;
+    const std::int32_t likeliest = first_was_chosen ? chosen.front() : facts.next_expert;
+    if (likeliest >= 0) facts.entropy = static_cast<float>(normalisedRouterEntropy(row, likeliest));
     return facts;
 }
 

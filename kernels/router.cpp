@@ -36,6 +36,9 @@ void chooseFirst(const RanksBefore& ranks_before, std::int32_t experts, std::spa
     for (std::int32_t id = 0; id < k; ++id) chosen[static_cast<std::size_t>(id)] = id;
     std::make_heap(chosen.begin(), chosen.end(), ranks_before);  // its front ranks last
     for (std::int32_t id = k; id < experts; ++id) {
+        // Most are less likely than all in the heap, and of equals the lower id is there already.
+        const float worst = ranks_before.probabilities[static_cast<std::size_t>(chosen.front())];
+        if (ranks_before.probabilities[static_cast<std::size_t>(id)] <= worst) continue;
         if (!ranks_before(id, chosen.front())) continue;
         std::pop_heap(chosen.begin(), chosen.end(), ranks_before);
         chosen.back() = id;
@@ -44,27 +47,35 @@ void chooseFirst(const RanksBefore& ranks_before, std::int32_t experts, std::spa
     std::sort_heap(chosen.begin(), chosen.end(), ranks_before);
 }
 
-/// The first of the order that is not among the chosen.
-std::int32_t firstNotChosen(std::span<const float> probabilities, std::span<const std::int32_t> chosen) {
+/// The same for any set of experts and any probabilities, expert by expert.
+std::int32_t firstNotChosenSlowly(std::span<const float> probabilities, std::span<const std::int32_t> chosen) {
     const RanksBefore ranks_before{probabilities};
-    const auto experts = static_cast<std::int32_t>(probabilities.size());
     std::int32_t next = -1;
-    std::size_t up_to_last = 0;
-    for (std::int32_t id = 0; id < experts; ++id) {
-        if (!inChoice(probabilities, id)) continue;
-        if (!chosen.empty() && !ranks_before(chosen.back(), id)) {
-            ++up_to_last;
-        } else if (next < 0 || ranks_before(id, next)) {
-            next = id;
-        }
-    }
-    if (up_to_last == chosen.size()) return next;  // the usual case: nothing was passed over
-    next = -1;
-    for (std::int32_t id = 0; id < experts; ++id) {
+    for (std::int32_t id = 0; id < static_cast<std::int32_t>(probabilities.size()); ++id) {
         if (!inChoice(probabilities, id) || std::find(chosen.begin(), chosen.end(), id) != chosen.end()) continue;
         if (next < 0 || ranks_before(id, next)) next = id;
     }
     return next;
+}
+
+/// The first of the order that is not among the chosen. Usually nothing was passed over and nothing is equal to the
+/// last chosen; then it is the likeliest of those below it, which takes one pass without a branch that could go either
+/// way.
+std::int32_t firstNotChosen(std::span<const float> probabilities, std::span<const std::int32_t> chosen) {
+    if (chosen.empty()) return firstNotChosenSlowly(probabilities, chosen);
+    const float last = probabilities[static_cast<std::size_t>(chosen.back())];
+    std::size_t above = 0;
+    std::size_t equal = 0;
+    float best = -1.0F;
+    for (const float probability : probabilities) {
+        above += probability > last ? 1U : 0U;
+        equal += probability == last ? 1U : 0U;
+        best = std::max(best, probability < last ? probability : -1.0F);
+    }
+    // NaN is neither, and a negative one is no choice.
+    if (above + 1 != chosen.size() || equal != 1 || best < 0.0F) return firstNotChosenSlowly(probabilities, chosen);
+    return static_cast<std::int32_t>(std::find(probabilities.begin(), probabilities.end(), best) -
+                                     probabilities.begin());
 }
 
 float normalisedEntropy(std::span<const float> probabilities) {
