@@ -220,7 +220,7 @@ TEST(ChatView, SaysHowABlockWasClosedAndMarksInjectedText) {
     script.facts().closed_by_budget = false;
     script.facts().closed_by_hand = true;
     shown.show(script);
-    EXPECT_TRUE(shown.view.turn(0).notes()[0].contains(u"Closed by Answer now at N = 4"_s));
+    EXPECT_TRUE(shown.view.turn(0).notes().join(u'|').contains(u"Closed by Answer now at N = 4"_s));
     keepPicture(shown.view, u"chat-injected-light"_s);
 }
 

@@ -232,7 +232,7 @@ TEST_F(MainWindowTest, FoldersAreOpenedByDropAndFromThePickerThatRemembersThem) 
         return latest()->model != nullptr && QString::fromStdString(latest()->model->directory) == folder;
     };
     ASSERT_TRUE(test::waitFor(tinyIsOpen));
-    EXPECT_EQ(WindowSettings(settingsFile()).recentModels(), QStringList{folder});
+    ASSERT_EQ(WindowSettings(settingsFile()).recentModels(), QStringList{folder});
     trigger(u"open_demo"_s);
     ASSERT_TRUE(test::waitFor([&] { return !tinyIsOpen(); }));
     auto& picker = find<ModelPicker>(u"model_picker"_s);
