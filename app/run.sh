@@ -24,7 +24,7 @@ fi
 say "No display: the demo runs headless"
 out=$mixo_root/demo-output
 mkdir -p "$out"
-question='Tom has 12 apples. He buys 30 more and gives away 5. How many apples does he have now?'
+question='Tom has 12 apples. He buys 30 more, gives away 5 and then finds 18. How many apples does he have now?'
 
 # chat NAME MODE BUDGET: one recorded turn, its CSV files and its picture.
 chat() {

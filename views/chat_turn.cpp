@@ -84,7 +84,7 @@ void ChatTurn::takeTokens(const TurnFacts& facts, const History& history, bool e
 void ChatTurn::takeFacts(const ChatTurnSource& source) {
     const TurnFacts& facts = *source.facts;
     m_prompt_facts = QObject::tr("prompt %1 tokens").arg(format::count(facts.prompt_tokens));
-    if (source.settings != nullptr && (m_current || m_settings_facts.isEmpty())) {
+    if (source.settings != nullptr && m_current) {  // an earlier turn may have had others
         m_settings_facts = describe(*source.settings, source.mode);
     }
     m_has_block = facts.block_opened;

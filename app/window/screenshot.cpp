@@ -11,6 +11,7 @@
 #include "engine/error.h"
 #include "probes/aggregates.h"
 #include "sessions/session_file.h"
+#include "sessions/settings_json.h"
 #include "views/exportable_view.h"
 #include "views/format.h"
 #include "views/theme.h"
@@ -31,6 +32,10 @@ SnapshotPointer snapshotOfSession(const std::filesystem::path& path) {
     Aggregates aggregates(
         model.shape, model.weights_sum_to_one, [&reader](TokenId id) { return reader.tokenBytes(id); },
         model.experts_per_token);
+    // Those of a lane's last turn, the one that the views describe; what changed meanwhile comes as events.
+    reader.turnSettings([&](int, LaneId lane, const std::string& json) {
+        aggregates.setSettings(lane, settingsFromJson(json, path.string()));
+    });
     reader.replay([&](const StepTrace& trace) { aggregates.add(trace); },
                   [&](const LaneEvent& event) { aggregates.add(event); });
 
