@@ -33,8 +33,7 @@ PolicySpec specFor(const ModelConfig& config) {
     spec.name = "random";
     spec.help =
         "k experts drawn anew for every position and layer, each set equally likely; their weights are the router's. "
-        "The "
-        "draw depends on seed, position and layer alone";
+        "The draw depends on seed, position and layer alone";
     spec.source = "baseline";
     spec.cost = "as top-k; perfectly even load in the long run";
     spec.parameters = {countParameter(config), seedParameter(), renormaliseParameter(config)};

@@ -14,7 +14,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Between two operations of one decode step a few microseconds pass: shorter than a sleep and a wake-up.
+// What the caller does alone between two shared operations of a decode step (a short context's attention, the router)
+// takes some tens of microseconds: less than a sleep and a wake-up cost.
 constexpr std::chrono::microseconds kWorkerSpin{60};
 // About one chunk: a chunk that takes longer belongs to a thread that has lost its core.
 constexpr std::chrono::microseconds kCallerSpin{20};
