@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "app/run_program_test.h"
+#include "support/paths.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
 
@@ -135,7 +136,7 @@ TEST(ProgramCommand, HelpAndVersionAreNoErrors) {
 
 /// The real program, as a shell runs it.
 ProgramResult shell(const std::string& arguments) {
-    std::FILE* pipe = popen((std::string(MIXO_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+    std::FILE* pipe = popen((test::programPath().string() + " " + arguments + " 2>&1").c_str(), "r");
     ProgramResult result;
     std::array<char, 4096> buffer{};
     while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))

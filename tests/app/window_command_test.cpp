@@ -11,6 +11,7 @@
 
 #include "app/run_program_test.h"
 #include "app/window/main_window.h"
+#include "support/paths.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
 
@@ -49,9 +50,9 @@ TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
     const std::string picture = (directory / "window.png").string();
     // In a process of its own, as where nobody is logged in: no display, no folder for a login's files.
     const std::string errors = (directory / "errors.txt").string();
-    const std::string command = "env -u QT_QPA_PLATFORM -u DISPLAY -u WAYLAND_DISPLAY -u XDG_RUNTIME_DIR " MIXO_PROGRAM
-                                " screenshot --size 1280x800 --session " +
-                                session + " --out " + picture + " >/dev/null 2>" + errors;
+    const std::string command = "env -u QT_QPA_PLATFORM -u DISPLAY -u WAYLAND_DISPLAY -u XDG_RUNTIME_DIR " +
+                                test::programPath().string() + " screenshot --size 1280x800 --session " + session +
+                                " --out " + picture + " >/dev/null 2>" + errors;
     ASSERT_EQ(std::system(command.c_str()), 0);
     EXPECT_EQ(std::filesystem::file_size(errors), 0U) << "only messages of the program belong on stderr";
     std::ifstream file(picture, std::ios::binary);

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "support/paths.h"
+
 namespace mixoscope {
 namespace {
 
@@ -35,7 +37,7 @@ TEST(RenderChat, OpensTheAssistantTurn) {
 // it.
 TEST(RenderChat, GivesTheReferencesText) {
     using nlohmann::json;
-    std::ifstream stream(MIXO_GOLDEN_DIRECTORY "/text/chat.json");
+    std::ifstream stream(test::goldenDirectory() / "text/chat.json");
     ASSERT_TRUE(stream);
     const json golden = json::parse(stream);
     const std::map<std::string, Role> roles = {

@@ -12,13 +12,14 @@
 #include <vector>
 
 #include "engine/generation.h"
+#include "support/paths.h"
 
 namespace mixoscope {
 namespace {
 
 using nlohmann::json;
 
-const std::filesystem::path kDemo = std::filesystem::path(MIXO_RESOURCES) / "demo";
+const std::filesystem::path kDemo = test::resourcesDirectory() / "demo";
 constexpr std::size_t kLanes = 8;
 
 struct Exchange {

@@ -10,11 +10,12 @@
 #include "engine/mapped_file.h"
 #include "engine/safetensors.h"
 #include "support/forward_runner.h"
+#include "support/paths.h"
 
 namespace mixoscope::test {
 namespace {
 
-const std::filesystem::path kModels = std::filesystem::path(MIXO_GOLDEN_DIRECTORY) / "models";
+const std::filesystem::path kModels = test::goldenDirectory() / "models";
 
 /// The expected arrays of one checkpoint.
 class Golden {

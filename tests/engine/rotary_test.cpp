@@ -3,13 +3,14 @@
 
 #include "engine/config.h"
 #include "engine/mapped_file.h"
+#include "support/paths.h"
 #include "support/tiny_model.h"
 
 namespace mixoscope::test {
 namespace {
 
 TEST(Rotary, EqualsTransformersForEverySpelling) {
-    const std::filesystem::path path = std::filesystem::path(MIXO_GOLDEN_DIRECTORY) / "rotary.json";
+    const std::filesystem::path path = test::goldenDirectory() / "rotary.json";
     const auto file = MappedFile::open(path);
     const char* text = reinterpret_cast<const char*>(file->bytes().data());
     const nlohmann::json cases = nlohmann::json::parse(text, text + file->bytes().size());

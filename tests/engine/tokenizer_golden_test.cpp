@@ -14,6 +14,7 @@
 #include "engine/pre_tokenizer.h"
 #include "engine/tokenizer.h"
 #include "engine/unicode.h"
+#include "support/paths.h"
 
 namespace mixoscope {
 namespace {
@@ -21,7 +22,7 @@ namespace {
 using nlohmann::json;
 
 json readGolden(const std::string& name) {
-    std::ifstream stream(std::string(MIXO_GOLDEN_DIRECTORY) + "/text/" + name, std::ios::binary);
+    std::ifstream stream(test::goldenDirectory() / "text" / name, std::ios::binary);
     if (!stream) throw std::runtime_error("cannot open tests/golden/text/" + name);
     return json::parse(stream);
 }

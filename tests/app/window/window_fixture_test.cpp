@@ -5,6 +5,7 @@
 #include <QDir>
 #include <QTest>
 
+#include "support/paths.h"
 #include "views/exportable_view.h"
 
 namespace mixoscope::test {
@@ -13,8 +14,7 @@ using namespace Qt::StringLiterals;
 
 std::filesystem::path demoModel() {
     const QString named = qEnvironmentVariable("MIXO_TEST_MODEL");
-    return named.isEmpty() ? std::filesystem::path(MIXO_RESOURCES) / "demo"
-                           : std::filesystem::path(named.toStdString());
+    return named.isEmpty() ? test::resourcesDirectory() / "demo" : std::filesystem::path(named.toStdString());
 }
 
 bool waitFor(const std::function<bool()>& done) {
