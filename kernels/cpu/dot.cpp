@@ -19,7 +19,7 @@ using FloatVector = hn::Vec<FloatTag>;
 // Decoding is bound by memory, and the hardware's own prefetchers stop at each 4 KiB page, which is about one row of
 // weights: lines are asked for so long before they are summed, in the order in which they lie in memory, into the
 // second cache (the first would drop them again).
-constexpr std::size_t kPrefetchBytes = 32 * 1024;
+constexpr std::size_t kPrefetchBytes = 16 * 1024;
 
 /// Asks for kOutputs lines of those that start at `ahead`, once for each line of a row.
 template <std::size_t kOutputs, typename Weight>
@@ -94,10 +94,12 @@ void dotTiles(const DotRows& rows, const Weight* w, const Matrix& matrix, std::i
 template <typename Weight>
 void dotBlockOf(const DotRows& rows, const Matrix& w, std::int64_t begin, std::int64_t end) {
     const auto* data = reinterpret_cast<const Weight*>(w.row(begin));
-    // One row: four streams of weights, few enough for the ways of the first cache when rows lie a power of two apart.
+    // One row: weights read as they lie come fastest, but one sum at a time is fast enough only where vectors are wide;
+    // else four streams, few enough for the ways of the first cache when rows lie a power of two apart.
     // More: twelve accumulators fill the registers of AVX2 beside three weights and one input.
     switch (rows.count) {
         case 1:
+            if (hn::Lanes(FloatTag()) >= 16) return dotTiles<1, 1>(rows, data, w, begin, end);
             return dotTiles<1, 4>(rows, data, w, begin, end);
         case 2:
             return dotTiles<2, 4>(rows, data, w, begin, end);
