@@ -37,6 +37,7 @@ struct Recorder::Impl {
     std::vector<std::function<void(SessionWriter&)>> pending;  // messages and settings to write
     std::uint64_t flush_wanted = 0;                            // flush() calls so far
     std::uint64_t flush_done = 0;
+    bool failure_told = false;  // status_changed has been called for it
     RecorderStatus status;
     Clock::time_point last_commit{};
     std::jthread thread;
@@ -172,9 +173,12 @@ struct Recorder::Impl {
             status.state = RecorderStatus::State::kFailed;
             status.error = parts;
             pending.clear();
-            committed.notify_all();
         }
         if (options.status_changed) options.status_changed();
+        // Last: whoever was told of the failure by a flush finds it in whatever status_changed made known.
+        const std::lock_guard lock(mutex);
+        failure_told = true;
+        committed.notify_all();
     }
 };
 
@@ -200,9 +204,8 @@ bool Recorder::flush() {
     const std::uint64_t mine = ++m_impl->flush_wanted;
     m_impl->wanted.notify_all();
     m_impl->ring->wakeAll();
-    m_impl->committed.wait(
-        lock, [&] { return m_impl->flush_done >= mine || m_impl->status.state == RecorderStatus::State::kFailed; });
-    return m_impl->status.state != RecorderStatus::State::kFailed;
+    m_impl->committed.wait(lock, [&] { return m_impl->flush_done >= mine || m_impl->failure_told; });
+    return m_impl->flush_done >= mine;
 }
 
 RecorderStatus Recorder::status() const {

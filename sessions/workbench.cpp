@@ -74,29 +74,27 @@ struct Workbench::Impl {
 
     // --- shared by all threads
     // -----------------------------------------------------------------------------------------
-    /// Publishes a change together with what the snapshot shows of the settings and the recorder. Takes both locks, one
-    /// after the other: call it with none held.
+    /// Publishes a change together with what the snapshot shows of the settings and the recorder, which are looked at
+    /// within the change: else an older look of another thread could be published after a newer one. Call it without
+    /// `mutex`, which is taken inside the publisher's lock.
     void publish(const std::function<void(WorkbenchSnapshot&)>& change) {
-        LaneSettings requested;
-        RecorderStatus status;
-        std::shared_ptr<Recorder> current;
-        {
-            const std::lock_guard lock(mutex);
-            requested = settings;
-            current = recorder;
-            status.state = recording ? RecorderStatus::State::kWaiting : RecorderStatus::State::kOff;
-        }
-        if (current) status = current->status();
         publisher.change([&](WorkbenchSnapshot& s) {
             change(s);
-            s.recorder = status;
             s.probes_cost = probes_cost;
+            const std::lock_guard lock(mutex);
+            if (recorder) {
+                // No copy of the pointer: the recorder's own thread comes here and must never be its last owner.
+                s.recorder = recorder->status();
+            } else {
+                s.recorder = {};
+                s.recorder.state = recording ? RecorderStatus::State::kWaiting : RecorderStatus::State::kOff;
+            }
             if (s.lanes.empty()) return;
             // No event tells of these; the others come with the records at which they took effect.
-            s.lanes.front().settings.sampling = requested.sampling;
-            s.lanes.front().settings.early_stop = requested.early_stop;
-            s.lanes.front().settings.max_tokens = requested.max_tokens;
-            s.lanes.front().settings.ignore_eos = requested.ignore_eos;
+            s.lanes.front().settings.sampling = settings.sampling;
+            s.lanes.front().settings.early_stop = settings.early_stop;
+            s.lanes.front().settings.max_tokens = settings.max_tokens;
+            s.lanes.front().settings.ignore_eos = settings.ignore_eos;
         });
     }
 

@@ -7,11 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <fstream>
 #include <iterator>
 #include <mutex>
+#include <thread>
 
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
@@ -196,6 +199,22 @@ TEST(Recorder, aDirectoryThatCannotBeWrittenIsReportedAndTheRingGoesOn) {
     const RecorderStatus status = recorder.status();
     ASSERT_TRUE(status.error.has_value());
     EXPECT_EQ(status.error->what, "The session file cannot be created");
+}
+
+TEST(Recorder, aFailureIsMadeKnownBeforeAFlushReturns) {
+    const TemporaryDirectory directory;
+    std::ofstream(directory / "file") << "not a directory";
+    RingAndKeeper sink(kShape, 64);
+    std::atomic<bool> told = false;
+    RecordingOptions options = test::syntheticRecording(directory / "file" / "a.mixo", kShape);
+    options.status_changed = [&] {
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(20));  // a thread that lost its core; nothing waits for it
+        told = true;
+    };
+    Recorder recorder(std::move(options), sink.ring, sink.ring->makeReader());
+    EXPECT_FALSE(recorder.flush());
+    EXPECT_TRUE(told);
 }
 
 TEST(Recorder, aFileThatAnotherProcessLocksEndsTheRecordingWithoutHarm) {
