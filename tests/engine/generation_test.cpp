@@ -1,87 +1,24 @@
-// The generation loop led by a script: thinking budgets, requests at any moment, limits, prefix reuse, forks, traces.
-#include "engine/generation.h"
+// The generation loop led by a script: turns, requests at any moment, limits, traces.
+#include "engine/generation_test.h"
 
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <atomic>
 #include <thread>
 
 #include "engine/error.h"
 #include "support/allocation_counter.h"
-#include "support/collecting_sink.h"
-#include "support/scripted_backend.h"
-#include "support/tiny_model.h"
 
 namespace mixoscope {
 namespace {
 
+using test::GenerationTest;
+using test::greedySettings;
+using test::joined;
+using test::kPrompt;
 using test::kTinyEnd;
 using test::kTinyThinkClose;
-using test::kTinyThinkOpen;
-
-constexpr TokenId kWord = 'w';
-const std::vector<TokenId> kPrompt = {'a', 'b', 'c', 'd', 'e'};
-const std::string kStopText = "stop\n</think>\n\n";
-const std::vector<TokenId> kStopIds = {'s', 't', 'o', 'p', '\n', kTinyThinkClose, '\n', '\n'};
-
-LaneSettings greedySettings(std::int32_t budget = kUnlimitedBudget) {
-    LaneSettings settings;
-    settings.sampling.greedy = true;
-    settings.budget = budget;
-    settings.early_stop.text = kStopText;
-    settings.max_tokens = 60;
-    return settings;
-}
-
-/// A model that says `plan` from the end of the prompt on, then words for ever.
-class GenerationTest : public testing::Test {
-protected:
-    GenerationTest()
-        : model(test::openTinyModel({.layers = 1})),
-          backend(model.config.vocab_size, [this](TokenId, std::int64_t position) {
-              const auto index = static_cast<std::size_t>(position + 1 - plan_from);
-              return index < plan.size() ? plan[index] : kWord;
-          }) {}
-
-    Generation make(GenerationLimits limits = {}) { return Generation(model, backend, limits, &sink); }
-
-    void runAll(Generation& generation) {
-        for (int steps = 0; generation.step(); ++steps) ASSERT_LT(steps, 5000) << "the generation does not end";
-    }
-
-    /// One turn from the beginning; returns the ids that were chosen.
-    std::vector<TokenId> turn(const LaneSettings& settings, bool thinking = true) {
-        Generation generation = make();
-        const LaneId lane = generation.addLane(settings);
-        generation.startTurn(lane, kPrompt, thinking);
-        runAll(generation);
-        status = generation.status(lane);
-        return chosenIds();
-    }
-    std::vector<TokenId> chosenIds(LaneId lane = 0) const {
-        std::vector<TokenId> ids;
-        for (const TokenTrace& token : sink.chosen(lane)) ids.push_back(token.id);
-        return ids;
-    }
-    std::vector<TokenId> think(int words) const {
-        std::vector<TokenId> ids = {kTinyThinkOpen};
-        ids.insert(ids.end(), static_cast<std::size_t>(words), kWord);
-        return ids;
-    }
-
-    Model model;
-    std::vector<TokenId> plan;
-    std::int64_t plan_from = std::ssize(kPrompt);
-    test::ScriptedBackend backend;
-    test::CollectingSink sink;
-    LaneStatus status;
-};
-
-std::vector<TokenId> joined(std::initializer_list<std::vector<TokenId>> parts) {
-    std::vector<TokenId> all;
-    for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
-    return all;
-}
+using test::kWord;
 
 TEST_F(GenerationTest, TheModelsOwnBlockAndAnswer) {
     plan = joined({think(7), {kTinyThinkClose}, {'o', 'k'}, {kTinyEnd}});
@@ -97,121 +34,6 @@ TEST_F(GenerationTest, TheModelsOwnBlockAndAnswer) {
     EXPECT_EQ(tokens[8].flags, token_flag::kSampled | token_flag::kTag);
     EXPECT_EQ(tokens.back().flags, token_flag::kSampled | token_flag::kEndOfTurn);
     EXPECT_EQ(tokens[9].phase, Phase::kAnswer);
-}
-
-TEST_F(GenerationTest, EveryBudgetCutsAtItsN) {
-    plan = think(30);
-    for (std::int32_t budget = 1; budget <= 30; ++budget) {
-        sink = {};
-        LaneSettings settings = greedySettings(budget);
-        const std::vector<TokenId> ids = turn(settings);
-        const std::vector<TokenId> expected = joined({think(budget), kStopIds});
-        ASSERT_GE(ids.size(), expected.size());
-        EXPECT_TRUE(std::equal(expected.begin(), expected.end(), ids.begin())) << "budget " << budget;
-        EXPECT_EQ(status.thinking_tokens, budget);
-        EXPECT_EQ(status.injected_tokens, std::ssize(kStopIds));
-        const auto reached = sink.eventsOf(LaneEventKind::kBudgetReached);
-        ASSERT_EQ(reached.size(), 1U);
-        EXPECT_EQ(reached[0].value, budget);
-        EXPECT_EQ(reached[0].position, 5 + 1 + budget);
-    }
-}
-
-TEST_F(GenerationTest, TheInjectedTextIsMarkedAndFedInOneStep) {
-    plan = think(30);
-    turn(greedySettings(4));
-    const std::vector<TokenTrace> tokens = sink.chosen();
-    for (std::size_t index = 0; index < kStopIds.size(); ++index) {
-        const TokenTrace& token = tokens[5 + index];
-        EXPECT_EQ(token.id, kStopIds[index]);
-        EXPECT_NE(token.flags & token_flag::kInjected, 0);
-        EXPECT_EQ(token.flags & token_flag::kSampled, 0);
-        EXPECT_EQ(token.flags & token_flag::kTag, token.id == kTinyThinkClose ? token_flag::kTag : 0);
-        EXPECT_EQ(token.phase, Phase::kThinking);
-        EXPECT_EQ(token.thinking_tokens, 4);
-        EXPECT_EQ(token.rank, -1);
-        EXPECT_TRUE(std::isnan(token.logprob));
-    }
-    int chunks = 0;
-    for (const auto& row : sink.rows) {
-        if (row.trace.token.id == 's') {
-            EXPECT_EQ(row.trace.rows_in_step, std::ssize(kStopIds));
-            ++chunks;
-        }
-    }
-    EXPECT_EQ(chunks, 1);
-}
-
-TEST_F(GenerationTest, DraggingTheBudgetBelowNClosesAtTheNextToken) {
-    plan = think(40);
-    Generation generation = make();
-    const LaneId lane = generation.addLane(greedySettings(100));
-    generation.startTurn(lane, kPrompt, true);
-    while (generation.status(lane).thinking_tokens < 11) generation.step();
-    generation.requestSettings(lane, greedySettings(4));
-    generation.step();
-    EXPECT_EQ(generation.status(lane).thinking_tokens, 11);
-    EXPECT_EQ(generation.status(lane).injected_tokens, std::ssize(kStopIds));
-    const auto changed = sink.eventsOf(LaneEventKind::kBudgetChanged);
-    ASSERT_EQ(changed.size(), 1U);
-    EXPECT_EQ(changed[0].old_value, 100);
-    EXPECT_EQ(changed[0].value, 4);
-    EXPECT_EQ(changed[0].position, 5 + 1 + 11);
-    const auto reached = sink.eventsOf(LaneEventKind::kBudgetReached);
-    ASSERT_EQ(reached.size(), 1U);
-    EXPECT_EQ(reached[0].value, 11);
-    EXPECT_EQ(reached[0].step, changed[0].step);
-}
-
-TEST_F(GenerationTest, ARequestDuringAStepActsOnTheTokenOfThatStep) {
-    plan = think(40);
-    Generation generation = make();
-    const LaneId lane = generation.addLane(greedySettings());
-    generation.startTurn(lane, kPrompt, true);
-    while (generation.status(lane).thinking_tokens < 6) generation.step();
-    backend.before_step = [&] { generation.requestSettings(lane, greedySettings(3)); };
-    generation.step();
-    EXPECT_EQ(generation.status(lane).thinking_tokens, 6);
-    EXPECT_EQ(generation.status(lane).injected_tokens, std::ssize(kStopIds));
-}
-
-TEST_F(GenerationTest, RaisingTheBudgetLetsItThinkOn) {
-    plan = think(40);
-    Generation generation = make();
-    const LaneId lane = generation.addLane(greedySettings(10));
-    generation.startTurn(lane, kPrompt, true);
-    while (generation.status(lane).thinking_tokens < 9) generation.step();
-    generation.requestSettings(lane, greedySettings(25));
-    runAll(generation);
-    EXPECT_EQ(generation.status(lane).thinking_tokens, 25);
-}
-
-TEST_F(GenerationTest, AnswerNowClosesAtTheNextTokenAndIsRecorded) {
-    plan = think(40);
-    Generation generation = make();
-    const LaneId lane = generation.addLane(greedySettings());
-    generation.startTurn(lane, kPrompt, true);
-    while (generation.status(lane).thinking_tokens < 8) generation.step();
-    generation.requestAnswerNow(lane);
-    generation.step();
-    EXPECT_EQ(generation.status(lane).thinking_tokens, 8);
-    EXPECT_EQ(generation.status(lane).state, LaneState::kAnswering);
-    const auto events = sink.eventsOf(LaneEventKind::kAnswerNow);
-    ASSERT_EQ(events.size(), 1U);
-    EXPECT_EQ(events[0].value, 8);
-    EXPECT_TRUE(sink.eventsOf(LaneEventKind::kBudgetReached).empty());
-}
-
-TEST_F(GenerationTest, AnswerNowInTheAnswerDoesNothing) {
-    plan = joined({think(2), {kTinyThinkClose}, {'o', 'k'}, {kTinyEnd}});
-    backend.before_step = [&] {};
-    Generation generation = make();
-    const LaneId lane = generation.addLane(greedySettings());
-    generation.startTurn(lane, kPrompt, true);
-    while (generation.status(lane).answer_tokens < 1) generation.step();
-    generation.requestAnswerNow(lane);
-    runAll(generation);
-    EXPECT_EQ(chosenIds(), plan);
 }
 
 TEST_F(GenerationTest, StopInTheMiddleOfABlockEndsAtOnceAndSaysThatItWasOpen) {
@@ -324,37 +146,6 @@ TEST_F(GenerationTest, LogitsThatAreNoDistributionEndTheTurnWithAnError) {
     EXPECT_EQ(sink.rows.back().trace.next.id, -1);
 }
 
-TEST_F(GenerationTest, StrayTagsAreFlagged) {
-    plan = {'o', kTinyThinkOpen, kWord, kTinyThinkClose, kTinyThinkClose, 'k', kTinyEnd};
-    EXPECT_EQ(turn(greedySettings(0), false), plan);  // no_think: the budget does not act
-    const std::vector<TokenTrace> tokens = sink.chosen();
-    const auto stray = [&](std::size_t index) { return (tokens[index].flags & token_flag::kStray) != 0; };
-    EXPECT_TRUE(stray(1));
-    EXPECT_FALSE(stray(3));
-    EXPECT_TRUE(stray(4));
-    EXPECT_EQ(status.thinking_tokens, 1);
-    EXPECT_EQ(status.answer_tokens, 2);
-}
-
-TEST_F(GenerationTest, APromptThatOpensTheBlockIsThinkingFromTheFirstToken) {
-    const std::vector<TokenId> prompt = {'a', 'b', 'c', kTinyThinkOpen, '\n'};
-    plan = {kWord, kWord, kTinyThinkClose, 'k', kTinyEnd};
-    Generation generation = make();
-    const LaneId lane = generation.addLane(greedySettings());
-    generation.startTurn(lane, prompt, true);
-    runAll(generation);
-    EXPECT_EQ(generation.status(lane).thinking_tokens, 3);  // the newline lies between the tags, too
-    EXPECT_EQ(sink.chosen()[0].phase, Phase::kThinking);
-    EXPECT_EQ(sink.chosen()[2].flags & token_flag::kStray, 0);
-}
-
-TEST_F(GenerationTest, ACutWaitsForTheRestOfACharacter) {
-    plan = {kTinyThinkOpen, kWord, 0xE2, 0x82, 0xAC, kWord, kWord};  // the euro sign, a byte a token
-    turn(greedySettings(2));
-    EXPECT_EQ(status.thinking_tokens, 4);
-    EXPECT_EQ(sink.chosen()[5].id, 's');
-}
-
 TEST_F(GenerationTest, TracesAreGaplessAndCoverEveryTokenOnce) {
     plan = think(40);
     turn(greedySettings(6));
@@ -377,49 +168,6 @@ TEST_F(GenerationTest, TracesAreGaplessAndCoverEveryTokenOnce) {
     EXPECT_EQ(sink.steps.size(), static_cast<std::size_t>(sink.rows.back().trace.step + 1));
 }
 
-TEST_F(GenerationTest, TheLongestCommonPrefixIsNotComputedAgain) {
-    plan = {'o', 'k', kTinyEnd};
-    Generation generation = make();
-    const LaneId lane = generation.addLane(greedySettings());
-    generation.startTurn(lane, kPrompt, true);
-    runAll(generation);
-    const std::vector<TokenId> prompt = {'a', 'b', 'c', 'd', 'e', 'o', 'k', 'x', 'y'};
-    backend.rows_fed = 0;
-    plan_from = 9;
-    generation.startTurn(lane, prompt, true);
-    runAll(generation);
-    EXPECT_EQ(backend.rows_fed, 2 + 2);  // x and y; o and k of the new answer
-    const auto started = sink.eventsOf(LaneEventKind::kTurnStarted);
-    ASSERT_EQ(started.size(), 2U);
-    EXPECT_EQ(started[1].old_value, 7);
-    EXPECT_EQ(started[1].value, 9);
-    EXPECT_EQ(sink.chosen().back().turn, 1);
-    // The same prompt once more: its last token is fed again, because its logits choose the first new one.
-    backend.rows_fed = 0;
-    generation.startTurn(lane, prompt, true);
-    generation.step();
-    EXPECT_EQ(backend.rows_fed, 1);
-}
-
-TEST_F(GenerationTest, APrefixComputedUnderAnotherPolicyIsComputedAgain) {
-    plan = {'o', 'k', kTinyEnd};
-    Generation generation = make({.slots = 8});
-    const LaneId lane = generation.addLane(greedySettings());
-    generation.startTurn(lane, kPrompt, true);
-    runAll(generation);
-    LaneSettings settings = greedySettings();
-    settings.policy = "top-k:k=8";
-    generation.requestSettings(lane, settings);
-    backend.rows_fed = 0;
-    generation.startTurn(lane, kPrompt, true);
-    generation.step();
-    EXPECT_EQ(backend.rows_fed, 5);
-    EXPECT_EQ(sink.rows.back().router[0].active, 8);
-    const auto changed = sink.eventsOf(LaneEventKind::kPolicyChanged);
-    ASSERT_EQ(changed.size(), 1U);
-    EXPECT_STREQ(changed[0].text, "top-k:k=8");
-}
-
 TEST_F(GenerationTest, APolicyChangedInTheMiddleActsFromTheNextRowOn) {
     Generation generation = make({.slots = 8});
     const LaneId lane = generation.addLane(greedySettings());
@@ -439,48 +187,6 @@ TEST_F(GenerationTest, APolicyChangedInTheMiddleActsFromTheNextRowOn) {
         EXPECT_EQ(row.trace.step >= changed[0].step, after);
     }
     EXPECT_EQ(sink.rows.back().router[0].active, 5);
-}
-
-TEST_F(GenerationTest, AForkInTheBlockGoesOnFromThere) {
-    plan = think(40);
-    Generation generation = make({.max_lanes = 4});
-    const LaneId lane = generation.addLane(greedySettings(20));
-    generation.startTurn(lane, kPrompt, true);
-    while (generation.status(lane).thinking_tokens < 10) generation.step();
-    backend.rows_fed = 0;
-    const LaneId fork = generation.forkLane(lane, 5 + 1 + 6, greedySettings(8));  // six words into the block
-    EXPECT_EQ(generation.status(fork).thinking_tokens, 6);
-    EXPECT_EQ(generation.status(fork).state, LaneState::kThinking);
-    runAll(generation);
-    EXPECT_EQ(generation.status(lane).thinking_tokens, 20);
-    EXPECT_EQ(generation.status(fork).thinking_tokens, 8);
-    EXPECT_EQ(sink.ofLane(fork).front().trace.token.position, 5 + 6);  // only the last shared token is fed again
-}
-
-TEST_F(GenerationTest, AForkWithinThePromptWaitsForItsTurnAndSharesWhatIsEqual) {
-    plan = {'o', 'k', kTinyEnd};
-    Generation generation = make({.max_lanes = 4});
-    const LaneId lane = generation.addLane(greedySettings());
-    generation.startTurn(lane, kPrompt, true);
-    runAll(generation);
-    const LaneId fork = generation.forkLane(lane, 4, greedySettings());
-    EXPECT_EQ(generation.status(fork).state, LaneState::kIdle);
-    EXPECT_FALSE(generation.step());
-    backend.rows_fed = 0;
-    generation.startTurn(fork, std::vector<TokenId>{'a', 'b', 'c', 'd', 'z'}, true);
-    generation.step();
-    EXPECT_EQ(backend.rows_fed, 1);
-}
-
-TEST_F(GenerationTest, AForkIntoAnInjectedTextCompletesIt) {
-    plan = think(40);
-    Generation generation = make({.max_lanes = 2});
-    const LaneId lane = generation.addLane(greedySettings(3));
-    generation.startTurn(lane, kPrompt, true);
-    runAll(generation);
-    const LaneId fork = generation.forkLane(lane, 5 + 4 + 2, greedySettings(3));  // after "st"
-    EXPECT_EQ(generation.status(fork).injected_tokens, std::ssize(kStopIds));
-    EXPECT_EQ(generation.status(fork).state, LaneState::kAnswering);
 }
 
 TEST_F(GenerationTest, BadRequestsAreRefusedByName) {
