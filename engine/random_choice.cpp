@@ -51,4 +51,10 @@ void chooseAtRandom(RoutedRow& row, std::int32_t k, const DrawKey& key) {
     kernels::sortByRank(row.probabilities, chosen);
 }
 
+void DrawnRule::chooseRow(int layer, RoutedRow& row) const {
+    chooseAtRandom(
+        row, m_k,
+        {.seed = m_seed, .subject = m_subject(row), .layer = static_cast<std::uint32_t>(layer), .purpose = m_purpose});
+}
+
 }  // namespace mixoscope

@@ -6,27 +6,11 @@ namespace mixoscope::policies::hash {
 
 namespace {
 
-class HashRule final : public RowRule {
-public:
-    HashRule(int k, std::uint64_t seed, kernels::Renormalise renormalise)
-        : m_k(k), m_seed(seed), m_renormalise(renormalise) {}
+constexpr std::uint32_t kPurpose = 2;
 
-    int maxSlots() const override { return m_k; }
-    void chooseRow(int layer, RoutedRow& row) const override {
-        constexpr std::uint32_t kPurpose = 2;
-        chooseAtRandom(row, m_k,
-                       {.seed = m_seed,
-                        .subject = static_cast<std::uint64_t>(row.token),
-                        .layer = static_cast<std::uint32_t>(layer),
-                        .purpose = kPurpose});
-    }
-    bool weigh(RoutedRow& row) const override { return weighByProbability(row, m_renormalise); }
-
-private:
-    int m_k;
-    std::uint64_t m_seed;
-    kernels::Renormalise m_renormalise;
-};
+std::uint64_t subjectOf(const RoutedRow& row) {
+    return static_cast<std::uint64_t>(row.token);
+}
 
 PolicySpec specFor(const ModelConfig& config) {
     PolicySpec spec;
@@ -41,9 +25,8 @@ PolicySpec specFor(const ModelConfig& config) {
 }
 
 std::shared_ptr<const ChoosingRule> makeRule(const PolicyArguments& arguments, const ModelConfig& /*config*/) {
-    return std::make_shared<HashRule>(static_cast<int>(arguments.integer("k")),
-                                      static_cast<std::uint64_t>(arguments.integer("seed")),
-                                      arguments.renormalise("renorm"));
+    return std::make_shared<DrawnRule>(static_cast<int>(arguments.integer("k")), arguments.renormalise("renorm"),
+                                       static_cast<std::uint64_t>(arguments.integer("seed")), kPurpose, subjectOf);
 }
 
 }  // namespace
