@@ -118,9 +118,9 @@ Loader::Checked Loader::take(const std::string& name, const std::vector<std::int
     }
     const std::int64_t element = static_cast<std::int64_t>(kernels::bytesPerElement(*type));
     const std::int64_t count = static_cast<std::int64_t>(view.data.size()) / element;
-    const bool whole = m_check == FiniteCheck::kEveryValue || shape.size() == 1;
+    const bool whole = m_check == FiniteCheck::kEveryValue;
     const std::int64_t row = shape.back();
-    const std::int64_t begin = whole ? 0 : count / row / 2 * row;  // else the row in the middle
+    const std::int64_t begin = whole ? 0 : count / row / 2 * row;  // else the row in the middle; a vector is one row
     if (anyNotFinite(view.data.data() + begin * element, whole ? count : row, *type)) {
         throw Error({.what = "This tensor holds a value that is no finite number (NaN or infinity)",
                      .where = where,

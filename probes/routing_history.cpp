@@ -158,17 +158,11 @@ void HistoryWriter::addNext(const StepTrace& trace, std::string_view token_bytes
     truncate(position);
     writeToken(position, trace.next, token_bytes, trace);
     m_tokens = position + 1;
-    m_rows = std::min(m_rows, m_tokens);
 }
 
 History HistoryWriter::publish() {
     m_published = m_tokens;
     return {m_shape, {m_chunks.begin(), m_chunks.end()}, m_tokens, m_rows};
-}
-
-void HistoryWriter::clear() {
-    m_chunks.clear();
-    m_tokens = m_rows = m_published = 0;
 }
 
 }  // namespace mixoscope

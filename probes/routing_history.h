@@ -76,7 +76,6 @@ public:
     std::int32_t rowCount() const { return m_rows; }
     std::int32_t tokenCount() const { return m_tokens; }
     History publish();
-    void clear();
 
 private:
     HistoryChunk& writableChunk(std::int32_t position);

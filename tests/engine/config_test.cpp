@@ -26,7 +26,7 @@ std::string messageWith(const json& changes) {
     } catch (const Error& error) {
         return error.what();
     }
-    return "no Error was thrown for " + changes.dump();
+    return "no Error was thrown";  // without the changes, among which a test would find the words that it looks for
 }
 
 void expectMessage(const std::string& message, std::initializer_list<const char*> parts) {
@@ -66,6 +66,7 @@ TEST(Config, TakesTheDefaultsOfTransformers) {
     EXPECT_TRUE(moe.mlp_only_layers.empty());
     EXPECT_FALSE(moe.tie_word_embeddings);
     EXPECT_EQ(moe.head_dim, 32 / 4);
+    EXPECT_FLOAT_EQ(moe.rms_norm_eps, 1e-6F);
     EXPECT_EQ(moe.rope.theta, 10000.0);
     json dense = tinyConfig({.experts = 0});
     dense.erase("head_dim");
@@ -84,6 +85,10 @@ TEST(Config, FindsTheArchitectureByModelTypeToo) {
     json config = tinyConfig();
     config.erase("architectures");
     EXPECT_EQ(parse(config).architecture, "Qwen3MoeForCausalLM");
+    config["model_type"] = "qwen3";
+    EXPECT_EQ(parse(config).architecture, "Qwen3ForCausalLM");
+    config["model_type"] = "llama";
+    EXPECT_THROW(parse(config), Error);
 }
 
 TEST(Config, SaysWhichLayersHaveExperts) {
@@ -95,6 +100,12 @@ TEST(Config, SaysWhichLayersHaveExperts) {
     EXPECT_EQ(parsed.moeLayerCount(), 2);
     EXPECT_TRUE(parsed.isMoeLayer(5));
     EXPECT_FALSE(parsed.isMoeLayer(3));
+}
+
+TEST(Config, TakesTheDenseLayersInAnyOrder) {
+    json config = tinyConfig({.layers = 6});
+    config["mlp_only_layers"] = {4, 0, 2};
+    EXPECT_EQ(parse(config).moeLayers(), (std::vector<std::int32_t>{1, 3, 5}));
 }
 
 TEST(Config, AModelWhoseLayersAllLackExpertsIsDense) {
@@ -118,6 +129,23 @@ TEST(Config, ReadsBothSpellingsOfTheRopeSettings) {
     EXPECT_TRUE(parse(old_spelling).rope.yarn);
     EXPECT_EQ(parse(old_spelling).rope.theta, 5000.0);
     EXPECT_EQ(parse(old_spelling).rope.factor, 4.0);
+}
+
+TEST(Config, OfSeveralRopeSettingsTheOneThatTransformersTakesWins) {
+    json config = tinyConfig();
+    config["rope_theta"] = 1000.0;
+    config["rope_parameters"] = {{"rope_type", "yarn"}, {"factor", 8.0}, {"rope_theta", 2000.0}};
+    EXPECT_EQ(parse(config).rope.theta, 2000.0);
+    config["rope_scaling"] = json::object();  // as good as none
+    EXPECT_EQ(parse(config).rope.factor, 8.0);
+    config["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}};
+    EXPECT_EQ(parse(config).rope.factor, 4.0);
+    EXPECT_EQ(parse(config).rope.theta, 1000.0);
+    EXPECT_EQ(parse(config).rope.original_max_position_embeddings, 64.0);
+    config["original_max_position_embeddings"] = 256;
+    EXPECT_EQ(parse(config).rope.original_max_position_embeddings, 256.0);
+    config["rope_scaling"] = {{"rope_type", "yarn"}};
+    EXPECT_EQ(parse(config).rope.factor, 512.0 / 256.0);
 }
 
 TEST(Config, NamesTheSupportedArchitectures) {
@@ -164,6 +192,12 @@ TEST(Config, RefusesValuesOutOfRangeOrOfAnotherType) {
     expectMessage(messageWith({{"num_experts_per_tok", 9}}), {"num_experts_per_tok", "8", "9"});
     expectMessage(messageWith({{"num_key_value_heads", 3}}), {"num_key_value_heads", "divisor"});
     expectMessage(messageWith({{"head_dim", 7}}), {"head_dim", "even"});
+    // Where it is absent it follows from two others.
+    expectMessage(messageWith({{"head_dim", nullptr}, {"hidden_size", 2}}), {"head_dim", "found 0"});
+    expectMessage(messageWith({{"head_dim", nullptr}, {"hidden_size", 1 << 20}}), {"head_dim", "4096", "262144"});
+    expectMessage(messageWith({{"num_experts", 300}, {"num_experts_per_tok", 256}}), {"num_experts_per_tok", "255"});
+    expectMessage(messageWith({{"mlp_only_layers", json::array({json(std::vector<int>(20))})}}),
+                  {"mlp_only_layers", "a list of 20"});
     expectMessage(messageWith({{"rms_norm_eps", -1.0}}), {"rms_norm_eps"});
     expectMessage(messageWith({{"rms_norm_eps", "small"}}), {"rms_norm_eps"});
     expectMessage(messageWith({{"rope_theta", 0}}), {"rope_theta"});
@@ -204,9 +238,9 @@ TEST(GenerationConfig, ReadsOneOrManyEndTokensAndSampling) {
 }
 
 TEST(GenerationConfig, RefusesNonsense) {
-    for (const char* text :
-         {R"({"eos_token_id": -1})", R"({"eos_token_id": "x"})", R"({"eos_token_id": [1, null]})",
-          R"({"temperature": -1})", R"({"top_p": 1.5})", R"({"top_k": -2})", R"({"min_p": "a"})", "[]", ""}) {
+    for (const char* text : {R"({"eos_token_id": -1})", R"({"eos_token_id": "x"})", R"({"eos_token_id": [1, null]})",
+                             R"({"eos_token_id": [1, -1]})", R"({"temperature": -1})", R"({"top_p": 1.5})",
+                             R"({"top_k": -2})", R"({"min_p": "a"})", "[]", ""}) {
         try {
             parseGeneration(text);
             ADD_FAILURE() << text;

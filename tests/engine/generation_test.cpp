@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/error.h"
+#include "engine/kv_cache.h"
 #include "support/allocation_counter.h"
 
 namespace mixoscope {
@@ -124,6 +125,27 @@ TEST_F(GenerationTest, AFullContextEndsTheTurn) {
     EXPECT_EQ(generation.status(lane).injected_tokens, 20 - 5 - 9);
 }
 
+TEST_F(GenerationTest, APoolTooSmallForAPageIsRefused) {
+    try {
+        make({.kv_bytes = kvPageBytes(model.config) - 1});
+        FAIL();
+    } catch (const Error& error) {
+        const std::string message = error.what();
+        EXPECT_NE(message.find("Not enough memory for the KV cache"), std::string::npos) << message;
+        EXPECT_NE(message.find("one page of 16 tokens"), std::string::npos) << message;
+        EXPECT_NE(message.find("found " + std::to_string(kvPageBytes(model.config) - 1)), std::string::npos) << message;
+    }
+    EXPECT_EQ(make({.kv_bytes = kvPageBytes(model.config)}).contextTokens(), 16);
+    EXPECT_EQ(make({.context_tokens = 100'000, .max_lanes = 1}).contextTokens(), 512) << "no more than the model has";
+}
+
+TEST_F(GenerationTest, AModelThatNamesNoEndOfTurnEndsAtTheChatFormats) {
+    plan = {'o', 'k', kTinyEnd, 'x'};
+    model.generation_config.eos_token_ids.clear();
+    EXPECT_EQ(turn(greedySettings()), (std::vector<TokenId>{'o', 'k', kTinyEnd}));
+    EXPECT_EQ(status.stop_reason, StopReason::kEndOfTurn);
+}
+
 TEST_F(GenerationTest, APoolWithoutPagesEndsTheTurnOfTheLaneThatNeedsOne) {
     const std::int64_t page = kernels::kKvPageTokens * 2 * 2 * 16 * 4;  // generous: at least two pages
     Generation generation = make({.kv_bytes = 4 * page, .max_lanes = 2});
@@ -207,9 +229,25 @@ TEST_F(GenerationTest, BadRequestsAreRefusedByName) {
     settings = greedySettings();
     settings.early_stop.text = "no tag";
     EXPECT_NE(where([&] { generation.addLane(settings); }).find("early-stop text"), std::string::npos);
+    settings.early_stop.text = "<think></think>";
+    EXPECT_NE(where([&] { generation.addLane(settings); }).find("found </think> 1 times, <think> 1 times"),
+              std::string::npos);
     settings = greedySettings();
     settings.sampling.temperature = -1.0F;
     EXPECT_NE(where([&] { generation.addLane(settings); }).find("temperature"), std::string::npos);
+    const std::pair<const char*, void (*)(LaneSettings&)> negative[] = {
+        {"budget", [](LaneSettings& s) { s.budget = -2; }},
+        {"max_tokens", [](LaneSettings& s) { s.max_tokens = -2; }},
+        {"soft close, likeliest tokens", [](LaneSettings& s) { s.early_stop.soft_rank = -2; }},
+        {"soft close, extra tokens", [](LaneSettings& s) { s.early_stop.soft_extra = -2; }}};
+    for (const auto& [field, change] : negative) {
+        settings = greedySettings();
+        change(settings);
+        const std::string message = where([&] { generation.addLane(settings); });
+        EXPECT_NE(message.find(field), std::string::npos) << message;
+        EXPECT_NE(message.find("found -2"), std::string::npos) << message;
+    }
+    settings = greedySettings();
 
     const LaneId lane = generation.addLane(greedySettings());
     EXPECT_NE(where([&] { generation.addLane(greedySettings()); }).find("at most 1 lanes"), std::string::npos);

@@ -7,6 +7,9 @@
 #include <cstdio>
 #include <optional>
 #include <random>
+#include <string>
+
+#include "engine/error.h"
 
 namespace mixoscope {
 namespace {
@@ -160,6 +163,20 @@ TEST(KvCache, MovingASequenceKeepsItsPages) {
     second = KvSequence(cache);
     EXPECT_EQ(second.length(), 0);
     EXPECT_EQ(cache.freePages(), 4);
+}
+
+TEST(KvCache, APoolThatNoMachineHoldsIsAnErrorAtOnce) {
+    const auto message = [](std::int64_t pages) -> std::string {
+        try {
+            KvCache cache(smallConfig(), pages);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "no error";
+    };
+    const std::int64_t petabytes = (std::int64_t{1} << 56) / kvPageBytes(smallConfig());
+    EXPECT_NE(message(petabytes).find("Not enough memory for the KV cache"), std::string::npos) << message(petabytes);
+    EXPECT_NE(message(std::int64_t{1} << 62).find("too large"), std::string::npos);
 }
 
 TEST(KvCache, PageBytesCountAllLayersAndBothArrays) {

@@ -10,6 +10,7 @@
 
 #include "engine/error.h"
 #include "engine/generation.h"
+#include "engine/weights.h"
 #include "support/forward_runner.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
@@ -201,6 +202,9 @@ TEST_F(ModelFiles, ThatAreNotRegularFilesAreRefusedWithoutWaiting) {
     std::filesystem::remove(file("model.safetensors"));
     std::filesystem::create_directory(file("model.safetensors"));
     expectMessage(message(), {"model.safetensors", "not a regular file"});
+    std::filesystem::remove(file("model.safetensors"));
+    ASSERT_EQ(mkfifo(file("model.safetensors").c_str(), 0600), 0);
+    expectMessage(message(), {"model.safetensors", "not a regular file"});
     std::filesystem::remove(file("config.json"));
     ASSERT_EQ(mkfifo(file("config.json").c_str(), 0600), 0);
     expectMessage(message(), {"config.json", "not a regular file"});
@@ -233,7 +237,7 @@ TEST_F(ModelFiles, ATokenizerLargerThanTheVocabularyIsRefused) {
     writeTinyModel(path(), {.vocabulary = 200, .tokenizer = true});
     writeFile(file("generation_config.json"), "{}");
     writeConfig({{"vocab_size", 200}, {"eos_token_id", 0}});
-    expectMessage(message(), {"tokenizer.json"});
+    expectMessage(message(), {"tokenizer.json, model.vocab[", "expected 0 to 199; found 2"});
 }
 
 TEST_F(ModelFiles, TruncatedWeightsAreRefused) {
@@ -247,7 +251,8 @@ TEST_F(ModelFiles, TruncatedWeightsAreRefused) {
 
 TEST_F(ModelFiles, ShapesThatDisagreeWithTheConfigAreRefused) {
     writeConfig({{"hidden_size", 64}});
-    expectMessage(message(), {"model.embed_tokens.weight", "(304, 64)", "(304, 32)"});
+    expectMessage(message(), {"model.safetensors, tensor model.embed_tokens.weight", "config.json",
+                              "expected (304, 64)", "found (304, 32)"});
     writeConfig({{"num_key_value_heads", 1}});
     expectMessage(message(), {"k_proj", "(8, 32)", "(16, 32)"});
     writeConfig({{"moe_intermediate_size", 8}});
@@ -292,7 +297,7 @@ TEST_F(ModelFiles, WeightsThatAreNoFiniteNumbersAreRefused) {
                              "model.layers.2.mlp.gate.weight", "model.embed_tokens.weight"}) {
         for (const float value : {nan, infinity, -infinity}) {
             poison(name, 13, value);
-            expectMessage(message(), {name, "no finite number"});
+            expectMessage(message(), {"model.safetensors", name, "no finite number"});
         }
     }
     poison("model.norm.weight", 13, std::numeric_limits<float>::max());
@@ -311,6 +316,34 @@ TEST(ModelTypes, NanIsFoundInEveryElementType) {
         writeFile(directory / "model.safetensors", writer.bytes());
         expectMessage(openMessage(directory.path()), {"model.norm.weight", "no finite number"});
     }
+}
+
+TEST(ModelTypes, InfinityIsFoundInEveryElementType) {
+    for (const DataType type : {DataType::kF32, DataType::kF16, DataType::kBF16}) {
+        const TemporaryDirectory directory;
+        writeTinyModel(directory.path(), {.type = type});
+        SafetensorsWriter writer = tinyTensors({.type = type});
+        const auto size = static_cast<std::size_t>(kernels::bytesPerElement(type));
+        const std::size_t end = writer.header()["model.norm.weight"]["data_offsets"][1].get<std::size_t>();
+        std::fill(writer.data().begin() + static_cast<std::ptrdiff_t>(end - size),
+                  writer.data().begin() + static_cast<std::ptrdiff_t>(end), std::byte{0});
+        writer.data()[end - 1] = type == DataType::kF16 ? std::byte{0x7C} : std::byte{0x7F};
+        writer.data()[end - 2] = type == DataType::kF16 ? std::byte{0x00} : std::byte{0x80};
+        writeFile(directory / "model.safetensors", writer.bytes());
+        expectMessage(openMessage(directory.path()), {"model.norm.weight", "no finite number"});
+    }
+}
+
+TEST(ModelTypes, ADenseModelReadsAllOfItsLayersForEachToken) {
+    const Model model = openTinyModel({.experts = 0});
+    std::int64_t bytes = model.weights.lm_head.bytes() + 4 * 32;
+    for (const LayerWeights& layer : model.weights.layers) {
+        const kernels::ExpertMatrices& mlp = layer.experts.front();
+        bytes += layer.q_proj.bytes() + layer.k_proj.bytes() + layer.v_proj.bytes() + layer.o_proj.bytes() +
+                 mlp.gate.bytes() + mlp.up.bytes() + mlp.down.bytes();
+    }
+    EXPECT_EQ(model.bytesPerDecodedToken(0), bytes);
+    EXPECT_EQ(model.activeParameterCount(), model.parameterCount());
 }
 
 TEST(ModelTypes, FusedExpertsAreRead) {
@@ -352,6 +385,38 @@ TEST_F(ModelFiles, ShardsThatDisagreeWithTheIndexAreRefused) {
     EXPECT_NE(message(), "no Error was thrown");
 }
 
+TEST_F(ModelFiles, ATensorInTwoShardsIsRefused) {
+    writeShards();
+    writeFile(file("model-00001-of-00002.safetensors"), tinyTensors().bytes());
+    SafetensorsWriter second;
+    second.add("extra", DataType::kF32, {1}, std::vector<float>{1});
+    second.add("model.norm.weight", DataType::kF32, {1}, std::vector<float>{1});
+    writeFile(file("model-00002-of-00002.safetensors"), second.bytes());
+    writeIndex(
+        {{"weight_map",
+          {{"model.norm.weight", "model-00001-of-00002.safetensors"}, {"extra", "model-00002-of-00002.safetensors"}}}});
+    expectMessage(message(), {"appears in two files", "model-00002-of-00002.safetensors", "model.norm.weight"});
+}
+
+TEST(LoadWeights, OfALargeCheckpointOneRowOfEachMatrixIsLookedAt) {
+    const SafetensorsWriter tensors = tinyTensors();
+    const auto load = [&tensors](std::size_t row, FiniteCheck check) {
+        SafetensorsWriter writer = tensors;
+        const std::size_t begin = writer.header()["model.embed_tokens.weight"]["data_offsets"][0].get<std::size_t>();
+        const float nan = std::numeric_limits<float>::quiet_NaN();
+        std::memcpy(writer.data().data() + begin + row * 32 * sizeof nan, &nan, sizeof nan);
+        const std::vector<std::byte> bytes = writer.bytes();
+        std::vector<NamedTensor> named;
+        for (TensorView& view : parseSafetensors(bytes, "model.safetensors"))
+            named.push_back({std::move(view), "model.safetensors"});
+        const std::string config = tinyConfig().dump();
+        loadWeights(parseModelConfig(std::as_bytes(std::span(config)), "config.json"), std::move(named), check);
+    };
+    EXPECT_THROW(load(152, FiniteCheck::kOneRow), Error);  // the one in the middle of 304
+    EXPECT_NO_THROW(load(0, FiniteCheck::kOneRow));
+    EXPECT_THROW(load(0, FiniteCheck::kEveryValue), Error);
+}
+
 TEST(OpenModel, UnderstandsItsThreeSpellings) {
     const TemporaryDirectory directory;
     writeTinyModel(directory.path());
@@ -359,7 +424,12 @@ TEST(OpenModel, UnderstandsItsThreeSpellings) {
     EXPECT_EQ(openModel("random:tiny", directory.path()).name, "random:tiny");
     EXPECT_EQ(openModel(directory.path().string(), "nowhere").config.num_experts, 8);
     EXPECT_THROW(openModel("random:unknown", directory.path()), Error);
-    EXPECT_THROW(openModel("", directory.path()), Error);
+    try {
+        openModel("", directory.path());
+        FAIL();
+    } catch (const Error& error) {
+        expectMessage(error.what(), {"No model is named", "demo, random:NAME[:TYPE] or a directory", "an empty text"});
+    }
     EXPECT_THROW(openModel("no/such/place", directory.path()), Error);
 }
 

@@ -60,6 +60,11 @@ TEST(Safetensors, ReadsScalarsAndEmptyTensors) {
     EXPECT_EQ(tensors[0].name, "empty");
     EXPECT_TRUE(tensors[0].data.empty());
     EXPECT_EQ(tensors[1].data.size(), 4U);
+    // An empty tensor lies where the next one begins, whatever their names.
+    SafetensorsWriter other;
+    other.add("z", kernels::DataType::kF32, {0}, {});
+    other.add("a", kernels::DataType::kF32, {1}, std::vector<float>{3});
+    EXPECT_EQ(parseMessage(other.bytes()), "no Error was thrown");
 }
 
 TEST(Safetensors, RefusesEveryTruncation) {
@@ -78,6 +83,9 @@ TEST(Safetensors, RefusesAnOversizedHeader) {
         changed[index] = std::byte{0xFF};
         expectMessage(parseMessage(changed), {"header"});
     }
+    // One that lies in the file, too: reading it would take many times its size in memory.
+    const std::string header = "{}" + std::string(std::size_t{32} * 1024 * 1024, ' ');
+    expectMessage(parseMessage(safetensorsBytes(header, {})), {"header", "too large", "33554432", "33554434"});
 }
 
 /// Messages about the header of two tensors after a change to it.
@@ -119,6 +127,10 @@ TEST(Safetensors, RefusesRangesThatOverlapLeaveHolesOrReachBeyondTheFile) {
                   {"tensor b", "data_offsets", "(32, 24)"});
     expectMessage(messageAfter([](Json& header) { header["b"]["data_offsets"] = {-8, 0}; }), {"tensor b", "-8"});
     expectMessage(messageAfter([](Json& header) { header["b"]["data_offsets"] = {24}; }), {"tensor b", "data_offsets"});
+    expectMessage(messageAfter([](Json& header) {
+                      header["b"]["data_offsets"] = {24, 32, 40};
+                  }),
+                  {"tensor b", "data_offsets", "its begin and its end", "(24, 32, 40)"});
 }
 
 TEST(Safetensors, RefusesSwappedRanges) {
@@ -142,6 +154,10 @@ TEST(Safetensors, RefusesShapesThatDoNotFitOrOverflow) {
                       header["a"]["shape"] = {std::int64_t{1} << 58, 64};
                   }),
                   {"tensor a", "shape"});
+    expectMessage(messageAfter([](Json& header) {
+                      header["a"]["shape"] = {1 << 30, 1 << 30};
+                  }),
+                  {"tensor a", "shape", "counted"});
     expectMessage(messageAfter([](Json& header) { header["a"]["shape"] = {-2, -3}; }), {"tensor a", "shape", "-2"});
     expectMessage(messageAfter([](Json& header) { header["a"]["shape"] = {2.0, 3.0}; }), {"tensor a", "shape"});
     expectMessage(messageAfter([](Json& header) { header["a"]["shape"] = "2,3"; }), {"tensor a", "shape"});
@@ -190,12 +206,16 @@ TEST(ShardIndex, ReadsEntriesAndFiles) {
 }
 
 TEST(ShardIndex, RefusesNamesThatLeaveTheDirectory) {
-    for (const char* name : {"../b.safetensors", "/etc/b.safetensors", "sub/b.safetensors", "..\\\\b.safetensors",
-                             ".safetensors", ".hidden.safetensors", "b.bin", "", "b\\u0000.safetensors"}) {
+    for (const char* name :
+         {"../b.safetensors", "/etc/b.safetensors", "sub/b.safetensors", "..\\\\b.safetensors", ".safetensors",
+          ".hidden.safetensors", "b.bin", "model-00001-of-00002.bin", "", "b\\u0000.safetensors"}) {
         const std::string text = std::string(R"({"weight_map":{"x":")") + name + R"("}})";
         expectMessage(indexMessage(text), {"index.json", "weight_map", "field x"});
     }
     expectMessage(indexMessage(R"({"weight_map":{"x":7}})"), {"field x"});
+    const std::string longest = std::string(243, 'a') + ".safetensors";  // what file systems can hold
+    EXPECT_EQ(indexMessage(R"({"weight_map":{"x":")" + longest + R"("}})"), "no Error was thrown");
+    expectMessage(indexMessage(R"({"weight_map":{"x":"a)" + longest + R"("}})"), {"field x"});
 }
 
 TEST(ShardIndex, RefusesAMissingOrEmptyMap) {

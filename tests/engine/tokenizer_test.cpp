@@ -3,11 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/mapped_file.h"
+#include "support/temporary_directory.h"
 
 namespace mixoscope {
 namespace {
@@ -81,6 +85,26 @@ TEST(Tokenizer, DecodesBytesAndIgnoresForeignIds) {
     EXPECT_EQ(tokenizer.decode(std::vector<TokenId>{9, -5, 1000000, 12}), "hello<|end|>");
 }
 
+/// `count` members that do nothing, then a plain ByteLevel.
+json manyPreTokenizers(int count) {
+    json members = json::array();
+    for (int index = 0; index < count; ++index) members.push_back({{"type", "Digits"}});
+    members.push_back({{"type", "ByteLevel"}, {"use_regex", false}});
+    return {{"type", "Sequence"}, {"pretokenizers", members}};
+}
+
+json normalizers(int count, const char* even, const char* odd) {
+    json members = json::array();
+    for (int index = 0; index < count; ++index) members.push_back({{"type", index % 2 == 0 ? even : odd}});
+    return {{"type", "Sequence"}, {"normalizers", members}};
+}
+
+json splitWith(const char* field, const json& value) {
+    json pre_tokenizer = splitBy("l");
+    pre_tokenizer["pretokenizers"][0][field] = value;
+    return pre_tokenizer;
+}
+
 TEST(Tokenizer, NamesTheFieldThatItCannotUse) {
     struct Case {
         const char* pointer;
@@ -89,15 +113,15 @@ TEST(Tokenizer, NamesTheFieldThatItCannotUse) {
     };
     const std::vector<Case> cases = {
         {"/model/type", "Unigram", "model.type"},
-        {"/model/vocab", json::array(), "model.vocab"},
+        {"/model/vocab", json::array(), "model.vocab: The field has the wrong type"},
         {"/model/vocab/h", "zero", "model.vocab[\"h\"]"},
         {"/model/vocab/h", -1, "model.vocab[\"h\"]"},
         {"/model/vocab/h", 1, "same id 1"},
         {"/model/vocab/h", 1e12, "model.vocab[\"h\"]"},
         {"/model/vocab/h", 4194304, "model.vocab[\"h\"]"},
-        {"/model/merges", 5, "model.merges"},
-        {"/model/merges/0", "h  e", "model.merges[0]"},
-        {"/model/merges/0", "he", "model.merges[0]"},
+        {"/model/merges", 5, "model.merges: The field has the wrong type"},
+        {"/model/merges/0", "h  e", "model.merges[0]: A merge joins two tokens"},
+        {"/model/merges/0", "he", "model.merges[0]: A merge joins two tokens"},
         {"/model/merges/0", json::array({"h"}), "model.merges[0]"},
         {"/model/merges/0", json::array({"h", 7}), "model.merges[0][1]"},
         {"/model/merges/0", "h x", "\"x\""},
@@ -113,12 +137,19 @@ TEST(Tokenizer, NamesTheFieldThatItCannotUse) {
         {"/pre_tokenizer", splitBy("("), "pre_tokenizer.pretokenizers[0].pattern"},
         {"/pre_tokenizer", splitBy("\\bx"), "no \\b"},
         {"/pre_tokenizer", splitBy("(?im:x)"), "no (?im"},
+        {"/pre_tokenizer", splitBy(std::string(65537, 'l').c_str()), "at most 65536 bytes"},
+        {"/pre_tokenizer", splitWith("behavior", "Sideways"), "pre_tokenizer.pretokenizers[0].behavior"},
+        {"/pre_tokenizer", splitWith("invert", 1), "pre_tokenizer.pretokenizers[0].invert"},
+        {"/pre_tokenizer", manyPreTokenizers(64), "at most 64"},
         {"/normalizer", {{"type", "Lowercase"}}, "normalizer.type"},
+        {"/normalizer", normalizers(9, "NFC", "NFD"), "at most 8"},
         {"/decoder", {{"type", "WordPiece"}}, "decoder.type"},
         {"/added_tokens", "none", "added_tokens"},
         {"/added_tokens/0/id", 3, "same id 3"},
         {"/added_tokens/0/content", "he", "added_tokens[0].id"},
         {"/added_tokens/0/content", "", "added_tokens[0].content"},
+        {"/added_tokens/0/content", std::string(4097, 'x'), "at most 4096 bytes"},
+        {"/added_tokens/0/special", "no", "added_tokens[0].special"},
         {"/added_tokens/1/content", "<|end|>", "added_tokens[1].id"},
         {"/version", "2.0", "version"},
     };
@@ -130,6 +161,65 @@ TEST(Tokenizer, NamesTheFieldThatItCannotUse) {
             << wrong.pointer << " = " << wrong.value << ": " << message;
         EXPECT_EQ(message.rfind("tokenizer.json", 0), 0U) << message;
     }
+}
+
+TEST(Tokenizer, TakesWhatOnlyLooksWrong) {
+    json document = smallTokenizer();
+    document["pre_tokenizer"] = manyPreTokenizers(63);
+    document["normalizer"] = normalizers(20, "NFC", "NFC");  // a repetition does nothing
+    document["model"]["merges"].insert(document["model"]["merges"].begin(), "#version: 0.2");
+    document["model"]["unk_token"] = nullptr;
+    document["model"]["continuing_subword_prefix"] = "";
+    document["model"]["dropout"] = 0.0;
+    document["added_tokens"][1]["content"] = "\"" + std::string(80, '[');  // brackets within a text nest nothing
+    document["added_tokens"].push_back(document["added_tokens"][0]);
+    const Tokenizer tokenizer = load(document);
+    EXPECT_EQ(tokenizer.encode("hello"), (std::vector<TokenId>{9}));
+    EXPECT_EQ(tokenizer.find("\"" + std::string(80, '[')), 13);
+    document["added_tokens"][1]["content"] = std::string(4096, 'x');
+    EXPECT_EQ(messageOf(document), "no error");
+}
+
+TEST(Tokenizer, FieldsThatAreAbsentMeanWhatTheReferenceTakesThemFor) {
+    json document = smallTokenizer();
+    document["pre_tokenizer"] = {{"type", "ByteLevel"}};  // with a space before the text, and words cut
+    EXPECT_EQ(load(document).encode("hello"), (std::vector<TokenId>{4, 9}));
+    EXPECT_EQ(load(document).encode("l'll"), (std::vector<TokenId>{4, 2, 7}));
+    document = smallTokenizer();
+    document["normalizer"] = {{"type", "NFC"}};
+    document["added_tokens"] = json::array({{{"id", 12}, {"content", "\u00E9"}}});  // é: looked for in normalised text
+    EXPECT_EQ(load(document).encode("he\u0301"), (std::vector<TokenId>{0, 12}));
+}
+
+TEST(Tokenizer, AVocabularyWithoutTokensIsRefused) {
+    json document = smallTokenizer();
+    document["model"]["vocab"] = json::object();
+    document["model"]["merges"] = json::array();
+    document["added_tokens"] = json::array();
+    EXPECT_NE(messageOf(document).find("model: The vocabulary is empty"), std::string::npos) << messageOf(document);
+}
+
+TEST(Tokenizer, FilesAndTextsThatAreTooLargeAreRefusedUnread) {
+    const test::TemporaryDirectory directory;
+    const auto zeros = directory / "zeros";
+    std::ofstream(zeros).flush();
+    std::filesystem::resize_file(zeros, (std::uintmax_t{256} << 20) + 1);  // a hole: takes no space
+    const auto file = MappedFile::open(zeros);
+    const auto message = [](auto action) -> std::string {
+        try {
+            action();
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "no error";
+    };
+    const std::string whole = message([&] { Tokenizer::fromJson(file->bytes(), "tokenizer.json"); });
+    EXPECT_NE(whole.find("tokenizer.json: The file is too large; expected at most 256 MiB"), std::string::npos)
+        << whole;
+    const Tokenizer tokenizer = load(smallTokenizer());
+    const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()), (std::size_t{64} << 20) + 1);
+    const std::string long_text = message([&] { tokenizer.encode(text); });
+    EXPECT_NE(long_text.find("expected at most 64 MiB; found 67108865 bytes"), std::string::npos) << long_text;
 }
 
 TEST(Tokenizer, IdsBeyondTheModelsVocabularyAreRefused) {
@@ -161,6 +251,19 @@ TEST(Tokenizer, AbsentFieldsAndTextThatIsNoJsonAreRefused) {
     std::string objects;
     for (int depth = 0; depth < 1'000'000; ++depth) objects += "{\"a\":";
     fails(objects);
+    const auto message = [](const std::string& text) -> std::string {
+        try {
+            Tokenizer::fromJson(std::as_bytes(std::span(text)), "tokenizer.json");
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "no error";
+    };
+    // Nesting is refused also where it is closed again.
+    const std::string nested = R"({"a":)" + std::string(64, '[') + std::string(64, ']') + "}";
+    EXPECT_NE(message(nested).find("nested too deeply; expected at most 64 levels; found 65"), std::string::npos)
+        << message(nested);
+    EXPECT_NE(message("[]").find("expected an object; found an array of 0"), std::string::npos) << message("[]");
 }
 
 TEST(Tokenizer, APatternThatExplodesIsAnErrorAndNotAHang) {
@@ -174,6 +277,12 @@ TEST(Tokenizer, APatternThatExplodesIsAnErrorAndNotAHang) {
         EXPECT_NE(std::string(error.what()).find("pre_tokenizer.pretokenizers[0].pattern"), std::string::npos)
             << error.what();
     }
+}
+
+TEST(Tokenizer, APatternMayRememberALongText) {
+    json document = smallTokenizer();
+    document["pre_tokenizer"] = splitBy("(?:l|o)*");
+    EXPECT_EQ(load(document).encode(std::string(400'000, 'l')).size(), 200'000U);
 }
 
 TEST(Tokenizer, ALongWordIsMergedInReasonableTime) {

@@ -214,6 +214,20 @@ TEST_P(CpuExperts, DenseLayerIsOneExpertOfWeightOne) {
     EXPECT_TRUE(sameBits(mixed.data(), dense.data(), 7 * 40));
 }
 
+TEST_P(CpuExperts, RowsWithoutAnExpertKeepTheirOutput) {
+    const Layer layer(DataType::kF32, 4, 16, 16, m_random);
+    const std::vector<float> x = randomFloats(3 * 16, m_random);
+    const std::vector<float> before = randomFloats(3 * 16, m_random);
+    const auto cpu = makeCpuBackend(2);
+    for (const std::int64_t slots : {0, 2}) {
+        const auto entries = static_cast<std::size_t>(3 * slots);
+        const Choice nobody{std::vector<std::int32_t>(entries, -1), std::vector<float>(entries, 1.0F), slots};
+        std::vector<float> out = before;
+        cpu->experts(rowsOf(x, 16), layer.experts, nobody.view(), rowsOf(out, 16));
+        EXPECT_EQ(out, before) << slots << " slots";
+    }
+}
+
 TEST_P(CpuExperts, NanInAWeightReachesTheOutput) {
     const Layer layer(DataType::kF32, 1, 16, 16, m_random);
     std::vector<float> x = randomFloats(16, m_random);
@@ -257,8 +271,10 @@ TEST_P(RouterProbabilities, SurviveNanAndInfinity) {
     const std::vector<float> logits{kNan,       1.0F, kNan,       1.0F,  // NaN gets nothing
                                     kInfinity,  0.0F, kInfinity,  0.0F,  // infinities share
                                     kNan,       kNan, kNan,       kNan,  // nothing to share
-                                    -kInfinity, 0.0F, -kInfinity, kNan, 1e38F, -1e38F, 1e38F, 0.0F};
-    const std::vector<float> expected{0, 0.5F, 0, 0.5F, 0.5F, 0, 0.5F, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0.5F, 0, 0.5F, 0};
+                                    -kInfinity, 0.0F, -kInfinity, kNan, 1e38F,      -1e38F,
+                                    1e38F,      0.0F, -kInfinity, kNan, -kInfinity, -kInfinity};
+    const std::vector<float> expected{0, 0.5F, 0, 0.5F, 0.5F, 0, 0.5F, 0, 0, 0, 0, 0,
+                                      0, 1,    0, 0,    0.5F, 0, 0.5F, 0, 0, 0, 0, 0};
     std::vector<float> found(logits.size(), 9.0F);
     makeBackend()->routerProbabilities(rowsOf(logits, 4), rowsOf(found, 4));
     EXPECT_EQ(found, expected);

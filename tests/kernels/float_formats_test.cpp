@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -37,6 +38,14 @@ TEST(FloatFormats, KnownValues) {
     EXPECT_EQ(floatFromF16(0x7C00), std::numeric_limits<float>::infinity());
     EXPECT_EQ(floatFromBF16(0x3FC0), 1.5F);
     EXPECT_EQ(floatFromBF16(0xFF80), -std::numeric_limits<float>::infinity());
+}
+
+TEST(FloatFormats, EveryNanStaysNan) {
+    for (const std::uint32_t bits : {0x7F800001U, 0xFF800001U, 0x7FC00000U, 0x7FFFFFFFU, 0xFFFFFFFFU}) {
+        const auto nan = std::bit_cast<float>(bits);
+        EXPECT_TRUE(std::isnan(floatFromBF16(bf16FromFloat(nan)))) << std::hex << bits;
+        EXPECT_TRUE(std::isnan(floatFromF16(f16FromFloat(nan)))) << std::hex << bits;
+    }
 }
 
 TEST(FloatFormats, RoundsToNearestAndTiesToEven) {

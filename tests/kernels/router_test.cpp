@@ -51,6 +51,7 @@ TEST(SelectTopK, NanRanksLastAndWeighsNothing) {
     EXPECT_EQ(chosen.weights, (std::vector<float>{1.0F, 0.0F, 0.0F}));
     EXPECT_EQ(chosen.facts.next_expert, 2);
     EXPECT_EQ(chosen.facts.next_probability, 0.0F);
+    EXPECT_EQ(select({0.3F, 0.5F, kNan, 0.2F, kNan}, 2, Renormalise::kNo, 2).ids, (std::vector<std::int32_t>{1, 0}));
     const auto none = select({kNan, kNan}, 2, Renormalise::kYes, 2);
     EXPECT_EQ(none.ids, (std::vector<std::int32_t>{0, 1}));
     EXPECT_EQ(none.weights, (std::vector<float>{0.0F, 0.0F}));

@@ -187,6 +187,11 @@ TEST(Aggregates, followSettingsAndWhatClosedTheBlock) {
     aggregates.add(event);
     event.kind = LaneEventKind::kBudgetReached;
     aggregates.add(event);
+    event.kind = LaneEventKind::kAnswerNow;
+    aggregates.add(event);
+    event.kind = LaneEventKind::kModeChanged;
+    event.value = static_cast<std::int64_t>(ThinkingMode::kAuto);
+    aggregates.add(event);
     event.kind = LaneEventKind::kPolicyChanged;
     std::copy_n("top-k:k=2", 10, event.text);
     aggregates.add(event);
@@ -194,8 +199,96 @@ TEST(Aggregates, followSettingsAndWhatClosedTheBlock) {
     EXPECT_EQ(lane.settings.budget, 4);
     EXPECT_EQ(lane.settings.policy, "top-k:k=2");
     EXPECT_TRUE(lane.turns[0].closed_by_budget);
-    EXPECT_EQ(lane.events.size(), 4U);
+    EXPECT_TRUE(lane.turns[0].closed_by_hand);
+    EXPECT_EQ(lane.settings.mode, ThinkingMode::kAuto);
+    EXPECT_EQ(lane.events.size(), 6U);
     EXPECT_EQ(lane.state, LaneState::kPrefill);
+}
+
+TEST(Aggregates, expectTheSelectionsOfTheLanesOwnPolicy) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 2, sink);
+    engine.play(0, {});
+    for (const char* policy : {"top-k:k=4", "top-k:k=2"}) {
+        Aggregates aggregates = makeAggregates();
+        LaneSettings settings;
+        settings.policy = policy;
+        aggregates.setSettings(0, settings);
+        feed(aggregates, sink.records);
+        EXPECT_EQ(aggregates.snapshot()[0].checks[0].holds, std::string(policy) == "top-k:k=4") << policy;
+    }
+}
+
+TEST(Aggregates, beginAnewAfterAClear) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 2, sink);
+    engine.play(0, {});
+    Aggregates aggregates = makeAggregates();
+    feed(aggregates, sink.records);
+    const LaneSnapshot before = aggregates.snapshot()[0];
+    aggregates.clear();
+    EXPECT_TRUE(aggregates.snapshot().empty());
+    feed(aggregates, sink.records);
+    expectSame(aggregates.snapshot()[0], before);
+}
+
+TEST(Aggregates, showTheTurnAsItGoes) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 2, sink);
+    engine.play(0, {.kept = 0, .prompt = 3, .thinking = 2, .answer = 2});
+    Aggregates aggregates = makeAggregates();
+    std::vector<LaneState> states;
+    for (const auto& record : sink.records) {
+        feed(aggregates, {record});
+        const LaneSnapshot lane = aggregates.snapshot()[0];
+        if (states.empty() || states.back() != lane.state) states.push_back(lane.state);
+        const TurnFacts& turn = lane.turns[0];
+        const bool first_only = lane.history.tokenCount() == 4 && turn.first_generated_position == 3;
+        if (first_only) {
+            EXPECT_EQ(turn.tpot_ms, 0.0) << "one token has no distance";
+            EXPECT_EQ(turn.tokens_per_s, 0.0);
+        }
+    }
+    EXPECT_EQ(states,
+              (std::vector{LaneState::kPrefill, LaneState::kThinking, LaneState::kAnswering, LaneState::kFinished}));
+}
+
+TEST(Aggregates, eachTurnHasItsOwnThinking) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 2, sink);
+    engine.play(0, {.kept = 0, .prompt = 3, .thinking = 2, .answer = 2});
+    engine.play(0, {.kept = 0, .prompt = 3, .thinking = 3, .answer = 2});
+    Aggregates aggregates = makeAggregates();
+    feed(aggregates, sink.records);
+    const LaneSnapshot lane = aggregates.snapshot()[0];
+    ASSERT_EQ(lane.turns.size(), 2U);
+    EXPECT_EQ(lane.turns[0].thinking_text.size(), 2U);
+    EXPECT_EQ(lane.turns[1].thinking_text.size(), 3U);
+    EXPECT_EQ(lane.turns[1].thinking_text, bytesOf(lane.history, 4, 7));
+}
+
+TEST(Aggregates, countTagsWhereNoneBelongsAsLeaksAndNotAsTheAnswer) {
+    Aggregates aggregates = makeAggregates();
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 1, sink);
+    TokenTrace token;
+    token.id = 'p';
+    for (const TokenId id : {TokenId{'a'}, test::kSyntheticClose, TokenId{'b'}}) {
+        TokenTrace next;
+        next.position = token.position + 1;
+        next.id = id;
+        next.phase = Phase::kAnswer;
+        next.flags = token_flag::kSampled;
+        if (id == test::kSyntheticClose) next.flags |= token_flag::kTag | token_flag::kStray;
+        engine.row(0, token, next);
+        engine.endStep();
+        token = next;
+    }
+    feed(aggregates, sink.records);
+    const TurnFacts turn = aggregates.snapshot()[0].turns.back();
+    EXPECT_EQ(turn.stray_tags, 1);
+    EXPECT_EQ(turn.answer_tokens, 2);
+    EXPECT_EQ(turn.answer_text, "a</think>b") << "what was said is shown";
 }
 
 TEST(Aggregates, textNeverEndsInsideACharacterAndInjectedTextIsCounted) {
@@ -237,6 +330,7 @@ TEST(Aggregates, textNeverEndsInsideACharacterAndInjectedTextIsCounted) {
     const TurnFacts turn = aggregates.snapshot()[0].turns.back();
     EXPECT_EQ(turn.answer_text, "b\xEF\xBF\xBD");
     EXPECT_EQ(turn.injected_tokens, 3);
+    EXPECT_DOUBLE_EQ(turn.thinking_ms, 5.0) << "the blank lines behind the tag take no part";
     EXPECT_EQ(turn.thinking_tokens, 3);
     EXPECT_EQ(turn.answer_tokens, 3);
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "support/synthetic_trace.h"
 
@@ -107,6 +108,43 @@ TEST(Checks, aRowWithoutALayerIsFound) {
     EXPECT_FALSE(resultOf(checks, CheckKind::kSelections).holds);
 }
 
+TEST(Checks, aRowThatLacksOneOfItsArraysIsFound) {
+    for (const bool lacks_weights : {true, false}) {
+        auto records = turn();
+        if (lacks_weights)
+            rowAt(records, 7).weights.resize(8);
+        else
+            rowAt(records, 7).router.resize(2);
+        const CheckResult layers = resultOf(checksOver(records), CheckKind::kLayers);
+        EXPECT_FALSE(layers.holds);
+        EXPECT_EQ(layers.position, 7);
+        EXPECT_EQ(layers.layer, 2);
+    }
+}
+
+TEST(Checks, tooFewHereAndTooManyThereAreFoundAlsoWithAKnownK) {
+    auto records = turn();
+    for (auto& record : records) {
+        if (record.is_event) continue;
+        for (std::size_t layer = 0; layer < 3; ++layer) {
+            record.row.ids[layer * 4 + 3] = -1;
+            record.row.router[layer].active = 3;
+        }
+    }
+    EXPECT_TRUE(resultOf(checksOver(records, 3), CheckKind::kSelections).holds);
+    auto cancelling = records;
+    rowAt(cancelling, 3).ids[3] = 15;
+    rowAt(cancelling, 3).router[0].active = 4;
+    rowAt(cancelling, 5).ids[2] = -1;
+    rowAt(cancelling, 5).router[0].active = 2;
+    const CheckResult result = resultOf(checksOver(cancelling, 3), CheckKind::kSelections);
+    EXPECT_FALSE(result.holds);
+    EXPECT_EQ(result.position, 3);
+    EXPECT_EQ(result.violation, "2 layers with a wrong number of selections");
+    rowAt(records, 6).router[1].active = 2;
+    EXPECT_FALSE(resultOf(checksOver(records, 3), CheckKind::kSelections).holds) << "the count told is another";
+}
+
 TEST(Checks, weightsThatDoNotSumToOneAreFoundAlsoWhenNaN) {
     for (const float wrong : {0.5F, std::numeric_limits<float>::quiet_NaN()}) {
         auto records = turn();
@@ -115,6 +153,7 @@ TEST(Checks, weightsThatDoNotSumToOneAreFoundAlsoWhenNaN) {
         EXPECT_FALSE(result.holds);
         EXPECT_EQ(result.layer, 1);
         EXPECT_EQ(result.position, 4);
+        EXPECT_EQ(result.equation.find("nan") != std::string::npos, std::isnan(wrong)) << result.equation;
     }
 }
 
@@ -125,6 +164,22 @@ TEST(Checks, aMissingRecordLeavesAGap) {
     EXPECT_FALSE(result.holds);
     EXPECT_EQ(result.equation, "19 of 21 records");
     EXPECT_EQ(result.violation, "2 records missing, the first is number 5");
+}
+
+TEST(Checks, ofSeveralGapsTheFirstIsNamed) {
+    auto records = turn();
+    records.erase(records.begin() + 9);
+    records.erase(records.begin() + 5);
+    EXPECT_EQ(resultOf(checksOver(records), CheckKind::kStepGaps).violation,
+              "2 records missing, the first is number 5");
+}
+
+TEST(Checks, aRecordOutOfOrderIsFound) {
+    auto records = turn();
+    records.push_back(records[4]);
+    const CheckResult result = resultOf(checksOver(records), CheckKind::kStepGaps);
+    EXPECT_FALSE(result.holds);
+    EXPECT_EQ(result.violation, "1 records out of order");
 }
 
 TEST(Checks, lossesInTheRingAreShown) {
@@ -172,6 +227,30 @@ TEST(Checks, anotherPolicyIsExpectedFromItsStepOn) {
     new_rule.trace.serial = 4;
     new_rule.ids[1] = -1;
     checks.add(new_rule.view());
+    EXPECT_FALSE(resultOf(checks, CheckKind::kSelections).holds);
+}
+
+TEST(Checks, everyChangeOfPolicyActsAlsoWhenTheNextIsToldBeforeItsRows) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 3, sink);
+    engine.row(0, {}, {});
+    OwnedTrace row = sink.records[0].row;
+    TraceChecks checks(kShape, true, 3);
+    LaneEvent changed;
+    changed.kind = LaneEventKind::kPolicyChanged;
+    for (const auto& [text, step] : {std::pair{"top-k:k=4", 2}, {"top-k:k=2", 5}}) {
+        changed.step = step;
+        std::copy_n(text, 10, changed.text);
+        checks.addEvent(changed);
+        ++changed.serial;
+    }
+    row.trace.serial = 2;
+    row.trace.step = 3;  // four selections, as the first of the two asks
+    checks.add(row.view());
+    EXPECT_TRUE(resultOf(checks, CheckKind::kSelections).holds);
+    row.trace.serial = 3;
+    row.trace.step = 5;
+    checks.add(row.view());
     EXPECT_FALSE(resultOf(checks, CheckKind::kSelections).holds);
 }
 
@@ -232,6 +311,7 @@ TEST(Checks, kIsKnownOnlyWhereOneRuleDecidesEverywhere) {
     EXPECT_FALSE(holdsWithPolicy("top-k:k=2,renorm=false", 3));
     EXPECT_TRUE(holdsWithPolicy("top-k:k=2,phase=thinking", 3));
     EXPECT_TRUE(holdsWithPolicy("top-k:k=2+force:experts=1-3", 3));
+    EXPECT_TRUE(holdsWithPolicy("top-k:k=2and more", 3));
     EXPECT_TRUE(holdsWithPolicy("top-p:p=0.5", 3));
 }
 

@@ -145,6 +145,13 @@ TEST(Balance, anEmptyWindowHasNoValues) {
     EXPECT_EQ(m.unseen, 16);
 }
 
+TEST(Balance, oneExpertIsAlwaysBalanced) {
+    const BalanceMeasures m = measureBalance(loadOf({7}, 7));
+    EXPECT_EQ(m.normalised_entropy, 1.0);
+    EXPECT_EQ(m.cv, 0.0);
+    EXPECT_EQ(m.gini, 0.0);
+}
+
 constexpr TraceShape kShape{3, 4, 16, true};
 
 struct Rows {
@@ -177,6 +184,44 @@ TEST(LoadCounter, countsRowsTimesKInEveryLayerAndPhase) {
         }
         EXPECT_EQ(counter.allPhases(layer).total(), 54 * kShape.slots);
     }
+}
+
+TEST(LoadCounter, countsWhatThereIsOfAnIncompleteRowAndNoExpertOutsideTheModel) {
+    const std::vector<std::int16_t> ids{3, 5, 32767, -1, 4, 4};  // the first layer and a part of the second
+    const std::vector<float> distribution(20, 0.0625F);
+    StepTrace trace;
+    trace.expert_ids = ids;
+    trace.distributions = distribution;
+    LoadCounter counter(kShape);
+    counter.add(trace);
+    const LayerLoad first = counter.allPhases(0);
+    EXPECT_EQ(first.rows, 1);
+    EXPECT_EQ(first.total(), 2);
+    EXPECT_EQ(std::accumulate(first.probability_sums.begin(), first.probability_sums.end(), 0.0), 1.0);
+    EXPECT_EQ(counter.allPhases(1).rows, 0);
+    EXPECT_EQ(counter.allPhases(1).total(), 0);
+    const std::vector<std::int16_t> both(8, 1);
+    trace.expert_ids = both;
+    counter.add(trace);
+    EXPECT_EQ(counter.allPhases(1).rows, 1);
+    EXPECT_EQ(counter.allPhases(1).probability_sums, std::vector<double>(16, 0.0)) << "its distribution is cut off";
+    counter.clear();
+    EXPECT_EQ(counter.allPhases(0).rows, 0);
+    EXPECT_EQ(counter.allPhases(0).total(), 0);
+}
+
+TEST(LoadOverRange, leavesOutRowsThatWereLost) {
+    HistoryWriter writer(kShape);
+    const std::vector<std::int16_t> ids(12, 2);
+    StepTrace trace;
+    trace.expert_ids = ids;
+    for (const std::int32_t position : {0, 1, 5}) {
+        trace.token = {.position = position, .id = 9};
+        writer.addRow(trace, "x");
+    }
+    const LayerLoad load = loadOverRange(writer.publish(), 0, 0, 6);
+    EXPECT_EQ(load.rows, 3);
+    EXPECT_EQ(load.total(), 3 * kShape.slots);
 }
 
 TEST(LoadCounter, doesNotDependOnTheOrderOfRows) {

@@ -144,6 +144,38 @@ TEST(History, anIncompleteRowIsPadded) {
     EXPECT_EQ(history.router(0, 1).entropy, 0.0F);
 }
 
+TEST(History, aRowThatIsComputedAgainEndsWhatFollowedIt) {
+    HistoryWriter writer(kShape);
+    for (std::int32_t position = 0; position < 10; ++position) write(writer, position, 5);
+    const History before = writer.publish();
+    write(writer, 3, 5, false);  // the same token: only what comes after it may change
+    const History after = writer.publish();
+    EXPECT_EQ(before.tokenCount(), 11);
+    EXPECT_EQ(after.tokenCount(), 4);
+    EXPECT_EQ(after.rowCount(), 4);
+}
+
+TEST(History, aRowOfAnotherTokenThanWasAnnouncedReplacesIt) {
+    HistoryWriter writer(kShape);
+    write(writer, 0, 5);
+    write(writer, 1, 6, false);
+    expectPattern(writer.publish(), 1, 6);
+}
+
+TEST(History, aRowWithoutAPlaceIsLeftOut) {
+    HistoryWriter writer(kShape);
+    write(writer, 0, 5);
+    write(writer, -1, 6, false);
+    EXPECT_EQ(writer.publish().tokenCount(), 2);
+}
+
+TEST(History, withoutDistributionsThereAreNone) {
+    HistoryWriter writer({2, 3, 8, false});
+    write(writer, 0, 5, false);
+    EXPECT_TRUE(writer.publish().distribution(0, 1).empty());
+    EXPECT_EQ(writer.publish().weights(0, 1).size(), 3U);
+}
+
 TEST(History, readersSeeWholeRowsWhileTheWriterGoesOnAndRewrites) {
     HistoryWriter writer(kShape);
     std::mutex mutex;

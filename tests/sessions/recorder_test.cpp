@@ -3,6 +3,7 @@
 
 #include <SQLiteCpp/Statement.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -129,6 +130,18 @@ TEST(Recorder, flushWaitsForAllOfALongPrompt) {
     expectSame(test::replayed(file), sink.kept.records);
 }
 
+TEST(Recorder, whoeverClosesItFindsAllOfALongPromptInTheFile) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    RingAndKeeper sink(kShape, 8192);
+    SyntheticEngine engine(kShape, 7, sink);
+    {
+        const Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, sink.ring->makeReader());
+        engine.play(0, {.kept = 0, .prompt = 4000, .thinking = 1, .answer = 2});
+    }
+    expectSame(test::replayed(file), sink.kept.records);
+}
+
 TEST(SessionReader, writesNothingBesideAFileThatNobodyHasOpen) {
     const TemporaryDirectory directory;
     const auto file = directory / "a.mixo";
@@ -199,6 +212,26 @@ TEST(Recorder, aDirectoryThatCannotBeWrittenIsReportedAndTheRingGoesOn) {
     const RecorderStatus status = recorder.status();
     ASSERT_TRUE(status.error.has_value());
     EXPECT_EQ(status.error->what, "The session file cannot be created");
+    EXPECT_EQ(status.error->where, (directory / "file" / "a.mixo").string());
+    EXPECT_EQ(status.error->expected, "a writable directory and a new file name");
+    EXPECT_EQ(status.error->found, "Not a directory");
+}
+
+TEST(SessionError, SaysWhatTheDatabaseComplainsOf) {
+    const std::pair<int, const char*> cases[] = {{SQLITE_NOTADB, "not a session of Mixoscope"},
+                                                 {SQLITE_CORRUPT, "the file is damaged"},
+                                                 {SQLITE_FULL, "the disk is full"},
+                                                 {SQLITE_READONLY, "read-only"},
+                                                 {SQLITE_BUSY, "another process has locked the file"},
+                                                 {SQLITE_LOCKED, "another process has locked the file"},
+                                                 {SQLITE_CANTOPEN, "cannot be opened"},
+                                                 {SQLITE_IOERR, "reading or writing the file failed"}};
+    for (const auto& [code, message] : cases) {
+        const Error error = sessionError(SQLite::Exception("details", code), "a.mixo", "The session cannot be written");
+        EXPECT_NE(error.parts().what.find(message), std::string::npos) << error.what();
+        EXPECT_EQ(error.parts().where, "a.mixo");
+        EXPECT_EQ(error.parts().found, "details");
+    }
 }
 
 TEST(Recorder, aFailureIsMadeKnownBeforeAFlushReturns) {

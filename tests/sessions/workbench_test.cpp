@@ -303,6 +303,20 @@ TEST_F(WorkbenchTest, aModelDirectoryThatDisappearsDoesNotEndTheChat) {
     EXPECT_EQ(generatedTokens(snapshot->lanes[0], 1), 12U);
 }
 
+TEST_F(WorkbenchTest, aModelFileThatIsCutShortIsAnErrorBeforeAnythingIsRead) {
+    open();
+    turn("before");
+    std::filesystem::resize_file(model_directory / "model.safetensors", 100);
+    const auto snapshot = turn("after");
+    ASSERT_TRUE(snapshot->turn_error);
+    EXPECT_EQ(snapshot->turn_error->what, "This file has been cut short since it was opened");
+    EXPECT_EQ(snapshot->turn_error->where, (model_directory / "model.safetensors").string());
+    EXPECT_EQ(snapshot->state, WorkbenchState::kReady);
+    EXPECT_EQ(snapshot->conversation.size(), 2U) << "what was said before is still there";
+    ASSERT_TRUE(workbench->flush()) << "and recorded";
+    EXPECT_EQ(SessionReader(snapshot->recorder.file).rowCount(), snapshot->lanes[0].history.rowCount());
+}
+
 TEST_F(WorkbenchTest, aSessionDirectoryThatCannotBeWrittenStopsTheRecordingOnly) {
     std::ofstream(directory / "file") << "x";
     options.session_directory = directory / "file" / "sessions";
@@ -393,6 +407,33 @@ TEST_F(WorkbenchTest, samplingFollowsTheModeUntilItIsChosen) {
     change([](LaneSettings& s) { s.sampling.temperature = 0.25F; });
     change([](LaneSettings& s) { s.mode = ThinkingMode::kThink; });
     EXPECT_EQ(workbench->settings().sampling.temperature, 0.25F);
+}
+
+TEST_F(WorkbenchTest, theCheckpointsSamplingIsThatOfTheModeItIsFor) {
+    test::writeFile(model_directory / "generation_config.json", R"({"eos_token_id": 258, "temperature": 0.25})");
+    start();
+    workbench->openModel(model_directory.string());
+    ASSERT_TRUE(workbench->waitIdle());
+    EXPECT_EQ(workbench->settings().sampling.temperature, 0.25F) << "a hybrid model's is for thinking";
+    change([](LaneSettings& s) { s.mode = ThinkingMode::kNoThink; });
+    EXPECT_EQ(workbench->settings().sampling, defaultSampling(false));
+}
+
+TEST_F(WorkbenchTest, aModelWithOneModeKeepsToIt) {
+    const std::pair<const char*, ThinkingMode> models[] = {
+        {R"({"chat_template": "plain"})", ThinkingMode::kNoThink},
+        {R"({"chat_template": "add_generation_prompt <think>"})", ThinkingMode::kThink}};
+    start();
+    for (const auto& [tokenizer_config, only] : models) {
+        test::writeFile(model_directory / "tokenizer_config.json", tokenizer_config);
+        workbench->openModel(model_directory.string());
+        ASSERT_TRUE(workbench->waitIdle());
+        EXPECT_EQ(workbench->settings().mode, only);
+        for (const ThinkingMode wanted : {ThinkingMode::kThink, ThinkingMode::kNoThink, ThinkingMode::kAuto}) {
+            change([wanted](LaneSettings& s) { s.mode = wanted; });
+            EXPECT_EQ(workbench->settings().mode, only) << tokenizer_config;
+        }
+    }
 }
 
 TEST_F(WorkbenchTest, aPolicyThatDoesNotExistIsAnErrorAndTheOldOneStays) {
