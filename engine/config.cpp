@@ -78,6 +78,16 @@ void refuseUnsupported(const JsonFields& fields) {
     }
 }
 
+/// The factor may stand beside the rope settings or among them.
+void requireWholeRotary(const JsonFields& fields) {
+    const double factor = fields.optionalNumber("partial_rotary_factor", 0.0, 1.0).value_or(1.0);
+    if (factor == 1.0) return;
+    throw Error({.what = "Partial rotary embeddings are not supported",
+                 .where = fields.at("partial_rotary_factor"),
+                 .expected = "1",
+                 .found = describeJson(factor)});
+}
+
 /// `rope_scaling` wins over `rope_parameters` where a file has both, and both over a bare `rope_theta`, as in
 /// transformers 5.
 RopeConfig parseRope(const JsonFields& fields, std::int64_t max_positions, std::string_view file_name) {
@@ -90,6 +100,7 @@ RopeConfig parseRope(const JsonFields& fields, std::int64_t max_positions, std::
         key = "rope_parameters";
         object = fields.find(key);
     }
+    requireWholeRotary(fields);
     if (object == nullptr) return rope;
     const JsonFields settings(*object, std::string(file_name) + ", field " + std::string(key));
     rope.theta = settings.optionalNumber("rope_theta", 1.0001, kMostTheta).value_or(rope.theta);
@@ -101,12 +112,7 @@ RopeConfig parseRope(const JsonFields& fields, std::int64_t max_positions, std::
                      .expected = "default or yarn",
                      .found = type.size() > 80 ? type.substr(0, 80) + "…" : type});
     }
-    if (settings.optionalNumber("partial_rotary_factor", 0.0, 1.0).value_or(1.0) != 1.0 ||
-        fields.optionalNumber("partial_rotary_factor", 0.0, 1.0).value_or(1.0) != 1.0) {
-        throw Error({.what = "Partial rotary embeddings are not supported",
-                     .where = settings.at("partial_rotary_factor"),
-                     .expected = "1"});
-    }
+    requireWholeRotary(settings);
     if (type == "default") return rope;
 
     constexpr double kMost = 1e9;

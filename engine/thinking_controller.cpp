@@ -12,7 +12,7 @@ ThinkingController::ThinkingController(ThinkingTokens tokens, bool thinking_allo
 
 bool ThinkingController::budgetReached(std::int32_t budget) const {
     // In no_think mode there is no budget: thinking there is a leak to be seen, not one to be shortened.
-    return m_thinking_allowed && budget != kUnlimitedBudget && m_thinking_tokens >= budget;
+    return m_thinking_allowed && m_thinking_tokens >= budget;  // no block reaches kUnlimitedBudget
 }
 
 bool ThinkingController::needsCloseRank(std::int32_t budget, const EarlyStop& early_stop) const {

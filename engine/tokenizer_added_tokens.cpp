@@ -88,7 +88,7 @@ std::vector<TextPart> AddedTokenFinder::split(std::string_view text, bool recogn
         const AddedToken& token = entry->token;
         if (token.special && !recognise_special) continue;
         if (token.single_word && (endsWithWord(text.substr(0, start)) || startsWithWord(text.substr(stop)))) continue;
-        if (token.lstrip) start = std::max(spaceBefore(text.substr(0, start)), plain_begin);
+        if (token.lstrip) start = spaceBefore(text.substr(0, start));  // may reach into what rstrip has taken
         if (token.rstrip) stop += spaceAfter(text.substr(stop));
         if (plain_begin < start) parts.push_back({text.substr(plain_begin, start - plain_begin), std::nullopt});
         parts.push_back({{}, token.id});

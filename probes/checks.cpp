@@ -133,7 +133,8 @@ void TraceChecks::addLayer(const StepTrace& trace, std::int32_t layer, std::int3
         const double error = std::abs(sum - 1.0);
         // Written so that a NaN sum counts as broken.
         if (!(error <= kWeightSumTolerance) && !m_bad_weights.known()) m_bad_weights = here;
-        if (!(error <= m_worst_weight_sum)) m_worst_weight_sum = error;
+        // A NaN stays the worst, whatever follows.
+        if (!std::isnan(m_worst_weight_sum) && !(error <= m_worst_weight_sum)) m_worst_weight_sum = error;
     }
 }
 

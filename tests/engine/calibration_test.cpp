@@ -145,6 +145,12 @@ TEST_F(CalibrationTest, ACalibrationOfAnotherModelOrAnUnfinishedOneIsRefused) {
     EXPECT_NE(
         messageFor("entropy:calibration=" + file("wide.json")).find("another number of experts; expected 8; found 16"),
         std::string::npos);
+    Calibration flat = emptyCalibration(test::moeConfig(8, 2, true, 2));
+    flat.prompts = flat.done = 1;
+    writeCalibration(flat, file("flat.json"));
+    EXPECT_NE(messageFor("entropy:calibration=" + file("flat.json"))
+                  .find("another number of MoE layers; expected 3; found 2"),
+              std::string::npos);
 }
 
 TEST_F(CalibrationTest, DamagedFilesAreRefusedWithTheirField) {
@@ -170,6 +176,10 @@ TEST_F(CalibrationTest, DamagedFilesAreRefusedWithTheirField) {
                   std::string::npos)
             << key;
         EXPECT_NE(refusal([&](nlohmann::json& json) { json["layers"][2][key][0] = -1; }).find(key), std::string::npos);
+        if (std::string(key) != "tokens")  // whose length says how many experts there are
+            EXPECT_NE(refusal([&](nlohmann::json& json) { json["layers"][1][key].erase(0); }).find(key),
+                      std::string::npos)
+                << key;
     }
     EXPECT_NE(refusal([](nlohmann::json& json) { json["done"] = 7; }).find("done"), std::string::npos);
     EXPECT_NE(refusal([](nlohmann::json& json) { json = 3; }), "(accepted)");
@@ -229,6 +239,23 @@ TEST_F(CalibrationTest, PruningTakesTheSameShareOfEachLayerFromTheLowEnd) {
         }
     }
     EXPECT_NE(messageFor("prune:share=1,calibration=" + file("c.json")).find("no expert is left"), std::string::npos);
+}
+
+TEST_F(CalibrationTest, PruningAddsAShareToAListAndOfEqualScoresTakesTheHigherIds) {
+    Calibration calibration = started();
+    calibration.done = calibration.prompts;  // all scores are 0
+    writeCalibration(calibration, file("c.json"));
+    const auto removed = [&](const std::string& text) {
+        const auto policy = parsePolicy(text + ",calibration=" + file("c.json"), model);
+        std::vector<std::int32_t> experts;
+        for (std::int32_t expert = 0; expert < 8; ++expert) {
+            if (policy->edits().front().rule->removes(1, expert)) experts.push_back(expert);
+        }
+        return experts;
+    };
+    EXPECT_EQ(removed("prune:share=0.25"), (std::vector<std::int32_t>{6, 7}));
+    EXPECT_EQ(removed("prune:share=0.25,experts=1/7"), (std::vector<std::int32_t>{1, 6, 7}));
+    EXPECT_EQ(removed("prune:share=0.375"), (std::vector<std::int32_t>{5, 6, 7}));
 }
 
 TEST_F(CalibrationTest, HalfOfTheCalibrationsTokensSkipTheirLastExpertAtTheMedian) {

@@ -86,6 +86,30 @@ TEST_F(GenerationTest, AForkWithinThePromptWaitsForItsTurnAndSharesWhatIsEqual) 
     EXPECT_EQ(backend.rows_fed, 1);
 }
 
+TEST_F(GenerationTest, AForkWhereTheTurnIsOverWaitsForItsNext) {
+    plan = {'o', 'k', kTinyEnd};
+    Generation generation = make({.context_tokens = 16, .max_lanes = 8});
+    const LaneId lane = generation.addLane(greedySettings());
+    generation.startTurn(lane, kPrompt, true);
+    runAll(generation);
+    const auto stateOf = [&](LaneId source, std::int32_t tokens, const LaneSettings& settings) {
+        return generation.status(generation.forkLane(source, tokens, settings)).state;
+    };
+    EXPECT_EQ(stateOf(lane, 8, greedySettings()), LaneState::kIdle) << "the end of the turn";
+    EXPECT_EQ(stateOf(lane, 7, greedySettings()), LaneState::kAnswering);
+    LaneSettings short_answers = greedySettings();
+    short_answers.max_tokens = 2;
+    EXPECT_EQ(stateOf(lane, 7, short_answers), LaneState::kIdle) << "its settings allow no more";
+    EXPECT_EQ(stateOf(lane, 6, short_answers), LaneState::kAnswering);
+    plan = {};  // words for ever
+    const LaneId full = generation.addLane(greedySettings());
+    generation.startTurn(full, kPrompt, true);
+    runAll(generation);
+    EXPECT_EQ(generation.status(full).stop_reason, StopReason::kContextFull);
+    EXPECT_EQ(stateOf(full, 16, greedySettings()), LaneState::kIdle) << "the context is full";
+    EXPECT_EQ(stateOf(full, 15, greedySettings()), LaneState::kAnswering);
+}
+
 TEST_F(GenerationTest, AForkIntoAnInjectedTextCompletesIt) {
     plan = think(40);
     Generation generation = make({.max_lanes = 2});

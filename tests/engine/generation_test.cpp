@@ -158,6 +158,8 @@ TEST_F(GenerationTest, APoolWithoutPagesEndsTheTurnOfTheLaneThatNeedsOne) {
     runAll(generation);
     EXPECT_EQ(generation.status(first).stop_reason, StopReason::kContextFull);
     EXPECT_EQ(generation.status(second).stop_reason, StopReason::kContextFull);
+    EXPECT_LT(generation.status(first).tokens + generation.status(second).tokens, 2 * generation.contextTokens())
+        << "the pool was full before their contexts were";
 }
 
 TEST_F(GenerationTest, LogitsThatAreNoDistributionEndTheTurnWithAnError) {
@@ -268,6 +270,11 @@ TEST_F(GenerationTest, BadRequestsAreRefusedByName) {
     settings.policy = "nothing";
     EXPECT_NE(where([&] { generation.requestSettings(lane, settings); }).find("there is no such policy"),
               std::string::npos);
+    for (const std::int32_t tokens : {0, -1, 33}) {
+        EXPECT_NE(where([&] { generation.forkLane(lane, tokens, greedySettings()); }).find("cannot be forked"),
+                  std::string::npos)
+            << tokens;
+    }
     generation.startTurn(lane, std::vector<TokenId>(31, 'a'), true);  // the longest that leaves room for a token
     runAll(generation);
     EXPECT_EQ(generation.status(lane).tokens, 32);
@@ -338,6 +345,55 @@ TEST_F(GenerationTest, NothingIsAllocatedInTheTokenLoop) {
         EXPECT_EQ(test::allocationCount() - before, 0);  // past page borders, through the cut and into the answer
     }
     EXPECT_GT(counting.rows, 0);
+}
+
+TEST_F(GenerationTest, EveryChangedSettingIsAnEvent) {
+    Generation generation = make();
+    const LaneId lane = generation.addLane(greedySettings());
+    generation.startTurn(lane, kPrompt, true);
+    generation.step();
+    LaneSettings settings = greedySettings();
+    settings.mode = ThinkingMode::kNoThink;
+    settings.sampling.temperature = 0.25F;
+    generation.requestSettings(lane, settings);
+    generation.step();
+    const auto mode = sink.eventsOf(LaneEventKind::kModeChanged);
+    ASSERT_EQ(mode.size(), 1U);
+    EXPECT_EQ(mode[0].old_value, static_cast<std::int64_t>(ThinkingMode::kThink));
+    EXPECT_EQ(mode[0].value, static_cast<std::int64_t>(ThinkingMode::kNoThink));
+    const auto sampling = sink.eventsOf(LaneEventKind::kSamplingChanged);
+    ASSERT_EQ(sampling.size(), 1U);
+    EXPECT_NE(std::string(sampling[0].text).find(R"("temperature":0.25)"), std::string::npos) << sampling[0].text;
+    generation.requestSettings(lane, settings);  // nothing new
+    generation.step();
+    EXPECT_EQ(sink.eventsOf(LaneEventKind::kSamplingChanged).size(), 1U);
+}
+
+TEST_F(GenerationTest, APromptInChunksChoosesNothingBeforeItsEnd) {
+    plan = {'o', 'k', kTinyEnd};
+    Generation generation = make({.prefill_chunk = 2});
+    const LaneId lane = generation.addLane(greedySettings());
+    generation.startTurn(lane, kPrompt, true);
+    runAll(generation);
+    EXPECT_EQ(chosenIds(), plan);
+    EXPECT_EQ(generation.status(lane).tokens, std::ssize(kPrompt) + std::ssize(plan));
+}
+
+TEST_F(GenerationTest, EachTurnIsCountedAndTimedOnItsOwn) {
+    plan = {'o', 'k', 'a', 'y', kTinyEnd};
+    Generation generation = make();
+    const LaneId lane = generation.addLane(greedySettings());
+    generation.startTurn(lane, kPrompt, true);
+    generation.step();
+    const double first = generation.status(lane).ttft_ms;
+    EXPECT_GT(first, 0.0);
+    runAll(generation);
+    EXPECT_EQ(generation.status(lane).ttft_ms, first) << "of the first token, whatever follows";
+    EXPECT_EQ(generation.status(lane).answer_tokens, 4);
+    plan = {'n', 'o', kTinyEnd};
+    generation.startTurn(lane, kPrompt, true);
+    runAll(generation);
+    EXPECT_EQ(generation.status(lane).answer_tokens, 2);
 }
 
 TEST_F(GenerationTest, TimesAreToldWithAndWithoutASink) {

@@ -106,6 +106,22 @@ TEST_F(GenerationTest, RaisingTheBudgetLetsItThinkOn) {
     EXPECT_EQ(generation.status(lane).thinking_tokens, 25);
 }
 
+TEST_F(GenerationTest, AnotherEarlyStopTextIsFedFromTheNextCutOn) {
+    plan = think(40);
+    Generation generation = make();
+    const LaneId lane = generation.addLane(greedySettings());
+    generation.startTurn(lane, kPrompt, true);
+    while (generation.status(lane).thinking_tokens < 4) generation.step();
+    LaneSettings settings = greedySettings(6);
+    settings.early_stop.text = "so\n</think>";
+    generation.requestSettings(lane, settings);
+    runAll(generation);
+    const std::vector<TokenId> expected = joined({think(6), {'s', 'o', '\n', kTinyThinkClose}});
+    const std::vector<TokenId> ids = chosenIds();
+    ASSERT_GE(ids.size(), expected.size());
+    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), ids.begin()));
+}
+
 TEST_F(GenerationTest, AnswerNowClosesAtTheNextTokenAndIsRecorded) {
     plan = think(40);
     Generation generation = make();

@@ -54,6 +54,20 @@ TEST_F(Rules, TopPGrowsWithPFromOneExpertToAll) {
         expectSame("top-p:p=1", "top-k:k=32", moeConfig(32, 4, renormalise), random);
 }
 
+TEST_F(Rules, TopPOfOneTakesAllExpertsHoweverTheirSumIsRounded) {
+    PolicyRunner runner("top-p:p=1", moeConfig());
+    for (int round = 0; round < kRounds; ++round) {
+        std::vector<float> logits = randomLogits(random, 32);
+        for (float& logit : logits) logit *= static_cast<float>(1 + round % 8);  // tails that no sum shows
+        ASSERT_EQ(runner.one(logits).ids.size(), 32U);
+    }
+}
+
+TEST_F(Rules, MassThatEqualsPDoesNotPassIt) {
+    PolicyRunner runner("top-p:p=0.5", moeConfig(4, 2));
+    EXPECT_EQ(runner.one(std::vector<float>(4, 0.5F)).ids.size(), 3U);
+}
+
 TEST_F(Rules, TopPKeepsWithinItsBounds) {
     PolicyRunner runner("top-p:p=0.5,min=3,max=6", moeConfig());
     std::set<std::size_t> sizes;
@@ -131,6 +145,11 @@ TEST_F(Rules, SkipKeepsExactlyTheExpertsAboveItsThreshold) {
     }
 }
 
+TEST_F(Rules, SkipKeepsExpertsAtTheThreshold) {
+    PolicyRunner runner("skip:k=8,beta=1", moeConfig());
+    EXPECT_EQ(runner.one(std::vector<float>(32, 0.5F)).ids.size(), 8U);
+}
+
 // --- any-experts -----------------------------------------------------------------------------------------------------
 
 TEST_F(Rules, AnyExpertsSlotsFollowImportance) {
@@ -158,6 +177,11 @@ TEST_F(Rules, AnyExpertsSlotsFollowImportance) {
         ASSERT_EQ((choice.flags & layer_flag::kDropped), 0);
         ASSERT_NEAR(choice.weightSum(), 1.0F, 1e-6F);
     }
+}
+
+TEST_F(Rules, AnyExpertsNeverHasMoreVirtualSlotsThanItsShareAllows) {
+    PolicyRunner runner("any-experts:min=8,max=8,virtual=0.2,importance=constant,constant=0", moeConfig(128, 8));
+    EXPECT_EQ(runner.one(randomLogits(random, 128)).not_run.size(), 1U) << "1.6 of 8 is one, not two";
 }
 
 TEST_F(Rules, AnyExpertsDampingLosesTheVirtualShare) {

@@ -85,6 +85,14 @@ TEST_F(Rules, CapacityDropsWhatOverflowsInTheOrderThatIsAskedFor) {
     }
 }
 
+TEST_F(Rules, OfEqualScoresTheEarlierTokenIsServed) {
+    PolicyRunner bounded("top-k:k=1,capacity=1,drop=score", moeConfig());
+    std::vector<PolicyRow> rows = randomRows(random, 48, 32, false);
+    for (PolicyRow& row : rows) row.logits = rows.front().logits;
+    const auto choices = bounded.step(rows);  // an expert takes 2 of 48
+    for (std::size_t row = 0; row < rows.size(); ++row) EXPECT_EQ(choices[row].ids.size(), row < 2 ? 1U : 0U) << row;
+}
+
 TEST_F(Rules, CapacityDoesNothingInAStepOfOneToken) {
     PolicyRunner bounded("top-k:k=2,capacity=0.01", moeConfig());
     PolicyRunner free("top-k:k=2", moeConfig());
@@ -131,6 +139,14 @@ TEST_F(Rules, ExpertChoiceLoadsEveryExpertWithTheTokensThatItIsLikeliestFor) {
             ASSERT_GE(*std::ranges::min_element(with), *std::ranges::max_element(missing));
         }
     }
+}
+
+TEST_F(Rules, OfTokensThatAreEquallyLikelyAnExpertTakesTheEarlier) {
+    PolicyRunner runner("expert-choice:capacity=1", moeConfig());
+    std::vector<PolicyRow> rows = randomRows(random, 64, 32, false);
+    for (PolicyRow& row : rows) row.logits = rows.front().logits;
+    const auto choices = runner.step(rows);  // each takes 8 of 64
+    for (std::size_t row = 0; row < rows.size(); ++row) EXPECT_EQ(choices[row].ids.size(), row < 8 ? 32U : 0U) << row;
 }
 
 TEST_F(Rules, ExpertChoiceOfAFewTokensIsTheCheckpointsOwn) {

@@ -155,6 +155,8 @@ TEST_F(PolicyGeneration, APolicyOfWholeStepsHasTheSameBitsAloneAndBesideOthers) 
 TEST_F(PolicyGeneration, AForkThatChangesNothingGoesOnAsItsSource) {
     std::vector<std::string> policies = causalPolicies();
     policies.insert(policies.end(), stepPolicies().begin(), stepPolicies().end());
+    // What remembers the lane's past is fed it again, and what looks at steps must see the same ones.
+    policies.emplace_back("top-k:k=2,capacity=0.5,layers=0+bias-balanced:rate=0.05");
     for (const std::string& policy : policies) {
         const LaneSettings settings = settingsWith(policy);
         const std::vector<TokenId> prompt = promptOf(1, 40);

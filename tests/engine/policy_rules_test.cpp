@@ -118,6 +118,15 @@ TEST_F(Rules, ARowsChoiceDoesNotDependOnTheOtherRowsOfTheStepUnlessTheRuleSaysSo
     }
 }
 
+TEST_F(Rules, NoRuleChoosesAnExpertThatIsTakenAway) {
+    for (const PolicySpec& spec : policySpecs(moeConfig())) {
+        if (spec.role == PolicyRole::kEdits) continue;
+        PolicyRunner runner(spec.name + "+ban:experts=0-29", moeConfig());
+        for (const PolicyChoice& choice : runner.step(randomRows(random, 40, 32)))
+            for (const std::int32_t id : choice.ids) ASSERT_GE(id, 30) << spec.name;
+    }
+}
+
 TEST_F(Rules, ARestartForgetsTheLane) {
     for (const char* text : {"bias-balanced:rate=0.05", "any-experts"}) {
         PolicyRunner runner(text, moeConfig());

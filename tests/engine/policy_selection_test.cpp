@@ -118,6 +118,18 @@ TEST_F(Rules, HashGivesATokenTheSameExpertsEverywhere) {
     EXPECT_GT(sets.size(), 40U) << "of 50 tokens";
 }
 
+TEST_F(Rules, APositionAndATokenOfTheSameNumberDrawApart) {
+    PolicyRunner drawn("random:k=3", moeConfig());
+    PolicyRunner hashed("hash:k=3", moeConfig());
+    const std::vector<float> logits = randomLogits(random, 32);
+    int same = 0;
+    for (int number = 0; number < 50; ++number) {
+        const PolicyRow row{.logits = logits, .position = number, .token = number};
+        same += drawn.one(row).ids == hashed.one(row).ids ? 1 : 0;
+    }
+    EXPECT_LT(same, 5);
+}
+
 TEST_F(Rules, RoundRobinLoadsAllExpertsAlike) {
     PolicyRunner runner("round-robin:k=4", moeConfig());
     for (const std::int64_t count : loads(runner.step(randomRows(random, 64, 32)), 32)) EXPECT_EQ(count, 8);

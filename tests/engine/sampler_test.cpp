@@ -200,6 +200,17 @@ TEST(Sampler, TopPKeepsTheTokenThatCrossesTheThresholdAndAlwaysOne) {
     }
 }
 
+TEST(Sampler, FiltersThatATokenMeetsExactlyKeepIt) {
+    Sampler sampler(4);
+    const std::vector<float> even(4, 1.0F);
+    SamplingSettings settings = plain();
+    settings.top_p = 0.5F;
+    EXPECT_EQ(sampler.distribution(even, settings, {}).size(), 2U) << "two quarters are the half that was asked for";
+    settings = plain();
+    settings.min_p = 1.0F;
+    EXPECT_EQ(sampler.distribution(even, settings, {}).size(), 4U) << "all are as likely as the likeliest";
+}
+
 /// Chi-square of many draws against the exact probabilities of the kept tokens.
 double chiSquare(const std::vector<float>& logits, const SamplingSettings& settings, int draws, std::size_t& bins) {
     Sampler sampler(std::ssize(logits));
@@ -282,6 +293,12 @@ TEST(Sampler, RepetitionPenaltyActsOnceOnEveryTokenOfTheSequence) {
     const std::vector<TokenId> sequence = {0, 0, 0};
     // 4 / 2 = 2 (once, not three times) < 3
     EXPECT_EQ(sampler.draw(logits, settings, {.sequence = sequence, .generated_from = 3}, 0)->token, 1);
+    // 8 / 2 = 4 > 3; three times would be 1
+    EXPECT_EQ(
+        sampler
+            .draw(std::vector<float>{8.0F, 3.0F, -1.0F, 1.5F}, settings, {.sequence = sequence, .generated_from = 3}, 0)
+            ->token,
+        0);
     const std::vector<TokenId> both = {0, 1};
     EXPECT_EQ(sampler.draw(logits, settings, {.sequence = both, .generated_from = 0}, 0)->token, 0);  // 2 > 1.5
     // A negative logit is multiplied: it moves away from 0, too.
@@ -359,6 +376,7 @@ TEST(SamplingSettings, SenselessValuesAreNamed) {
     EXPECT_EQ(messageOf([](SamplingSettings&) {}), "(accepted)");
     EXPECT_EQ(messageOf([](SamplingSettings& s) { s.temperature = -0.1F; }), "temperature");
     EXPECT_EQ(messageOf([](SamplingSettings& s) { s.temperature = kNaN; }), "temperature");
+    EXPECT_EQ(messageOf([](SamplingSettings& s) { s.temperature = kInfinity; }), "temperature");
     EXPECT_EQ(messageOf([](SamplingSettings& s) { s.top_p = 0.0F; }), "top_p");
     EXPECT_EQ(messageOf([](SamplingSettings& s) { s.top_p = 1.01F; }), "top_p");
     EXPECT_EQ(messageOf([](SamplingSettings& s) { s.top_k = -1; }), "top_k");

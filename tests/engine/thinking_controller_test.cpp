@@ -185,6 +185,35 @@ TEST(ThinkingController, AnswerNowDoesNotOutliveTheBlockItWasMeantFor) {
     EXPECT_TRUE(driver.injected().empty());
 }
 
+TEST(ThinkingController, AnswerNowThatWasObeyedActsOnNoLaterBlock) {
+    Driver driver;
+    driver.say(kOpen);
+    driver.controller.answerNow();
+    EXPECT_EQ(driver.injected(), kEarlyStop);
+    driver.say(kOpen);
+    EXPECT_TRUE(driver.injected().empty());
+    driver.budget = 0;
+    EXPECT_EQ(driver.injected(), kEarlyStop);
+    EXPECT_FALSE(driver.controller.closedByHand());
+}
+
+TEST(ThinkingController, WhileItsTextIsFedNothingElseIsInjected) {
+    Driver driver;
+    driver.say(kOpen);
+    driver.budget = 0;
+    EXPECT_FALSE(driver.controller.injection(0, driver.early_stop, -1, true).empty());
+    EXPECT_TRUE(driver.controller.injection(0, driver.early_stop, -1, true).empty());
+    EXPECT_TRUE(driver.controller.blockOpen());
+}
+
+TEST(ThinkingController, WithoutATextToFeedABlockStaysOpen) {
+    ThinkingController controller({.open = kOpen, .close = kClose, .early_stop = {}}, true);
+    controller.accept(kOpen, false);
+    EXPECT_TRUE(controller.injection(0, {}, -1, true).empty());
+    EXPECT_EQ(controller.accept(kWord, false).phase, Phase::kThinking);
+    EXPECT_EQ(controller.thinkingTokens(), 1);
+}
+
 TEST(ThinkingController, ACutWaitsForTheEndOfACharacter) {
     Driver driver;
     driver.budget = 2;
@@ -216,7 +245,8 @@ TEST(ThinkingController, SoftCloseWaitsForALikelyTagAndThenGivesTheTagAlone) {
     EXPECT_FALSE(driver.controller.needsCloseRank(5, driver.early_stop));
     driver.controller.accept(kWord, false);
     EXPECT_TRUE(driver.controller.needsCloseRank(5, driver.early_stop));
-    EXPECT_TRUE(driver.injected(3).empty());  // fourth likeliest
+    EXPECT_TRUE(driver.injected(3).empty());   // fourth likeliest
+    EXPECT_TRUE(driver.injected(-1).empty());  // not known
     driver.controller.accept(kWord, false);
     EXPECT_EQ(driver.injected(2), (std::vector<TokenId>{kClose, 52}));
     EXPECT_EQ(driver.controller.thinkingTokens(), 6);

@@ -42,7 +42,8 @@ Tokenizer load(const json& document, std::int64_t vocab_size = 0) {
 /// A Sequence of a Split by the pattern and a plain ByteLevel.
 json splitBy(const char* pattern) {
     const json split = {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}};
-    return {{"type", "Sequence"}, {"pretokenizers", {split, {{"type", "ByteLevel"}, {"use_regex", false}}}}};
+    return {{"type", "Sequence"},
+            {"pretokenizers", {split, {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
 }
 
 std::string messageOf(const json& document, std::int64_t vocab_size = 0) {
@@ -83,13 +84,30 @@ TEST(Tokenizer, DecodesBytesAndIgnoresForeignIds) {
     EXPECT_EQ(tokenizer.bytes(-1), "");
     EXPECT_EQ(tokenizer.bytes(14), "");
     EXPECT_EQ(tokenizer.decode(std::vector<TokenId>{9, -5, 1000000, 12}), "hello<|end|>");
+    json document = smallTokenizer();
+    document["model"]["vocab"]["日"] = 14;  // no letter of the byte alphabet: it stands for itself
+    EXPECT_EQ(load(document).bytes(14), "日");
+}
+
+TEST(Tokenizer, TokensThatTakeTheSpaceBetweenThemTakeItOnce) {
+    json document = smallTokenizer();
+    document["added_tokens"][0]["rstrip"] = true;
+    document["added_tokens"][1]["lstrip"] = true;
+    EXPECT_EQ(load(document).encode("he<|end|>  <think>he"), (std::vector<TokenId>{6, 12, 13, 6}));
+}
+
+TEST(Tokenizer, AnEmptyMatchBehindAMatchIsNone) {
+    json document = smallTokenizer();
+    document["pre_tokenizer"] = splitBy("(?:hell)*");
+    document["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "MergedWithNext";
+    EXPECT_EQ(load(document).encode("hello"), (std::vector<TokenId>{9}));  // as the reference: one piece
 }
 
 /// `count` members that do nothing, then a plain ByteLevel.
 json manyPreTokenizers(int count) {
     json members = json::array();
     for (int index = 0; index < count; ++index) members.push_back({{"type", "Digits"}});
-    members.push_back({{"type", "ByteLevel"}, {"use_regex", false}});
+    members.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}});
     return {{"type", "Sequence"}, {"pretokenizers", members}};
 }
 
@@ -189,6 +207,8 @@ TEST(Tokenizer, FieldsThatAreAbsentMeanWhatTheReferenceTakesThemFor) {
     document["normalizer"] = {{"type", "NFC"}};
     document["added_tokens"] = json::array({{{"id", 12}, {"content", "\u00E9"}}});  // é: looked for in normalised text
     EXPECT_EQ(load(document).encode("he\u0301"), (std::vector<TokenId>{0, 12}));
+    document["added_tokens"][0]["content"] = "e\u0301";  // and is normalised itself
+    EXPECT_EQ(load(document).encode("h\u00E9"), (std::vector<TokenId>{0, 12}));
 }
 
 TEST(Tokenizer, AVocabularyWithoutTokensIsRefused) {

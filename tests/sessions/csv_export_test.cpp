@@ -203,6 +203,61 @@ TEST(CsvSettings, haveARowForEachSettingAndForEachChange) {
     EXPECT_EQ(values.size(), 16U);
 }
 
+TEST(CsvRecords, tellWhatRanWhatDidNotAndWhatWasInjected) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    {
+        test::RingAndKeeper sink(kShape, 1024);
+        RecordingOptions options = test::syntheticRecording(file, kShape);
+        options.model.config_json = "not JSON";
+        Recorder recorder(std::move(options), sink.ring, sink.ring->makeReader());
+        const std::int16_t dropped = static_cast<std::int16_t>(notRunId(std::int16_t{7}));
+        const std::vector<std::int16_t> ids{3, dropped, -1, -1, 5};  // the second layer's record is cut off
+        const std::vector<float> weights{0.75F, 0.0F, 0.0F, 0.0F};
+        const std::vector<RouterFacts> router(3);
+        StepTrace trace;
+        trace.expert_ids = ids;
+        trace.expert_weights = weights;
+        trace.router = router;
+        trace.token = {.position = 0, .id = 'a'};
+        trace.next = {.position = 1, .id = 'b', .phase = Phase::kThinking, .flags = token_flag::kInjected};
+        sink.onRow(trace);
+        ++trace.serial;
+        trace.token = {.position = 1, .id = 'c', .phase = Phase::kAnswer};  // another than was chosen
+        trace.next = {};
+        sink.onRow(trace);
+        LaneEvent event;
+        event.value = 9;
+        event.serial = trace.serial;
+        for (const LaneEventKind kind :
+             {LaneEventKind::kAnswerNow, LaneEventKind::kBudgetReached, LaneEventKind::kStopped}) {
+            event.kind = kind;
+            ++event.serial;
+            sink.onEvent(event);
+        }
+        ASSERT_TRUE(recorder.flush());
+    }
+    exportCsv(file, directory / "csv");
+    const auto column = [&](const char* name, std::initializer_list<std::size_t> columns) {
+        const Table table = readCsv(directory / "csv" / name);
+        std::vector<std::string> lines;
+        for (std::size_t row = 1; row < table.size(); ++row) {
+            std::string line;
+            for (const std::size_t at : columns) line += (line.empty() ? "" : " ") + table[row][at];
+            lines.push_back(line);
+        }
+        return lines;
+    };
+    using Lines = std::vector<std::string>;
+    EXPECT_EQ(column("tokens.csv", {2, 4, 5, 6}), (Lines{"0 a prompt 0", "1 b thinking 1", "1 c answer 0"}));
+    EXPECT_EQ(column("routing.csv", {2, 4, 5, 6, 7, 8}), (Lines{"0 1 0 3 0.75 0", "0 1 1 7 0 1",  //
+                                                                "1 1 0 3 0.75 0", "1 1 1 7 0 1"}));
+    EXPECT_EQ(column("settings.csv", {4, 6}), (Lines{"answer_now 9", "budget_reached 9", "stopped "}));
+    const auto run = nlohmann::json::parse(contentOf(directory / "csv" / "run.json"));
+    EXPECT_TRUE(run["model"]["config"].is_null()) << "what cannot be read is not made up";
+    EXPECT_TRUE(run["model"]["files"].is_array());
+}
+
 TEST(CsvWriter, quotesByRfc4180) {
     const TemporaryDirectory directory;
     CsvWriter writer(directory / "t.csv", "a,b");
@@ -229,7 +284,26 @@ TEST(CsvWriter, aDirectoryThatCannotBeWrittenIsAnError) {
     const TemporaryDirectory directory;
     test::recordSession(directory / "a.mixo", kShape, 1, 5);
     std::ofstream(directory / "file") << "x";
-    EXPECT_THROW(exportCsv(directory / "a.mixo", directory / "file" / "csv"), Error);
+    const auto message = [&](const std::filesystem::path& to) -> std::string {
+        try {
+            exportCsv(directory / "a.mixo", to);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "no error";
+    };
+    EXPECT_NE(message(directory / "file" / "csv").find("The directory cannot be created"), std::string::npos);
+    for (const char* name : {"tokens.csv", "run.json"}) {
+        const auto out = directory / ("out of " + std::string(name));
+        std::filesystem::create_directories(out / name);  // a directory where a file should be
+        EXPECT_NE(message(out).find(std::string(name) + ": This file cannot be written"), std::string::npos)
+            << message(out);
+    }
+    std::filesystem::create_directory(directory / "full");
+    std::filesystem::create_symlink("/dev/full", directory / "full" / "balance.csv");
+    EXPECT_NE(message(directory / "full").find("balance.csv: This file could not be written completely"),
+              std::string::npos)
+        << message(directory / "full");
     EXPECT_THROW(exportCsv(directory / "none.mixo", directory / "csv"), Error);
     EXPECT_FALSE(std::filesystem::exists(directory / "csv")) << "nothing is begun for a session that cannot be read";
 }

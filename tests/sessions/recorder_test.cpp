@@ -19,6 +19,7 @@
 
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
+#include "sessions/session_writer.h"
 #include "sessions/settings_json.h"
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
@@ -69,6 +70,7 @@ TEST(Recorder, replayGivesWhatWasRecordedBitForBit) {
     EXPECT_EQ(reader.model().moe_layers, (std::vector<std::int32_t>{1, 2, 3}));
     EXPECT_EQ(reader.model().config_json, R"({"num_experts":16})");
     EXPECT_EQ(reader.model().experts_per_token, 4);
+    EXPECT_TRUE(reader.model().weights_sum_to_one);
     EXPECT_EQ(reader.metadata("title"), "What is 2 + 3?");
     EXPECT_EQ(reader.metadata("nothing"), "");
     EXPECT_EQ(reader.rowCount() + reader.eventCount(), static_cast<std::int64_t>(records.size()));
@@ -94,6 +96,7 @@ TEST(Recorder, aFinishedFileStandsAloneAndReadingLeavesItAsItIs) {
     const auto records = test::recordSession(file, kShape, 1, 6);
     EXPECT_FALSE(std::filesystem::exists(file.string() + "-wal"));
     const std::string before = contentOf(file);
+    EXPECT_EQ(before.substr(18, 2), "\1\1") << "the format that needs no log, also on a medium that cannot be written";
     const auto time = std::filesystem::last_write_time(file);
     expectSame(test::replayed(file), records);
     EXPECT_EQ(contentOf(file), before);
@@ -111,6 +114,7 @@ TEST(Recorder, flushMakesEverythingVisibleToAnotherReader) {
         engine.play(0, {.kept = 0, .prompt = 5, .thinking = 1, .answer = 2});
         ASSERT_TRUE(recorder.flush());
         expectSame(test::replayed(file), sink.kept.records);
+        EXPECT_TRUE(std::filesystem::exists(file.string() + "-wal")) << "readers and the writer do not wait";
     }
     const RecorderStatus status = recorder.status();
     EXPECT_EQ(status.state, RecorderStatus::State::kRecording);
@@ -325,6 +329,47 @@ TEST(Recorder, aFullDiskEndsTheRecordingAndKeepsWhatWasCommitted) {
     EXPECT_EQ(found, rows);
 }
 
+TEST(Recorder, aFileThatCouldNotBeBegunIsNotLeftBehind) {
+    if (!kThreadsAfterFork) GTEST_SKIP() << "thread sanitizer: no threads in a forked process";
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    const int status = withFullDisk(100, [&] {
+        RingAndKeeper sink(kShape, 64);
+        Recorder recorder(test::syntheticRecording(file, kShape), sink.ring, sink.ring->makeReader());
+        return recorder.flush() ? 1 : 0;
+    });
+    EXPECT_EQ(status, 0);
+    EXPECT_FALSE(std::filesystem::exists(file));
+}
+
+TEST(SessionWriter, finishesAlsoWhileSomebodyReads) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    SessionWriter writer(file, test::syntheticModel(kShape), test::syntheticBytes);
+    SQLite::Database other(file.string(), SQLite::OPEN_READONLY);
+    SQLite::Statement rows(other, "SELECT * FROM model");
+    ASSERT_TRUE(rows.executeStep());
+    EXPECT_NO_THROW(writer.finish());
+}
+
+TEST(SessionReader, readsAFileOfAnyName) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "100 %41? #1.mixo";
+    const auto records = test::recordSession(file, kShape, 1, 6);
+    expectSame(test::replayed(file), records);
+}
+
+TEST(SessionReader, cutsAnEventsTextToItsPlace) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    test::recordSession(file, kShape, 1, 6);
+    SQLite::Database(file.string(), SQLite::OPEN_READWRITE)
+        .exec("UPDATE events SET text = replace(hex(zeroblob(5000)), '0', 'x') WHERE serial = 0");
+    const auto records = test::replayed(file);
+    ASSERT_TRUE(records.front().is_event);
+    EXPECT_EQ(std::string(records.front().event.text), std::string(sizeof(LaneEvent::text) - 1, 'x'));
+}
+
 TEST(SessionReader, refusesWhatIsNoSession) {
     const TemporaryDirectory directory;
     EXPECT_NE(refusal(directory / "none.mixo").find("no such file"), std::string::npos);
@@ -332,6 +377,7 @@ TEST(SessionReader, refusesWhatIsNoSession) {
     EXPECT_NE(refusal(directory / "empty.mixo").find("an empty file"), std::string::npos);
     std::ofstream(directory / "text.mixo") << std::string(5000, 'x');
     EXPECT_NE(refusal(directory / "text.mixo").find("not a session"), std::string::npos);
+    EXPECT_NE(refusal(directory / "text.mixo").find("expected a SQLite database"), std::string::npos);
     std::filesystem::create_directory(directory / "dir.mixo");
     EXPECT_NE(refusal(directory / "dir.mixo").find("a directory"), std::string::npos);
     {
@@ -349,6 +395,8 @@ TEST(SessionReader, refusesANewerVersionAndLeavesItAsItIs) {
     const std::string before = contentOf(file);
     EXPECT_NE(refusal(file).find("newer version"), std::string::npos);
     EXPECT_EQ(contentOf(file), before);
+    { SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 0"); }
+    EXPECT_NE(refusal(file).find("has no version"), std::string::npos);
 }
 
 TEST(SessionReader, everyDamagedPageGivesAnErrorOrTheSameRecords) {
@@ -373,22 +421,40 @@ TEST(SessionReader, everyDamagedPageGivesAnErrorOrTheSameRecords) {
 }
 
 TEST(SessionReader, refusesValuesThatFitNoField) {
-    const char* const damage[] = {"UPDATE rows SET phase = 3 WHERE serial = 4",
-                                  "UPDATE rows SET position = 99999999999 WHERE serial = 4",
-                                  "UPDATE rows SET routing = x'00' WHERE serial = 4",
-                                  "UPDATE rows SET flags = 256 WHERE serial = 4",
-                                  "UPDATE events SET kind = 99 WHERE serial = 0",
-                                  "UPDATE model SET moe_layers = 2000000000",
-                                  "UPDATE model SET layer_numbers_json = '[1'",
-                                  "DELETE FROM model",
-                                  "UPDATE model SET experts = 4",
-                                  "DROP TABLE events"};
-    for (const char* const statement : damage) {
+    const std::pair<const char*, const char*> damage[] = {
+        {"UPDATE rows SET phase = 3 WHERE serial = 4", "table rows, serial 4, phase: The session is damaged"},
+        {"UPDATE rows SET position = 99999999999 WHERE serial = 4", "serial 4, position"},
+        {"UPDATE rows SET position = 16777217 WHERE serial = 4", "expected -1 to 16777216; found 16777217"},
+        {"UPDATE rows SET position = -2 WHERE serial = 4", "serial 4, position"},
+        {"UPDATE rows SET routing = x'00' WHERE serial = 4", "serial 4, routing: The routing record is too short"},
+        {"UPDATE rows SET flags = 256 WHERE serial = 4", "serial 4, flags"},
+        {"UPDATE events SET kind = 99 WHERE serial = 0", "table events, serial 0, kind"},
+        {"UPDATE model SET moe_layers = 2000000000", "table model, moe_layers"},
+        {"UPDATE model SET slots = 2000000000", "table model, slots"},
+        {"UPDATE model SET weights_sum_to_one = 2", "table model, weights_sum_to_one"},
+        {"UPDATE model SET layer_numbers_json = '[1'", "layer_numbers_json"},
+        {"UPDATE model SET layer_numbers_json = '[1]'", "a number for each MoE layer"},
+        {"UPDATE model SET layer_numbers_json = '[1,2,\"x\"]'", "a number for each MoE layer"},
+        {"UPDATE model SET layer_numbers_json = '{\"a\":1,\"b\":2,\"c\":3}'", "a number for each MoE layer"},
+        {"DELETE FROM model", "table model: The session is damaged; expected one row; found none"},
+        {"UPDATE model SET experts = 4", "Too many probabilities; expected at most 12; found 48"},
+        {"DROP TABLE events", "no such table: events"}};
+    for (const auto& [statement, message] : damage) {
         const TemporaryDirectory directory;
         const auto file = directory / "a.mixo";
         test::recordSession(file, kShape, 1, 6);
         { SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec(statement); }
-        EXPECT_FALSE(refusal(file).empty()) << statement;
+        EXPECT_NE(refusal(file).find(message), std::string::npos) << statement << ": " << refusal(file);
+    }
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    test::recordSession(file, kShape, 1, 6);
+    { SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec("DELETE FROM totals"); }
+    try {
+        SessionReader(file).rowCount();
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()).find("table totals"), std::string::npos) << error.what();
     }
 }
 
@@ -398,14 +464,30 @@ TEST(SettingsJson, roundTripsAndNamesAWrongField) {
     settings.budget = 17;
     settings.policy = "top-k:k=2";
     settings.sampling.temperature = 0.1F;
+    settings.sampling.top_p = 0.7F;
+    settings.sampling.top_k = 3;
+    settings.sampling.min_p = 0.01F;
+    settings.sampling.presence_penalty = 0.5F;
+    settings.sampling.repetition_penalty = 1.1F;
+    settings.sampling.greedy = true;
     settings.sampling.seed = 0xFFFFFFFFFFFFFFFFU;
+    settings.early_stop.soft_rank = 4;
+    settings.early_stop.soft_extra = 6;
     settings.early_stop.text = "\"quoted\"\n</think>";
     settings.max_tokens = 5;
     settings.ignore_eos = true;
     EXPECT_EQ(settingsFromJson(settingsToJson(settings), "here"), settings);
     EXPECT_THROW(settingsFromJson("{\"budget\":\"many\"}", "here"), Error);
     EXPECT_THROW(settingsFromJson("[]", "here"), Error);
-    EXPECT_THROW(settingsFromJson("{\"mode\":7}", "here"), Error);
+    for (const char* mode : {"{\"mode\":7}", "{\"mode\":-1}"}) {
+        try {
+            settingsFromJson(mode, "here");
+            ADD_FAILURE() << mode;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.parts().where, "here, mode");
+            EXPECT_EQ(error.parts().expected, "0 to 2");
+        }
+    }
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "probes/aggregates.h"
 #include "sessions/session_file.h"
+#include "sessions/snapshot_publisher.h"
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
@@ -160,6 +161,7 @@ TEST_F(WorkbenchTest, aTurnIsShownAndOnDiskAlike) {
     EXPECT_EQ(snapshot->conversation[0].text, "What is 2 + 3? /think");
     EXPECT_EQ(snapshot->conversation[1].text, lane.turns[0].answer_text);
     EXPECT_EQ(snapshot->conversation[1].thinking, lane.turns[0].thinking_text);
+    EXPECT_EQ(snapshot->context_used, lane.history.tokenCount());
     for (const CheckResult& check : lane.checks) {
         EXPECT_TRUE(check.ran) << check.name;
         EXPECT_TRUE(check.holds) << check.name << ": " << check.violation;
@@ -235,7 +237,7 @@ TEST_F(WorkbenchTest, draggingTheBudgetWhileItRunsActsAndIsRecorded) {
 TEST_F(WorkbenchTest, stopEndsATurnAndTheChatGoesOn) {
     open();
     change([](LaneSettings& s) { s.max_tokens = 0; });
-    workbench->setDecodePace(1.0);  // a second a token: the test would take minutes without the stop
+    workbench->setDecodePace(1e-4);  // hours a token: nothing but the stop ends the wait
     workbench->send("endless");
     waitFor([](const WorkbenchSnapshot& s) {
         return !s.lanes.empty() && !s.lanes[0].turns.empty() && s.lanes[0].turns[0].first_generated_position >= 0;
@@ -459,6 +461,7 @@ TEST_F(WorkbenchTest, openingAnotherModelEndsALoadOrATurnUnderWay) {
     waitFor([](const WorkbenchSnapshot& s) {
         return !s.lanes.empty() && !s.lanes[0].turns.empty() && s.lanes[0].turns[0].first_generated_position >= 0;
     });
+    workbench->send("never");  // was meant for the model that goes
     workbench->openModel(model_directory.string());
     ASSERT_TRUE(workbench->waitIdle());
     const auto snapshot = workbench->snapshot();
@@ -484,6 +487,26 @@ TEST_F(WorkbenchTest, closingInTheMiddleOfATurnLeavesACompleteFile) {
     workbench.reset();
     EXPECT_FALSE(std::filesystem::exists(file.string() + "-wal"));
     EXPECT_GE(SessionReader(file).rowCount(), shown->lanes[0].history.rowCount());
+}
+
+TEST(PutLanes, givesEachAnswerTheTextsOfItsTurn) {
+    WorkbenchSnapshot snapshot;
+    for (const int turn : {0, 1, 2}) {
+        snapshot.conversation.push_back({.role = Role::kUser, .text = "question", .thinking = {}, .turn = turn});
+        snapshot.conversation.push_back({.role = Role::kAssistant, .text = {}, .thinking = {}, .turn = turn});
+    }
+    LaneSnapshot lane;
+    lane.turns.resize(2);  // the third has not begun
+    for (const std::size_t turn : {0U, 1U}) {
+        lane.turns[turn].answer_text = "answer " + std::to_string(turn);
+        lane.turns[turn].thinking_text = "thought " + std::to_string(turn);
+    }
+    putLanes(snapshot, {lane});
+    EXPECT_EQ(snapshot.conversation[0].text, "question");
+    EXPECT_EQ(snapshot.conversation[1].text, "answer 0");
+    EXPECT_EQ(snapshot.conversation[3].text, "answer 1");
+    EXPECT_EQ(snapshot.conversation[3].thinking, "thought 1");
+    EXPECT_EQ(snapshot.conversation[5].text, "");
 }
 
 }  // namespace
