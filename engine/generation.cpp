@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstdio>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include "engine/forward.h"
 #include "engine/lane.h"
 #include "engine/memory_plan.h"
+#include "engine/settings_json.h"
 
 namespace mixoscope {
 
@@ -61,18 +61,6 @@ void setText(LaneEvent& event, std::string_view text) {
     while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
     std::copy_n(text.data(), length, event.text);
     event.text[length] = '\0';
-}
-
-std::string samplingJson(const SamplingSettings& settings) {
-    char text[sizeof(LaneEvent::text)];
-    std::snprintf(text, sizeof text,
-                  R"({"greedy":%s,"temperature":%g,"top_p":%g,"top_k":%d,"min_p":%g,"presence_penalty":%g,)"
-                  R"("repetition_penalty":%g,"seed":%llu})",
-                  settings.greedy ? "true" : "false", static_cast<double>(settings.temperature),
-                  static_cast<double>(settings.top_p), settings.top_k, static_cast<double>(settings.min_p),
-                  static_cast<double>(settings.presence_penalty), static_cast<double>(settings.repetition_penalty),
-                  static_cast<unsigned long long>(settings.seed));
-    return text;
 }
 
 }  // namespace
@@ -219,7 +207,14 @@ void Generation::Impl::applySettings(Lane& lane, PreparedSettings& settings, boo
         emitAt(lane, current_step + (after_forward ? 1 : 0), static_cast<std::int64_t>(lane.computed()),
                LaneEventKind::kPolicyChanged, 0, 0, now.policy);
     }
-    if (now.sampling != before.sampling) emit(lane, LaneEventKind::kSamplingChanged, 0, 0, samplingJson(now.sampling));
+    if (now.sampling != before.sampling)
+        emit(lane, LaneEventKind::kSamplingChanged, 0, 0, samplingToJson(now.sampling));
+    if (now.early_stop != before.early_stop)
+        emit(lane, LaneEventKind::kEarlyStopChanged, 0, 0, earlyStopToJson(now.early_stop));
+    if (now.max_tokens != before.max_tokens)
+        emit(lane, LaneEventKind::kMaxTokensChanged, before.max_tokens, now.max_tokens);
+    if (now.ignore_eos != before.ignore_eos)
+        emit(lane, LaneEventKind::kIgnoreEosChanged, before.ignore_eos ? 1 : 0, now.ignore_eos ? 1 : 0);
 }
 
 void Generation::Impl::applyRequests(Lane& lane, bool after_forward) {

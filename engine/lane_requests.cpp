@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "engine/error.h"
 #include "engine/sampler.h"
+#include "engine/settings_json.h"
+#include "engine/step_trace.h"
 
 namespace mixoscope {
 
@@ -34,6 +37,16 @@ std::vector<TokenId> tokenisedEarlyStop(const Model& model, const std::string& t
     return ids;
 }
 
+/// A change of a setting is an event, and its text must not be cut there.
+void checkRecordable(const std::string& what, std::string where, const std::string& text) {
+    constexpr std::size_t kLongest = sizeof(LaneEvent::text) - 1;
+    if (text.size() <= kLongest) return;
+    throw Error({.what = what + " is too long to be recorded",
+                 .where = std::move(where),
+                 .expected = "at most " + std::to_string(kLongest) + " bytes",
+                 .found = std::to_string(text.size())});
+}
+
 }  // namespace
 
 ThinkingTokens thinkingTokens(const Model& model) {
@@ -48,20 +61,14 @@ PreparedSettings prepareSettings(const Model& model, const LaneSettings& setting
     checkNotNegative("max_tokens", settings.max_tokens);
     checkNotNegative("soft close, likeliest tokens", settings.early_stop.soft_rank);
     checkNotNegative("soft close, extra tokens", settings.early_stop.soft_extra);
+    checkRecordable("the early-stop settings as JSON", "early-stop text", earlyStopToJson(settings.early_stop));
     PreparedSettings prepared{
         .settings = settings,
         .routing = std::make_unique<LaneRouting>(parsePolicy(settings.policy, model), model.config, most_rows),
         .early_stop = tokenisedEarlyStop(model, settings.early_stop.text)};
     const RoutingPolicy& policy = prepared.routing->policy();
     prepared.settings.policy = policy.text();
-    // A change of policy is an event, and its text must not be cut there.
-    constexpr std::size_t kLongest = sizeof(LaneEvent::text) - 1;
-    if (policy.text().size() > kLongest) {
-        throw Error({.what = "the policy's text is too long to be recorded",
-                     .where = "routing policy \"" + settings.policy + "\"",
-                     .expected = "at most " + std::to_string(kLongest) + " bytes",
-                     .found = std::to_string(policy.text().size())});
-    }
+    checkRecordable("the policy's text", "routing policy \"" + settings.policy + "\"", policy.text());
     if (policy.maxSlots() > slots) {
         throw Error({.what = "the policy chooses more experts a token than this run has room for",
                      .where = "routing policy \"" + settings.policy + "\"",

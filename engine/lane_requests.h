@@ -26,8 +26,8 @@ struct PreparedSettings {
 ThinkingTokens thinkingTokens(const Model& model);
 
 /// Throws Error for a policy text that is none or needs more than `slots` experts a row, sampling settings that make no
-/// sense, a negative limit, or an early-stop text that doesn't close the block exactly once. `most_rows`: of the lane
-/// in one step.
+/// sense, a negative limit, or an early-stop text that doesn't close the block exactly once or is too long for an
+/// event. `most_rows`: of the lane in one step.
 PreparedSettings prepareSettings(const Model& model, const LaneSettings& settings, std::int32_t slots,
                                  std::int64_t most_rows);
 

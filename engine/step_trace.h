@@ -107,12 +107,17 @@ enum class LaneEventKind : std::uint8_t {
     kBudgetChanged,    // old_value → value
     kModeChanged,      // old_value → value (ThinkingMode), for the next turn
     kPolicyChanged,    // text: the new policy
-    kSamplingChanged,  // text: the new settings as JSON
+    kSamplingChanged,  // text: the new settings (engine/settings_json.h)
     kAnswerNow,        // value: N when the block was closed by hand
     kBudgetReached,    // value: N when the block was closed by the budget
     kStopped,          // stopped by the user
     kFinished,         // value: StopReason; old_value 1: a think block was left open
+    // Session files keep these as numbers: new kinds go to the end.
+    kEarlyStopChanged,  // text: the new settings (engine/settings_json.h)
+    kMaxTokensChanged,  // old_value → value
+    kIgnoreEosChanged,  // old_value → value, 0 or 1
 };
+constexpr LaneEventKind kLastLaneEventKind = LaneEventKind::kIgnoreEosChanged;
 
 /// What a lane is doing.
 enum class LaneState : std::uint8_t { kIdle, kPrefill, kThinking, kAnswering, kFinished };

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 #include <utility>
 
+#include "engine/settings_json.h"
 #include "engine/tokenizer.h"
 
 namespace mixoscope {
@@ -62,21 +64,30 @@ public:
 
     void add(const LaneEvent& event) {
         m_snapshot.events.push_back(event);
+        LaneSettings& settings = m_snapshot.settings;
         switch (event.kind) {
             case LaneEventKind::kTurnStarted:
                 startTurn(event.time_us, event.position, static_cast<std::int32_t>(event.value));
                 break;
             case LaneEventKind::kBudgetChanged:
-                m_snapshot.settings.budget = static_cast<std::int32_t>(event.value);
+                settings.budget = static_cast<std::int32_t>(event.value);
                 break;
             case LaneEventKind::kModeChanged:
-                m_snapshot.settings.mode = static_cast<ThinkingMode>(event.value);
+                settings.mode = static_cast<ThinkingMode>(event.value);
                 break;
             case LaneEventKind::kPolicyChanged:
-                m_snapshot.settings.policy = event.text;
+                settings.policy = event.text;
                 break;
             case LaneEventKind::kSamplingChanged:
-                break;  // shown as text; nothing here depends on it
+            case LaneEventKind::kEarlyStopChanged:
+                settings = settingsFromJson(event.text, "event " + std::to_string(event.serial), settings);
+                break;
+            case LaneEventKind::kMaxTokensChanged:
+                settings.max_tokens = static_cast<std::int32_t>(event.value);
+                break;
+            case LaneEventKind::kIgnoreEosChanged:
+                settings.ignore_eos = event.value != 0;
+                break;
             case LaneEventKind::kAnswerNow:
                 if (!m_snapshot.turns.empty()) m_snapshot.turns.back().closed_by_hand = true;
                 break;
@@ -89,6 +100,9 @@ public:
                 finishTurn(static_cast<StopReason>(event.value));
                 break;
         }
+        // What is changed after a turn's end is the next one's.
+        if (m_snapshot.state != LaneState::kFinished && !m_snapshot.turns.empty())
+            m_snapshot.turns.back().settings = settings;
     }
 
     LaneSnapshot snapshot() {
@@ -107,6 +121,7 @@ private:
         turn.started_us = time_us;
         turn.first_position = position;
         turn.prompt_tokens = prompt_tokens;
+        turn.settings = m_snapshot.settings;
         turn.budget_at_end = m_snapshot.settings.budget;
         m_snapshot.turns.push_back(std::move(turn));
         m_snapshot.state = LaneState::kPrefill;
@@ -137,7 +152,7 @@ private:
             turn.tpot_ms = milliseconds(turn.first_token_us, time_us) / static_cast<double>(m_generated - 1);
             turn.tokens_per_s = turn.tpot_ms > 0.0 ? 1000.0 / turn.tpot_ms : 0.0;
         }
-        turn.budget_at_end = token.budget;
+        if (!turn.block_closed) turn.budget_at_end = token.budget;
         turn.thinking_tokens = std::max(turn.thinking_tokens, token.thinking_tokens);
         if (has(token, token_flag::kInjected)) ++turn.injected_tokens;
         if (has(token, token_flag::kStray)) ++turn.stray_tags;

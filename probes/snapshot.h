@@ -22,7 +22,8 @@ struct TurnFacts {
     std::int32_t thinking_tokens = 0;  // N
     std::int32_t answer_tokens = 0;
     std::int32_t injected_tokens = 0;
-    std::int32_t budget_at_end = kUnlimitedBudget;
+    LaneSettings settings;                          // in force; of an earlier turn: when it ended
+    std::int32_t budget_at_end = kUnlimitedBudget;  // B as the block closed; before that and without a block: in force
     bool block_opened = false;
     bool block_closed = false;
     bool closed_by_budget = false;

@@ -9,10 +9,10 @@
 #include "engine/chat_template.h"
 #include "engine/error.h"
 #include "engine/lane_settings.h"
+#include "engine/settings_json.h"
 #include "probes/load.h"
 #include "sessions/csv_writer.h"
 #include "sessions/session_file.h"
-#include "sessions/settings_json.h"
 
 namespace mixoscope {
 
@@ -103,7 +103,14 @@ public:
                 changeSetting(event, "policy", event.text);
                 break;
             case LaneEventKind::kSamplingChanged:
+            case LaneEventKind::kEarlyStopChanged:
                 changeSettings(event, event.text);
+                break;
+            case LaneEventKind::kMaxTokensChanged:
+                changeSetting(event, "max_tokens", std::to_string(event.value));
+                break;
+            case LaneEventKind::kIgnoreEosChanged:
+                changeSetting(event, "ignore_eos", event.value != 0 ? "true" : "false");
                 break;
             case LaneEventKind::kAnswerNow:
                 addSetting(event, "answer_now", {}, std::to_string(event.value));
@@ -263,6 +270,7 @@ void writeRun(const SessionReader& reader, const std::filesystem::path& session,
                           {"tokens", tokens},
                           {"model",
                            {{"name", model.name},
+                            {"description", reader.metadata("model_description")},
                             {"directory", model.directory},
                             {"moe_layers", model.moe_layers},
                             {"experts", model.shape.experts},

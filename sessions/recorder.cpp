@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/settings_json.h"
 #include "sessions/session_writer.h"
-#include "sessions/settings_json.h"
 
 namespace mixoscope {
 

@@ -43,7 +43,7 @@ public:
     void replay(const std::function<void(const StepTrace&)>& row,
                 const std::function<void(const LaneEvent&)>& event) const;
     std::string tokenBytes(TokenId id) const;
-    /// Settings at the start of each turn, as JSON (sessions/settings_json.h); changes between are events.
+    /// Settings at the start of each turn, as JSON (engine/settings_json.h); changes between are events.
     void turnSettings(const std::function<void(int turn, LaneId lane, const std::string& json)>& visit) const;
     /// (turn, role, text, mode) in order.
     void messages(const std::function<void(int turn, int role, const std::string& text, int mode)>& visit) const;

@@ -136,7 +136,7 @@ LaneEvent eventOf(const Columns& columns, SQLite::Statement& statement) {
     event.time_us = columns.integer<std::int64_t>(2);
     event.lane = columns.integer<std::int32_t>(3);
     event.position = columns.integer<std::int32_t>(4);
-    event.kind = static_cast<LaneEventKind>(columns.integer<int>(5, 0, static_cast<int>(LaneEventKind::kFinished)));
+    event.kind = static_cast<LaneEventKind>(columns.integer<int>(5, 0, static_cast<int>(kLastLaneEventKind)));
     event.old_value = columns.integer<std::int64_t>(6);
     event.value = columns.integer<std::int64_t>(7);
     const std::string text = statement.getColumn(8).getString();

@@ -21,6 +21,11 @@ QString modeName(std::int64_t mode) {
     return QObject::tr("auto");
 }
 
+/// Tokens that a turn may have.
+QString tokenLimit(std::int64_t tokens) {
+    return tokens == 0 ? QObject::tr("as the context holds") : format::count(tokens);
+}
+
 /// Empty for events that are no change of settings.
 QString labelOf(const LaneEvent& event) {
     const auto budget = [](std::int64_t value) { return format::budgetOnAxis(static_cast<std::int32_t>(value)); };
@@ -33,6 +38,13 @@ QString labelOf(const LaneEvent& event) {
             return QObject::tr("policy %1").arg(QString::fromUtf8(event.text));
         case LaneEventKind::kSamplingChanged:
             return QObject::tr("sampling changed");
+        case LaneEventKind::kEarlyStopChanged:
+            return QObject::tr("early stop changed");
+        case LaneEventKind::kMaxTokensChanged:
+            return QObject::tr("longest turn %1 → %2").arg(tokenLimit(event.old_value), tokenLimit(event.value));
+        case LaneEventKind::kIgnoreEosChanged:
+            return event.value != 0 ? QObject::tr("goes on after the end of the turn")
+                                    : QObject::tr("ends with the turn");
         case LaneEventKind::kAnswerNow:
             return QObject::tr("answer now at N = %1").arg(format::count(event.value));
         case LaneEventKind::kBudgetReached:
@@ -44,6 +56,17 @@ QString labelOf(const LaneEvent& event) {
             break;
     }
     return {};
+}
+
+/// What is changed between two turns is the next one's.
+std::vector<LaneEvent> eventsOfTurn(const LaneSnapshot& lane, std::int32_t turn) {
+    std::vector<LaneEvent> events;
+    std::int32_t of = 0;
+    for (const LaneEvent& event : lane.events) {
+        if (of == turn) events.push_back(event);
+        if (event.kind == LaneEventKind::kFinished) ++of;
+    }
+    return events;
 }
 
 }  // namespace
@@ -71,19 +94,21 @@ void TimelineData::update(const History& history) {
 
 std::vector<TimelineMark> marksOfTurn(const LaneSnapshot& lane, std::int32_t turn) {
     const auto turns = static_cast<std::int32_t>(lane.turns.size());
-    const std::int32_t wanted = turn < 0 ? turns - 1 : turn;
-    std::int32_t current = -1;
+    const std::vector<LaneEvent> events = eventsOfTurn(lane, turn < 0 ? turns - 1 : turn);
+    const auto start = std::find_if(events.begin(), events.end(),
+                                    [](const LaneEvent& event) { return event.kind == LaneEventKind::kTurnStarted; });
     std::vector<TimelineMark> marks;
-    for (const LaneEvent& event : lane.events) {
-        if (event.kind == LaneEventKind::kTurnStarted) ++current;
-        if (std::max(current, 0) != wanted) continue;
-        const QString label = labelOf(event);
+    for (auto event = events.begin(); event != events.end(); ++event) {
+        const QString label = labelOf(*event);
         if (label.isEmpty()) continue;
-        const QString sampling =
-            event.kind == LaneEventKind::kSamplingChanged ? u'\n' + QString::fromUtf8(event.text) : QString();
-        marks.push_back({event.position, event.step, label,
+        // A change before the turn has its place in the sequence of the turn before.
+        const std::int32_t position = start != events.end() && event < start ? start->position : event->position;
+        const bool has_details =
+            event->kind == LaneEventKind::kSamplingChanged || event->kind == LaneEventKind::kEarlyStopChanged;
+        const QString details = has_details ? u'\n' + QString::fromUtf8(event->text) : QString();
+        marks.push_back({position, event->step, label,
                          QObject::tr("%1 at step %2, position %3%4")
-                             .arg(label, format::count(event.step), format::count(event.position), sampling)});
+                             .arg(label, format::count(event->step), format::count(position), details)});
     }
     return marks;
 }

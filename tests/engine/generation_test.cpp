@@ -229,6 +229,8 @@ TEST_F(GenerationTest, BadRequestsAreRefusedByName) {
     settings.policy = "top-k:k=8";  // the traces of this generation hold two
     EXPECT_NE(where([&] { generation.addLane(settings); }).find("expected at most 2; found 8"), std::string::npos);
     settings = greedySettings();
+    settings.early_stop.text = std::string(sizeof(LaneEvent::text), 'x') + kStopText;
+    EXPECT_NE(where([&] { generation.addLane(settings); }).find("early-stop text"), std::string::npos);
     settings.early_stop.text = "no tag";
     EXPECT_NE(where([&] { generation.addLane(settings); }).find("early-stop text"), std::string::npos);
     settings.early_stop.text = "<think></think>";

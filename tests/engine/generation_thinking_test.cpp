@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/generation_test.h"
+#include "engine/settings_json.h"
 
 namespace mixoscope {
 namespace {
@@ -81,6 +83,38 @@ TEST_F(GenerationTest, DraggingTheBudgetBelowNClosesAtTheNextToken) {
     ASSERT_EQ(reached.size(), 1U);
     EXPECT_EQ(reached[0].value, 11);
     EXPECT_EQ(reached[0].step, changed[0].step);
+}
+
+TEST_F(GenerationTest, EveryChangeOfSettingsIsAnEventAtItsStep) {
+    plan = think(40);
+    Generation generation = make();
+    LaneSettings settings = greedySettings(100);
+    const LaneId lane = generation.addLane(settings);
+    generation.startTurn(lane, kPrompt, true);
+    while (generation.status(lane).thinking_tokens < 6) generation.step();
+    settings.early_stop.text = "enough\n</think>\n";
+    settings.early_stop.soft_rank = 3;
+    settings.max_tokens = 30;
+    settings.ignore_eos = true;
+    settings.sampling.temperature = 0.35F;
+    settings.sampling.seed = std::numeric_limits<std::uint64_t>::max();
+    generation.requestSettings(lane, settings);
+    generation.step();
+    generation.requestSettings(lane, settings);  // the same again is no change
+    generation.step();
+    LaneSettings told = greedySettings(100);
+    for (const LaneEventKind kind : {LaneEventKind::kEarlyStopChanged, LaneEventKind::kMaxTokensChanged,
+                                     LaneEventKind::kIgnoreEosChanged, LaneEventKind::kSamplingChanged}) {
+        const auto changed = sink.eventsOf(kind);
+        ASSERT_EQ(changed.size(), 1U) << static_cast<int>(kind);
+        EXPECT_EQ(changed[0].position, 5 + 1 + 6);
+        if (changed[0].text[0] != '\0') told = settingsFromJson(changed[0].text, "event", told);
+    }
+    EXPECT_EQ(told.early_stop, settings.early_stop);
+    EXPECT_EQ(told.sampling, settings.sampling);
+    EXPECT_EQ(sink.eventsOf(LaneEventKind::kMaxTokensChanged)[0].old_value, 0);
+    EXPECT_EQ(sink.eventsOf(LaneEventKind::kMaxTokensChanged)[0].value, 30);
+    EXPECT_EQ(sink.eventsOf(LaneEventKind::kIgnoreEosChanged)[0].value, 1);
 }
 
 TEST_F(GenerationTest, ARequestDuringAStepActsOnTheTokenOfThatStep) {

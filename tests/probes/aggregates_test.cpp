@@ -198,6 +198,7 @@ TEST(Aggregates, followSettingsAndWhatClosedTheBlock) {
     const LaneSnapshot lane = aggregates.snapshot()[0];
     EXPECT_EQ(lane.settings.budget, 4);
     EXPECT_EQ(lane.settings.policy, "top-k:k=2");
+    EXPECT_EQ(lane.turns[0].settings, lane.settings);
     EXPECT_TRUE(lane.turns[0].closed_by_budget);
     EXPECT_TRUE(lane.turns[0].closed_by_hand);
     EXPECT_EQ(lane.settings.mode, ThinkingMode::kAuto);
@@ -289,6 +290,40 @@ TEST(Aggregates, countTagsWhereNoneBelongsAsLeaksAndNotAsTheAnswer) {
     EXPECT_EQ(turn.stray_tags, 1);
     EXPECT_EQ(turn.answer_tokens, 2);
     EXPECT_EQ(turn.answer_text, "a</think>b") << "what was said is shown";
+}
+
+TEST(Aggregates, keepTheSettingsOfEachTurn) {
+    Aggregates aggregates = makeAggregates();
+    LaneSettings first;
+    first.sampling.seed = 1;
+    aggregates.setSettings(0, first);
+    const auto add = [&](LaneEventKind kind, std::int64_t value, std::string_view text = {}) {
+        LaneEvent event;
+        event.kind = kind;
+        event.value = value;
+        std::copy(text.begin(), text.end(), event.text);
+        aggregates.add(event);
+    };
+    add(LaneEventKind::kTurnStarted, 4);
+    add(LaneEventKind::kSamplingChanged, 0, R"({"seed":2,"temperature":0.35})");
+    add(LaneEventKind::kEarlyStopChanged, 0, R"({"early_stop":"x</think>","early_stop_soft_rank":3})");
+    add(LaneEventKind::kMaxTokensChanged, 30);
+    add(LaneEventKind::kIgnoreEosChanged, 1);
+    add(LaneEventKind::kFinished, static_cast<int>(StopReason::kEndOfTurn));
+    add(LaneEventKind::kSamplingChanged, 0, R"({"seed":3})");
+    LaneSettings ended = first;
+    ended.sampling.seed = 2;
+    ended.sampling.temperature = 0.35F;
+    ended.early_stop = {.text = "x</think>", .soft_rank = 3};
+    ended.max_tokens = 30;
+    ended.ignore_eos = true;
+    EXPECT_EQ(aggregates.snapshot()[0].turns[0].settings, ended) << "changed after its end";
+    add(LaneEventKind::kTurnStarted, 4);
+    const LaneSnapshot lane = aggregates.snapshot()[0];
+    EXPECT_EQ(lane.turns[0].settings, ended);
+    ended.sampling.seed = 3;
+    EXPECT_EQ(lane.turns[1].settings, ended);
+    EXPECT_EQ(lane.settings, ended);
 }
 
 TEST(Aggregates, textNeverEndsInsideACharacterAndInjectedTextIsCounted) {

@@ -183,8 +183,21 @@ TEST(CsvSettings, haveARowForEachSettingAndForEachChange) {
         const std::string sampling = R"({"temperature":0.25,"top_k":20})";
         std::copy(sampling.begin(), sampling.end(), event.text);
         engine.event(event);
+        event.kind = LaneEventKind::kEarlyStopChanged;
+        const std::string early_stop = R"({"early_stop":"so,\n</think>","early_stop_soft_rank":2})";
+        std::fill(std::begin(event.text), std::end(event.text), '\0');
+        std::copy(early_stop.begin(), early_stop.end(), event.text);
+        engine.event(event);
+        event.kind = LaneEventKind::kMaxTokensChanged;
+        event.value = 30;
+        engine.event(event);
+        event.kind = LaneEventKind::kIgnoreEosChanged;
+        event.value = 1;
+        engine.event(event);
         settings.budget = 7;
         settings.sampling.temperature = 0.25F;
+        settings.early_stop = {.text = "so,\n</think>", .soft_rank = 2};
+        settings.ignore_eos = true;
         settings.max_tokens = 9;
         recorder.addTurnSettings(1, 0, settings);
         engine.play(0, {});
@@ -199,7 +212,11 @@ TEST(CsvSettings, haveARowForEachSettingAndForEachChange) {
     EXPECT_EQ(values["mode"], (Values{">think"}));
     EXPECT_EQ(values["policy"], (Values{">model"}));
     EXPECT_EQ(values["top_k"], (Values{">20"}));
-    EXPECT_EQ(values["max_tokens"], (Values{">0", "0>9"})) << "told by no event";
+    EXPECT_EQ(values["max_tokens"], (Values{">0", "0>30", "30>9"})) << "the last one told by no event";
+    EXPECT_EQ(values["early_stop"].size(), 2U);
+    EXPECT_TRUE(values["early_stop"].back().ends_with(">so,\n</think>")) << values["early_stop"].back();
+    EXPECT_EQ(values["early_stop_soft_rank"], (Values{">0", "0>2"}));
+    EXPECT_EQ(values["ignore_eos"], (Values{">false", "false>true"}));
     EXPECT_EQ(values.size(), 16U);
 }
 

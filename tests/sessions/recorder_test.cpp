@@ -17,10 +17,10 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/settings_json.h"
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
 #include "sessions/session_writer.h"
-#include "sessions/settings_json.h"
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
 

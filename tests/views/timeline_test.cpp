@@ -50,16 +50,26 @@ TEST(TimelineMarks, belongToTheirTurn) {
     };
     event(LaneEventKind::kTurnStarted, 0, 0, 40);
     event(LaneEventKind::kBudgetChanged, 60, kUnlimitedBudget, 128);
+    event(LaneEventKind::kEarlyStopChanged, 61, 0, 0);
+    const std::string text = R"({"early_stop":"so</think>"})";
+    std::copy(text.begin(), text.end(), lane.events.back().text);
     event(LaneEventKind::kFinished, 100, 0, 1);
+    event(LaneEventKind::kMaxTokensChanged, 100, 0, 1200);  // between the turns
     event(LaneEventKind::kTurnStarted, 50, 0, 20);
     event(LaneEventKind::kAnswerNow, 90, 0, 12);
+    event(LaneEventKind::kIgnoreEosChanged, 91, 0, 1);
     const auto first = marksOfTurn(lane, 0);
-    ASSERT_EQ(first.size(), 1u);
+    ASSERT_EQ(first.size(), 2u);
     EXPECT_EQ(first[0].label, u"budget ∞ → 128"_s);
     EXPECT_TRUE(first[0].details.contains(u"step 60"_s));
+    EXPECT_EQ(first[1].label, u"early stop changed"_s);
+    EXPECT_TRUE(first[1].details.contains(u"so</think>"_s));
     const auto newest = marksOfTurn(lane, -1);
-    ASSERT_EQ(newest.size(), 1u);
-    EXPECT_EQ(newest[0].label, u"answer now at N = 12"_s);
+    ASSERT_EQ(newest.size(), 3u);
+    EXPECT_EQ(newest[0].label, u"longest turn as the context holds → 1,200"_s);
+    EXPECT_EQ(newest[0].position, 50) << "acts from the next turn's first row on";
+    EXPECT_EQ(newest[1].label, u"answer now at N = 12"_s);
+    EXPECT_EQ(newest[2].label, u"goes on after the end of the turn"_s);
 }
 
 class TimelineTest : public testing::Test {

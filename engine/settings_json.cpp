@@ -1,4 +1,4 @@
-#include "sessions/settings_json.h"
+#include "engine/settings_json.h"
 
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -35,29 +35,49 @@ void read(const json& object, const char* key, std::string_view where, T& value)
     }
 }
 
+json toJson(const SamplingSettings& sampling) {
+    return {{"greedy", sampling.greedy},
+            {"temperature", shortest(sampling.temperature)},
+            {"top_p", shortest(sampling.top_p)},
+            {"top_k", sampling.top_k},
+            {"min_p", shortest(sampling.min_p)},
+            {"presence_penalty", shortest(sampling.presence_penalty)},
+            {"repetition_penalty", shortest(sampling.repetition_penalty)},
+            {"seed", sampling.seed}};
+}
+
+json toJson(const EarlyStop& early_stop) {
+    return {{"early_stop", early_stop.text},
+            {"early_stop_soft_rank", early_stop.soft_rank},
+            {"early_stop_soft_extra", early_stop.soft_extra}};
+}
+
+std::string textOf(const json& object) {
+    return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string settingsToJson(const LaneSettings& settings) {
     json object = {{"mode", static_cast<int>(settings.mode)},
                    {"budget", settings.budget},
                    {"policy", settings.policy},
-                   {"greedy", settings.sampling.greedy},
-                   {"temperature", shortest(settings.sampling.temperature)},
-                   {"top_p", shortest(settings.sampling.top_p)},
-                   {"top_k", settings.sampling.top_k},
-                   {"min_p", shortest(settings.sampling.min_p)},
-                   {"presence_penalty", shortest(settings.sampling.presence_penalty)},
-                   {"repetition_penalty", shortest(settings.sampling.repetition_penalty)},
-                   {"seed", settings.sampling.seed},
-                   {"early_stop", settings.early_stop.text},
-                   {"early_stop_soft_rank", settings.early_stop.soft_rank},
-                   {"early_stop_soft_extra", settings.early_stop.soft_extra},
                    {"max_tokens", settings.max_tokens},
                    {"ignore_eos", settings.ignore_eos}};
-    return object.dump(-1, ' ', false, json::error_handler_t::replace);
+    object.update(toJson(settings.sampling));
+    object.update(toJson(settings.early_stop));
+    return textOf(object);
 }
 
-LaneSettings settingsFromJson(std::string_view text, std::string_view where) {
+std::string samplingToJson(const SamplingSettings& sampling) {
+    return textOf(toJson(sampling));
+}
+
+std::string earlyStopToJson(const EarlyStop& early_stop) {
+    return textOf(toJson(early_stop));
+}
+
+LaneSettings settingsFromJson(std::string_view text, std::string_view where, LaneSettings settings) {
     const json object = json::parse(text, nullptr, false);
     if (!object.is_object())
         throw Error({.what = "The settings are not JSON",
@@ -65,7 +85,6 @@ LaneSettings settingsFromJson(std::string_view text, std::string_view where) {
                      .expected = "an object",
                      .found = {},
                      .advice = {}});
-    LaneSettings settings;
     int mode = static_cast<int>(settings.mode);
     read(object, "mode", where, mode);
     if (mode < 0 || mode > static_cast<int>(ThinkingMode::kAuto))
