@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets everything up, builds, and opens the workbench on the embedded demo model. With no display it runs the same demo
-# headless and leaves screenshots, CSV files and session files in demo-output/. Safe to run again.
+# headless and leaves screenshots, CSV files and session files in demo-output/. A recorded session (.mixo) cannot be opened
+# in the window yet: its picture and its CSV files are written instead. Safe to run again.
 #   bash app/run.sh [--headless] [MODEL or SESSION]
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
@@ -11,19 +12,29 @@ if [ "${1:-}" = --headless ]; then
   shift
 fi
 [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || headless=yes
+subject=${1:-demo}
 
 mixo_install "${mixo_build_packages[@]}"
 mixo_build release -DMIXO_TESTS=OFF
 program=$mixo_root/build/release/bin/mixoscope
 
-if [ "$headless" = no ]; then
-  say "Opening the workbench"
-  exec "$program" open "${1:-demo}"
-fi
-
-say "No display: the demo runs headless"
 out=$mixo_root/demo-output
 mkdir -p "$out"
+
+if [[ $subject == *.mixo ]]; then
+  say "A recorded session: its picture and its CSV files (the window cannot show one yet)"
+  name=$(basename "$subject" .mixo)
+  "$program" export "$subject" --csv "$out/$name-csv"
+  "$program" screenshot --session "$subject" --out "$out/$name.png"
+  exit
+fi
+
+if [ "$headless" = no ]; then
+  say "Opening the workbench"
+  exec "$program" open "$subject"
+fi
+
+say "No display: a chat runs headless"
 question='Tom has 12 apples. He buys 30 more, gives away 5 and then finds 18. How many apples does he have now?'
 
 # chat NAME MODE BUDGET: one recorded turn, its CSV files and its picture.
@@ -32,7 +43,7 @@ chat() {
   local session=$out/$name.mixo
   rm -f "$session" "$session-wal" "$session-shm"
   printf '\n-- mode %s, budget %s\n' "$mode" "$budget"
-  "$program" generate --model demo --prompt "$question" --mode "$mode" --budget "$budget" --seed 1 --record "$session"
+  "$program" generate --model "$subject" --prompt "$question" --mode "$mode" --budget "$budget" --seed 1 --record "$session"
   "$program" export "$session" --csv "$out/$name-csv"
   "$program" screenshot --session "$session" --out "$out/$name.png"
   written+=("$out/$name.png" "$out/$name-csv" "$session")

@@ -9,6 +9,7 @@
 #include <QLabel>
 #include <QListWidget>
 #include <QLocale>
+#include <QMenu>
 #include <QPainter>
 #include <QPushButton>
 #include <QStyledItemDelegate>
@@ -90,10 +91,12 @@ SessionListView::SessionListView(int most, QWidget* parent)
     m_empty->setProperty("role", u"muted"_s);
     m_export = new QPushButton(tr("Export CSV…"), this);
     m_export->setToolTip(tr("Write the session's tokens, routing and settings as CSV files"));
-    m_folder = new QPushButton(tr("Show in folder"), this);
+    m_export->setObjectName(u"session_export"_s);
+    m_image = new QPushButton(tr("Image…"), this);
+    m_image->setToolTip(tr("Save a picture of the window with this session in it"));
+    m_image->setObjectName(u"session_image"_s);
+    m_folder = new QPushButton(tr("Folder"), this);
     m_folder->setToolTip(tr("Open the folder that holds the session file"));
-    m_copy = new QPushButton(tr("Copy path"), this);
-    m_copy->setToolTip(tr("Copy the session file's path"));
 
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
@@ -103,14 +106,16 @@ SessionListView::SessionListView(int most, QWidget* parent)
     auto* row = new QHBoxLayout;
     row->setContentsMargins(8, 8, 8, 8);
     row->setSpacing(6);
-    for (QPushButton* button : {m_export, m_folder, m_copy}) row->addWidget(button);
+    for (QPushButton* button : {m_export, m_image, m_folder}) row->addWidget(button);
     row->addStretch(1);
     column->addLayout(row);
 
     connect(m_list, &QListWidget::currentRowChanged, this, &SessionListView::updateButtons);
     connect(m_export, &QPushButton::clicked, this, [this] { Q_EMIT exportAsked(currentFile()); });
+    connect(m_image, &QPushButton::clicked, this, [this] { Q_EMIT imageAsked(currentFile()); });
     connect(m_folder, &QPushButton::clicked, this, &SessionListView::showFolder);
-    connect(m_copy, &QPushButton::clicked, this, [this] { QApplication::clipboard()->setText(currentFile()); });
+    m_list->setContextMenuPolicy(Qt::CustomContextMenu);
+    connect(m_list, &QListWidget::customContextMenuRequested, this, &SessionListView::showMenu);
     showSessions({});
 }
 
@@ -152,13 +157,27 @@ void SessionListView::showFolder() {
     QDesktopServices::openUrl(QUrl::fromLocalFile(QFileInfo(currentFile()).absolutePath()));
 }
 
+void SessionListView::copyPath() {
+    QApplication::clipboard()->setText(currentFile());
+}
+
+void SessionListView::showMenu(QPoint position) {
+    if (currentFile().isEmpty()) return;
+    QMenu menu(this);
+    for (QPushButton* button : {m_export, m_image, m_folder}) {
+        menu.addAction(button->text(), button, &QPushButton::click)->setEnabled(button->isEnabled());
+    }
+    menu.addAction(tr("Copy path"), this, &SessionListView::copyPath);
+    menu.exec(m_list->viewport()->mapToGlobal(position));
+}
+
 void SessionListView::updateButtons() {
     const bool chosen = !currentFile().isEmpty();
     const bool readable = chosen && !m_list->currentItem()->data(kBrokenRole).toBool();
     m_export->setEnabled(readable);
+    m_image->setEnabled(readable);
     m_folder->setEnabled(chosen);
-    m_copy->setEnabled(chosen);
-    for (QPushButton* button : {m_export, m_folder, m_copy}) button->setVisible(m_list->count() > 0);
+    for (QPushButton* button : {m_export, m_image, m_folder}) button->setVisible(m_list->count() > 0);
 }
 
 }  // namespace mixoscope

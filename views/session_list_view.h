@@ -1,4 +1,4 @@
-// Recorded sessions, newest first, with what can be done with a file: export, find it, copy its path.
+// Recorded sessions, newest first, with what can be done with a file: export tables or a picture, find it.
 #pragma once
 
 #include <QWidget>
@@ -24,18 +24,21 @@ public:
 
 Q_SIGNALS:
     void exportAsked(const QString& file);
+    void imageAsked(const QString& file);
 
 private:
     QString currentFile() const;
     void showFolder();
+    void copyPath();
+    void showMenu(QPoint position);
     void updateButtons();
 
     int m_most;
     QListWidget* m_list;
     QLabel* m_empty;
     QPushButton* m_export;
+    QPushButton* m_image;
     QPushButton* m_folder;
-    QPushButton* m_copy;
 };
 
 }  // namespace mixoscope

@@ -165,6 +165,7 @@ StartPage::StartPage(QWidget* parent)
     connect(m_demo, &QPushButton::clicked, this, &StartPage::demoChosen);
     connect(folder, &QPushButton::clicked, this, &StartPage::browseChosen);
     connect(m_sessions, &SessionListView::exportAsked, this, &StartPage::exportAsked);
+    connect(m_sessions, &SessionListView::imageAsked, this, &StartPage::imageAsked);
     setFocusProxy(m_demo);
 }
 

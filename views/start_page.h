@@ -29,6 +29,7 @@ Q_SIGNALS:
     void demoChosen();
     void browseChosen();
     void exportAsked(const QString& file);
+    void imageAsked(const QString& file);
 
 protected:
     void resizeEvent(QResizeEvent* event) override;

@@ -23,12 +23,21 @@ struct OpenOptions {
 
 /// A session file is no model: says which commands show it.
 void refuseSession(const std::filesystem::path& model) {
-    if (model.extension() != ".mixo") return;
-    throw Error({.what = "This is a recorded session, and the window opens models",
+    std::error_code failure;
+    if (model.extension() != ".mixo" || std::filesystem::is_directory(model, failure)) return;
+    if (!std::filesystem::exists(model, failure)) {
+        throw Error({.what = "The session cannot be opened",
+                     .where = model.string(),
+                     .expected = "a session file",
+                     .found = "no such file"});
+    }
+    const std::string name = model.stem().string();
+    throw Error({.what = "This is a recorded session; the window cannot show one yet, only models",
                  .where = model.string(),
                  .expected = "demo, or a Hugging Face directory",
                  .found = "a session file",
-                 .advice = "mixoscope screenshot --session and mixoscope export show what it holds"});
+                 .advice = "A picture of it: mixoscope screenshot --session " + model.string() + " --out " + name +
+                           ".png. Its tables: mixoscope export " + model.string() + " --csv " + name + "-csv"});
 }
 
 }  // namespace

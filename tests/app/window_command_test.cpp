@@ -28,8 +28,7 @@ TEST(WindowCommand, BadUsageIsRefusedBeforeAnyWindow) {
              {{"screenshot", "--out", "x.png", "--size", "huge"}, "--size: This is no size of a picture"},
              {{"screenshot", "--out", "x.png", "--size", "10x10"}, "found \"10x10\""},
              {{"screenshot", "--out", "x.png", "--size", "99999x100"}, "from 64 to 16384"},
-             {{"open", "old.mixo"}, "old.mixo: This is a recorded session"},
-             {{"./old.mixo"}, "old.mixo: This is a recorded session"},  // the word open may be left out
+             {{"open", "old.mixo"}, "old.mixo: The session cannot be opened; expected a session file; found no such"},
              {{"open", "--threads", "-1"}, "--threads"}}) {
         const ProgramResult result = runProgramWith(arguments);
         EXPECT_EQ(result.status, 2) << arguments[0];
@@ -47,6 +46,15 @@ TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
                               "--max-tokens", "6", "--ignore-eos", "--record", session})
                   .status,
               0);
+    for (const auto& arguments : std::vector<std::vector<std::string>>{{"open", session}, {session}}) {
+        const ProgramResult refused = runProgramWith(arguments);  // the word open may be left out
+        EXPECT_EQ(refused.status, 2);
+        for (const std::string& text :
+             {session + ": This is a recorded session", "mixoscope screenshot --session " + session + " --out turn.png",
+              "mixoscope export " + session + " --csv turn-csv"}) {
+            EXPECT_NE(refused.err.find(text), std::string::npos) << refused.err;
+        }
+    }
     const std::string picture = (directory / "window.png").string();
     // In a process of its own, as where nobody is logged in: no display, no folder for a login's files.
     const std::string errors = (directory / "errors.txt").string();
