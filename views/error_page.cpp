@@ -79,7 +79,7 @@ ErrorPage::ErrorPage(QWidget* parent)
 
     auto* advice_box = new QFrame(this);
     advice_box->setObjectName(u"error_advice_box"_s);
-    advice_box->setFrameShape(QFrame::StyledPanel);
+    advice_box->setProperty("role", u"card"_s);
     auto* advice_column = new QVBoxLayout(advice_box);
     advice_column->setContentsMargins(14, 12, 14, 12);
     auto* advice_title = new QLabel(tr("What to do"), advice_box);

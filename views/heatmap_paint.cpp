@@ -62,9 +62,14 @@ void HeatmapCanvas::paintEmptyState(QPainter& painter) const {
     } else if (m_snapshot != nullptr && m_snapshot->load_error && m_snapshot->model == nullptr) {
         state.title = tr("No tokens");
         state.text = tr("Needs a model. The message on the left says why this one did not open.");
+    } else if (m_snapshot != nullptr && m_snapshot->model != nullptr && m_snapshot->model->moe_layers.empty()) {
+        state.title = tr("No experts");
+        state.text = tr("This model is dense: every token takes the same way through it.");
     } else {
+        const bool open = m_snapshot != nullptr && m_snapshot->model != nullptr;
         state.title = tr("No tokens yet");
-        state.text = tr("Open a model and send a message: every token becomes a column here while it is generated.");
+        state.text = open ? tr("Send a message: every token becomes a column here while it is generated.")
+                          : tr("Open a model and send a message: every token becomes a column here.");
     }
     mixoscope::paintEmptyState(painter, rect(), state);
 }

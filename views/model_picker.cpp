@@ -11,7 +11,8 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
-constexpr int kTextMargins = 36;  // padding and the arrow
+constexpr int kTextMargins = 36;    // padding and the arrow
+constexpr int kLongestEntry = 420;  // of the menu, in pixels
 
 }  // namespace
 
@@ -28,6 +29,7 @@ ModelPicker::ModelPicker(QWidget* parent) : QPushButton(parent) {
 
 void ModelPicker::showModel(const QString& name, const QString& facts) {
     const QString shown = name.isEmpty() ? tr("No model") : facts.isEmpty() ? name : name + u" · "_s + facts;
+    m_name = name.isEmpty() ? shown : name;
     m_shown = shown;
     elide();
     setToolTip(name.isEmpty() ? tr("Open a model (Ctrl+O: a folder)")
@@ -36,15 +38,21 @@ void ModelPicker::showModel(const QString& name, const QString& facts) {
 }
 
 void ModelPicker::showLoading(const QString& name) {
-    m_shown = tr("Opening %1…").arg(name);
+    m_name = m_shown = tr("Opening %1…").arg(name);
     elide();
     setToolTip(tr("Opening %1").arg(name));
     setAccessibleDescription(toolTip());
 }
 
 void ModelPicker::elide() {
+    const int room = width() - kTextMargins;
+    const auto fits = [&](const QString& text) { return fontMetrics().horizontalAdvance(text) <= room; };
+    // Whole facts are left out from the end, so that no figure is cut; the tooltip has them all.
+    QString text = m_shown;
+    while (!fits(text) && text.contains(u", "_s)) text = text.left(text.lastIndexOf(u", "_s));
+    if (!fits(text)) text = fontMetrics().elidedText(m_name, Qt::ElideMiddle, room);
     // The style puts left-aligned text of a button with a menu at its very edge: the space keeps it off.
-    setText(u' ' + fontMetrics().elidedText(m_shown, Qt::ElideRight, width() - kTextMargins));
+    setText(u' ' + text);
 }
 
 void ModelPicker::resizeEvent(QResizeEvent* event) {
@@ -63,11 +71,13 @@ void ModelPicker::fillMenu() {
     if (m_recent.isEmpty()) return;
     menu()->addSeparator();
     for (const QString& directory : m_recent) {
-        auto* action = menu()->addAction(QDir(directory).dirName());
+        const QString name =
+            menu()->fontMetrics().elidedText(QDir(directory).dirName(), Qt::ElideMiddle, kLongestEntry);
+        auto* action = menu()->addAction(name);
         action->setToolTip(directory);
         if (!QFileInfo::exists(directory)) {
             action->setEnabled(false);
-            action->setText(tr("%1 (not found at its last place)").arg(QDir(directory).dirName()));
+            action->setText(tr("%1 (not found at its last place)").arg(name));
         }
         connect(action, &QAction::triggered, this, [this, directory] { Q_EMIT directoryChosen(directory); });
     }

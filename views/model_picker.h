@@ -27,10 +27,10 @@ protected:
 
 private:
     void fillMenu();
-
     void elide();
 
-    QString m_shown;
+    QString m_name;
+    QString m_shown;  // with its facts
     QStringList m_recent;
 };
 

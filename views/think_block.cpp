@@ -74,9 +74,10 @@ void paintThinkBlock(QPainter& painter, const ThinkBlock& block, const QRectF& f
 
     // The counter is right-aligned in front of the unit, whose width changes only with the time's number of digits.
     const QFont small = textFont(font_size::kTable);
-    QString unit = QObject::tr(" tokens");
+    constexpr qreal kBeforeUnit = 6.0;
+    QString unit = QObject::tr("tokens");
     if (block.thinking_ms > 0.0) unit += u" · "_s + format::milliseconds(block.thinking_ms);
-    const qreal unit_width = QFontMetricsF(small).horizontalAdvance(unit);
+    const qreal unit_width = QFontMetricsF(small).horizontalAdvance(unit) + kBeforeUnit;
     const QFont mono = monoFont(font_size::kInterface, QFont::Bold);
     const qreal counter_width = QFontMetricsF(mono).horizontalAdvance(block.counter());
     const qreal title_width = QFontMetricsF(title_font).horizontalAdvance(block.title());

@@ -1,5 +1,6 @@
 // Where the panels are: the layout of a first start at each width, and what is kept from one start to the next.
 #include <QApplication>
+#include <QPointer>
 #include <QResizeEvent>
 #include <QStackedWidget>
 #include <QTabBar>
@@ -20,18 +21,18 @@ constexpr int kLayoutVersion = 1;
 constexpr int kInspectorFrom = 1400;
 constexpr int kLoadFrom = 1200;
 constexpr int kBesideFrom = 1100;
-constexpr int kStripFrom = 760;  // height
+constexpr int kLoadBelowFrom = 780;  // height: lower, heatmap and load balance do not fit above each other
+constexpr int kStripFrom = 760;      // height
 constexpr int kAllTracksFrom = 900;
 constexpr int kAllTracks = 178;     // height of the timeline with its title
 constexpr int kTwoTracks = 134;     // phase and settings, which never leave
 constexpr int kAroundPanels = 126;  // menu, controls, status
 constexpr int kAllChecks = 268;     // height at which all checks are seen
 
-MainWindow::Narrowness MainWindow::narrownessOf(int width) {
-    if (width >= kInspectorFrom) return Narrowness::kWide;
-    if (width >= kLoadFrom) return Narrowness::kInspectorTabbed;
-    if (width >= kBesideFrom) return Narrowness::kLoadTabbed;
-    return Narrowness::kChatOver;
+MainWindow::Narrowness MainWindow::narrownessOf(QSize size) {
+    if (size.width() < kBesideFrom) return Narrowness::kChatOver;
+    if (size.width() < kLoadFrom || size.height() < kLoadBelowFrom) return Narrowness::kLoadTabbed;
+    return size.width() < kInspectorFrom ? Narrowness::kInspectorTabbed : Narrowness::kWide;
 }
 
 PanelDock* MainWindow::panel(const QString& name) const {
@@ -147,7 +148,7 @@ void MainWindow::sizePanels(Narrowness narrowness) {
 
 void MainWindow::resetLayout() {
     m_layouts = {};
-    arrangePanels(narrownessOf(width()));
+    arrangePanels(narrownessOf(size()));
 }
 
 void MainWindow::keepLayout() {
@@ -168,15 +169,18 @@ void MainWindow::nameTabBars() {
 }
 
 void MainWindow::fitHeight() {
-    m_strip->setVisible(narrownessOf(width()) != Narrowness::kChatOver || height() >= kStripFrom);
+    m_strip->setVisible(narrownessOf(size()) != Narrowness::kChatOver || height() >= kStripFrom);
 }
 
 void MainWindow::rearrange() {
-    const Narrowness narrowness = narrownessOf(width());
+    const Narrowness narrowness = narrownessOf(size());
     if (narrowness == m_narrowness) return;
+    // Panels that are taken out and put back lose the focus to whatever stands next.
+    const QPointer<QWidget> focused = focusWidget();
     keepLayout();
     arrangePanels(narrowness);
     bringBackLayout();
+    if (focused != nullptr && focused->isVisible()) focused->setFocus();
 }
 
 void MainWindow::resizeEvent(QResizeEvent* event) {
@@ -192,7 +196,7 @@ void MainWindow::showEvent(QShowEvent* event) {
     m_arranged = true;
     for (std::size_t i = 0; i < m_layouts.size(); ++i) m_layouts[i] = m_settings.layout(static_cast<int>(i));
     m_controls->fitWidth(width());
-    arrangePanels(narrownessOf(width()));
+    arrangePanels(narrownessOf(size()));
     bringBackLayout();
     (m_page == m_chat_page ? static_cast<QWidget*>(m_composer) : m_page)->setFocus();
 }

@@ -105,6 +105,24 @@ TEST(ErrorPage, ShowsWhatWhereExpectedFoundAndWhatToDo) {
     EXPECT_EQ(demo.count(), 1);
 }
 
+TEST(ModelPicker, LeavesOutWholeFactsWhereThereIsNoRoom) {
+    ModelPicker picker;
+    picker.resize(400, 28);
+    picker.showModel(u"demo"_s, u"4 layers × 64 experts, top-4, BF16"_s);
+    EXPECT_EQ(picker.text().trimmed(), u"demo · 4 layers × 64 experts, top-4, BF16"_s);
+    QString text = picker.text();
+    for (int width = 400; width >= 100; width -= 5) {
+        picker.resize(width, 28);
+        EXPECT_FALSE(picker.text().contains(u"…"_s)) << picker.text().toStdString();
+        EXPECT_TRUE(text.startsWith(picker.text())) << picker.text().toStdString();
+        text = picker.text();
+    }
+    EXPECT_EQ(text.trimmed(), u"demo"_s);
+    EXPECT_TRUE(picker.toolTip().contains(u"top-4, BF16"_s));
+    picker.showModel(QString(120, u'x'), u"4 layers"_s);
+    EXPECT_TRUE(picker.text().contains(u"…"_s));
+}
+
 TEST(ModelPicker, OffersTheDemoAFolderAndWhatWasOpenedBefore) {
     const QTemporaryDir there;
     ModelPicker picker;
@@ -193,10 +211,16 @@ TEST(SessionListView, ListsReadableAndBrokenFiles) {
     EXPECT_EQ(files->item(0)->text(), u"A shop sells pens"_s);
     EXPECT_EQ(files->item(1)->text(), u"cut.mixo"_s);
     EXPECT_TRUE(files->item(1)->toolTip().contains(u"Not a session file"_s));
-    QPushButton* export_button = list.findChildren<QPushButton*>().first();
+    auto* export_button = list.findChild<QPushButton*>(u"session_export"_s);
+    auto* image_button = list.findChild<QPushButton*>(u"session_image"_s);
     files->setCurrentRow(1);
     EXPECT_FALSE(export_button->isEnabled());
+    EXPECT_FALSE(image_button->isEnabled());
     files->setCurrentRow(0);
+    QSignalSpy pictured(&list, &SessionListView::imageAsked);
+    QTest::mouseClick(image_button, Qt::LeftButton);
+    ASSERT_EQ(pictured.count(), 1);
+    EXPECT_EQ(pictured[0][0].toString(), u"/tmp/pens.mixo"_s);
     QSignalSpy exported(&list, &SessionListView::exportAsked);
     QTest::mouseClick(export_button, Qt::LeftButton);
     ASSERT_EQ(exported.count(), 1);

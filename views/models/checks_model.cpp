@@ -1,6 +1,7 @@
 #include "views/models/checks_model.h"
 
 #include <QIcon>
+#include <QRegularExpression>
 #include <algorithm>
 
 #include "views/theme.h"
@@ -42,7 +43,10 @@ QVariant ChecksModel::data(const QModelIndex& index, int role) const {
     if (!index.isValid()) return {};
     const CheckResult& check = m_checks[static_cast<std::size_t>(index.row())];
     const bool broken = check.ran && !check.holds;
-    const auto text = [](const std::string& bytes) { return QString::fromStdString(bytes); };
+    const auto text = [](const std::string& bytes) {
+        static const QRegularExpression kExponent(u"(?<=[0-9])e-0*"_s);
+        return QString::fromStdString(bytes).replace(kExponent, u"e−"_s);
+    };
     switch (role) {
         case Qt::DisplayRole:
             if (index.column() == kName) return text(check.name);
