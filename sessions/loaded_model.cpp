@@ -21,20 +21,6 @@ std::string typeName(kernels::DataType type) {
     return {};
 }
 
-std::string describe(const Model& model) {
-    const ModelConfig& config = model.config;
-    std::string text = std::to_string(config.num_hidden_layers) + " layers";
-    if (config.moeLayerCount() > 0) {
-        if (config.moeLayerCount() != config.num_hidden_layers)
-            text += ", " + std::to_string(config.moeLayerCount()) + " of them MoE";
-        text +=
-            " × " + std::to_string(config.num_experts) + " experts, top-" + std::to_string(config.num_experts_per_tok);
-    } else {
-        text += ", dense";
-    }
-    return text + ", " + typeName(model.weights.embed_tokens.type);
-}
-
 /// The file as it is; a model without one (random weights) is described by the figures that config.json would have.
 std::string configText(const Model& model) {
     std::ifstream file(model.directory / "config.json", std::ios::binary);
@@ -76,6 +62,20 @@ std::unique_ptr<kernels::Backend> makeBackend(const WorkbenchOptions& options) {
 
 }  // namespace
 
+std::string modelDescription(const ModelConfig& config, std::string_view type) {
+    std::string text = std::to_string(config.num_hidden_layers) + " layers";
+    if (config.moeLayerCount() > 0) {
+        if (config.moeLayerCount() != config.num_hidden_layers)
+            text += ", " + std::to_string(config.moeLayerCount()) + " of them MoE";
+        text +=
+            " × " + std::to_string(config.num_experts) + " experts, top-" + std::to_string(config.num_experts_per_tok);
+    } else {
+        text += ", dense";
+    }
+    if (!type.empty()) text += ", " + std::string(type);
+    return text;
+}
+
 std::string LoadedModel::tokenBytes(TokenId id) const {
     return model.tokenizer ? std::string(model.tokenizer->bytes(id)) : std::string();
 }
@@ -115,7 +115,7 @@ std::shared_ptr<LoadedModel> loadModel(const std::string& name, const WorkbenchO
     ModelFacts& facts = loaded->facts;
     facts.name = model.name;
     facts.directory = model.directory.string();
-    facts.description = describe(model);
+    facts.description = modelDescription(model.config, typeName(model.weights.embed_tokens.type));
     facts.backend = loaded->backend->name();
     facts.config = model.config;
     facts.thinking_support = model.thinking_support;

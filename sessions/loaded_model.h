@@ -29,6 +29,9 @@ struct LoadedModel {
     ThinkingMode possibleMode(ThinkingMode wanted) const;
 };
 
+/// "4 layers × 32 experts, top-4, BF16"; `type` of the weights may be empty.
+std::string modelDescription(const ModelConfig& config, std::string_view type);
+
 /// Throws Error. `log` is told each step.
 std::shared_ptr<LoadedModel> loadModel(const std::string& name, const WorkbenchOptions& options,
                                        const std::function<void(std::string_view)>& log);

@@ -15,12 +15,9 @@ namespace {
 SessionInfo fileFacts(const std::filesystem::path& path) {
     SessionInfo info;
     info.path = path;
-    struct stat facts {};
-    if (::stat(path.c_str(), &facts) == 0) {
-        info.bytes = facts.st_size;
-        info.modified_s = facts.st_mtime;
-    }
-    if (::stat((path.string() + "-wal").c_str(), &facts) == 0) {
+    for (const std::string& part : {path.string(), path.string() + "-wal"}) {
+        struct stat facts {};
+        if (::stat(part.c_str(), &facts) != 0) continue;
         info.bytes += facts.st_size;
         info.modified_s = std::max<std::int64_t>(info.modified_s, facts.st_mtime);
     }
@@ -41,6 +38,10 @@ void readContent(SessionInfo& info) {
 }
 
 }  // namespace
+
+std::int64_t sessionBytes(const std::filesystem::path& path) {
+    return fileFacts(path).bytes;
+}
 
 std::vector<SessionInfo> SessionList::list(const std::filesystem::path& directory) const {
     const std::lock_guard lock(m_mutex);

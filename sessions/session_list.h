@@ -1,6 +1,7 @@
 // The session files of a directory with what the list shows of each. Files that did not change are not read again.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -9,6 +10,9 @@
 #include "sessions/workbench.h"
 
 namespace mixoscope {
+
+/// Bytes of a session file; a log beside it counts as part of it. 0 where there is none.
+std::int64_t sessionBytes(const std::filesystem::path& path);
 
 class SessionList {
 public:

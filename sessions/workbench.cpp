@@ -89,12 +89,7 @@ struct Workbench::Impl {
                 s.recorder = {};
                 s.recorder.state = recording ? RecorderStatus::State::kWaiting : RecorderStatus::State::kOff;
             }
-            if (s.lanes.empty()) return;
-            // No event tells of these; the others come with the records at which they took effect.
-            s.lanes.front().settings.sampling = settings.sampling;
-            s.lanes.front().settings.early_stop = settings.early_stop;
-            s.lanes.front().settings.max_tokens = settings.max_tokens;
-            s.lanes.front().settings.ignore_eos = settings.ignore_eos;
+            s.settings = settings;
         });
     }
 
@@ -425,8 +420,12 @@ struct Workbench::Impl {
         else
             recording_options.file = newSessionPath(options.session_directory, text, now);
         session_file_used = true;
-        recording_options.metadata = {
-            {"title", titleOf(text)}, {"created_utc", utcTime(now)}, {"backend", loaded->facts.backend}};
+        const ModelFacts& facts = loaded->facts;
+        recording_options.metadata = {{"title", titleOf(text)},
+                                      {"created_utc", utcTime(now)},
+                                      {"backend", facts.backend},
+                                      {"model_description", facts.description},
+                                      {"context_tokens", std::to_string(facts.context_tokens)}};
         recording_options.status_changed = [this] { publish([](WorkbenchSnapshot&) {}); };
         return chat->record(std::move(recording_options));
     }

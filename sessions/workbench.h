@@ -57,12 +57,14 @@ struct ConversationEntry {
 struct WorkbenchSnapshot {
     std::uint64_t serial = 0;  // changes with every publication
     WorkbenchState state = WorkbenchState::kNoModel;
+    bool recorded = false;                    // read from a session file: nothing runs, nothing can be changed
     std::shared_ptr<const ModelFacts> model;  // null: none
     std::vector<std::string> log;             // of the last load, a line a step
     std::optional<ErrorParts> load_error;     // of the last openModel
     std::optional<ErrorParts> turn_error;     // of the last send (prompt too long …)
     std::vector<ConversationEntry> conversation;
     std::vector<LaneSnapshot> lanes;  // lane 0 is the chat
+    LaneSettings settings;            // as requested last; those of a lane are the ones in force
     std::int32_t context_used = 0;
     double probes_cost = -1.0;  // share of the step time spent in the sink, < 0 unknown
     RecorderStatus recorder;

@@ -31,6 +31,10 @@ public:
         return {[&workbench](std::function<void()> wake) { workbench.setWake(std::move(wake)); },
                 [&workbench] { return workbench.snapshot(); }};
     }
+    /// Of a snapshot that never changes: a recorded session's.
+    static SnapshotSource sourceOf(SnapshotPointer snapshot) {
+        return {[](std::function<void()>) {}, [snapshot = std::move(snapshot)] { return snapshot; }};
+    }
 
     /// The newest snapshot published; never null.
     const SnapshotPointer& latest() const { return m_latest; }

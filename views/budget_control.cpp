@@ -161,8 +161,7 @@ void BudgetControl::setCaptionVisible(bool visible) {
 
 void BudgetControl::updateTexts() {
     const bool usable = m_disabled_reason.isEmpty();
-    m_caption->setText(m_used > 0 && usable ? tr("Thinking budget · %1 used").arg(format::count(m_used))
-                                            : tr("Thinking budget"));
+    m_caption->setText(m_used > 0 ? tr("Thinking budget · %1 used").arg(format::count(m_used)) : tr("Thinking budget"));
     QString tip = m_disabled_reason;
     if (usable) {
         tip = m_thinking && m_budget <= m_used

@@ -20,7 +20,6 @@ struct ChatTurnSource {
     ThinkingMode mode = ThinkingMode::kThink;
     const TurnFacts* facts = nullptr;  // null: sent, not begun
     const History* history = nullptr;
-    const LaneSettings* settings = nullptr;
     LaneState state = LaneState::kIdle;  // of the lane
     bool current = false;                // the lane's last turn
 };
@@ -76,6 +75,7 @@ public:
     qreal yOf(const Anchor& anchor) const;
 
     const QString& userText() const { return m_user_text; }
+    const QString& settingsFacts() const { return m_settings_facts; }
     QString thinkingText() const { return m_thinking.tokens.text(); }
     QString answerText() const { return m_answer.tokens.text(); }
     QString textOf(std::int32_t first_position, std::int32_t last_position) const;

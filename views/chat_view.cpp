@@ -76,7 +76,6 @@ void ChatView::rebuild() {
         if (lane != nullptr && turn < lane->turns.size()) {
             source.facts = &lane->turns[turn];
             source.history = &lane->historyOfTurn(turn);
-            source.settings = &lane->settings;
             source.state = lane->state;
             source.current = turn + 1 == lane->turns.size();
         }

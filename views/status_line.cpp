@@ -51,7 +51,7 @@ StatusLine::StatusLine(WorkbenchBridge& bridge, QWidget* parent) : QWidget(paren
     m_dropping = {m_context, m_probes, m_rate, m_tpot, m_ttft};
 
     m_age.setInterval(std::chrono::milliseconds(500));
-    connect(&m_age, &QTimer::timeout, this, [this] { showRecorder(m_bridge.latest()->recorder); });
+    connect(&m_age, &QTimer::timeout, this, [this] { showRecorder(*m_bridge.latest()); });
     m_message.setSingleShot(true);
     m_message.setInterval(std::chrono::seconds(8));
     connect(&m_message, &QTimer::timeout, this, [this] { showMessage({}, false); });
@@ -101,7 +101,7 @@ void StatusLine::takeSnapshot(const SnapshotPointer& snapshot) {
                 : QString(),
             tr("Tokens in the sequence, of those that the model can hold"));
     showChecks(lane);
-    showRecorder(snapshot->recorder);
+    showRecorder(*snapshot);
     dropParts();
 }
 
@@ -124,7 +124,7 @@ void StatusLine::showState(const WorkbenchSnapshot& snapshot, const LaneSnapshot
                 text = tr("Opening the model");
                 break;
             case WorkbenchState::kReady:
-                text = tr("Ready");
+                text = snapshot.recorded ? tr("Recorded session") : tr("Ready");
                 break;
             case WorkbenchState::kGenerating:
                 text = lane == nullptr || lane->state == LaneState::kPrefill ? tr("Reading the prompt")
@@ -171,13 +171,18 @@ void StatusLine::showChecks(const LaneSnapshot* lane) {
     }
 }
 
-void StatusLine::showRecorder(const RecorderStatus& recorder) {
+void StatusLine::showRecorder(const WorkbenchSnapshot& snapshot) {
+    const RecorderStatus& recorder = snapshot.recorder;
     const QString file = QFileInfo(QString::fromStdString(recorder.file.string())).fileName();
     QString text;
     QString tip = QString::fromStdString(recorder.file.string());
     QString role;
     switch (recorder.state) {
         case RecorderStatus::State::kOff:
+            if (snapshot.recorded) {
+                text = tr("%1 · %2 · read-only").arg(file, format::bytes(recorder.bytes));
+                break;
+            }
             text = tr("Not recording");
             tip = tr("Turn recording on with the Rec button");
             break;

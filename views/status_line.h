@@ -45,7 +45,7 @@ private:
     void showState(const WorkbenchSnapshot& snapshot, const LaneSnapshot* lane);
     void showSpeed(const TurnFacts* turn);
     void showChecks(const LaneSnapshot* lane);
-    void showRecorder(const RecorderStatus& recorder);
+    void showRecorder(const WorkbenchSnapshot& snapshot);
     void dropParts();
     StatusPart* addPart(const QString& name, const QString& panel);
 

@@ -19,6 +19,9 @@ using namespace Qt::StringLiterals;
 constexpr int kCaptionsFrom = 1400;
 constexpr int kDeviceFrom = 1200;
 constexpr int kBelowControls = 8;  // beside the ticks below the slider
+constexpr int kControlHeight = 28;
+constexpr int kModelCaption = 0;  // among m_captions, in the order in which they were added
+constexpr int kDeviceCaption = 1;
 
 /// "cpu (AVX2, 2 threads)" → "CPU · AVX2, 2 threads".
 QString deviceName(QString backend) {
@@ -39,8 +42,8 @@ ControlBar::ControlBar(QUndoStack& undo, QWidget* parent)
     setMovable(false);
     setContextMenuPolicy(Qt::PreventContextMenu);
     m_model->setFixedWidth(230);
+    m_device->setObjectName(u"device"_s);
     m_device->setFont(textFont(font_size::kInterface));
-    m_device->setFixedHeight(28);
     m_device->setToolTip(tr("Where the model runs"));
     m_budget->setMaximumWidth(620);
     m_record->setObjectName(u"record_button"_s);
@@ -71,6 +74,7 @@ QAction* ControlBar::addControl(const QString& caption, QWidget* control) {
     label->setProperty("role", u"caption"_s);
     label->setFixedHeight(16);
     m_captions << label;
+    control->setFixedHeight(kControlHeight);
     column->addStretch(1);
     column->addWidget(label);
     column->addWidget(control);
@@ -80,37 +84,58 @@ QAction* ControlBar::addControl(const QString& caption, QWidget* control) {
 }
 
 void ControlBar::showSnapshot(const WorkbenchSnapshot& snapshot) {
+    showModel(snapshot);
+    showProgress(snapshot);
+    showRecording(snapshot);
+}
+
+void ControlBar::showModel(const WorkbenchSnapshot& snapshot) {
     const ModelFacts* model = snapshot.model.get();
     const QString name = model == nullptr ? QString() : format::plainText(model->name);
     if (snapshot.state != WorkbenchState::kLoading) {
         m_model->showModel(name, model == nullptr ? QString() : format::plainText(model->description));
     }
     m_device->setText(model == nullptr ? tr("CPU") : deviceName(format::plainText(model->backend)));
+    m_device->setToolTip(snapshot.recorded ? tr("Where the model ran when this was recorded")
+                                           : tr("Where the model runs"));
+    m_captions[kModelCaption]->setText(snapshot.recorded ? tr("Recorded with") : tr("Model"));
+    m_captions[kDeviceCaption]->setText(snapshot.recorded ? tr("Device then") : tr("Device"));
 
-    const QString identity = model == nullptr ? QString() : name + format::plainText(model->directory);
-    const bool usable = model != nullptr && snapshot.state != WorkbenchState::kLoading;
-    if (!usable) {
-        const QString reason =
-            snapshot.state == WorkbenchState::kLoading ? tr("The model is being opened") : tr("Open a model first");
+    QString reason;
+    if (snapshot.state == WorkbenchState::kLoading) {
+        reason = tr("The model is being opened");
+    } else if (model == nullptr) {
+        reason = tr("Open a model first");
+    } else if (snapshot.recorded) {
+        reason = tr("As recorded; a recording cannot be changed");
+    }
+    const QString identity = reason.isEmpty() ? name + format::plainText(model->directory) : QString();
+    if (!reason.isEmpty()) {
         m_mode->setDisabledReason(reason);
         m_budget->setDisabledReason(reason);
-        m_shown_model.clear();
     } else if (m_shown_model != identity) {
-        m_shown_model = identity;
         m_mode->setSupport(model->thinking_support, name);
         m_budget->setDisabledReason(
             model->thinking_support == ThinkingSupport::kNever ? tr("%1 has no thinking mode").arg(name) : QString());
     }
+    m_shown_model = identity;
+}
 
+void ControlBar::showProgress(const WorkbenchSnapshot& snapshot) {
     const LaneSnapshot* lane = snapshot.lanes.empty() ? nullptr : &snapshot.lanes.front();
     const TurnFacts* turn = lane == nullptr || lane->turns.empty() ? nullptr : &lane->turns.back();
     const bool thinking =
         snapshot.state == WorkbenchState::kGenerating && turn != nullptr && turn->block_opened && !turn->block_closed;
     m_budget->showProgress(turn == nullptr ? 0 : turn->thinking_tokens, thinking);
+}
 
-    const bool recording = snapshot.recorder.state != RecorderStatus::State::kOff;
+void ControlBar::showRecording(const WorkbenchSnapshot& snapshot) {
+    const bool recording = !snapshot.recorded && snapshot.recorder.state != RecorderStatus::State::kOff;
+    m_record->setEnabled(!snapshot.recorded);
     m_record->setChecked(recording);
-    m_record->setToolTip(recording ? tr("Stop recording; what is in the file stays") : tr("Record to a session file"));
+    m_record->setToolTip(snapshot.recorded ? tr("This is a recording already")
+                         : recording       ? tr("Stop recording; what is in the file stays")
+                                           : tr("Record to a session file"));
 }
 
 void ControlBar::fitWidth(int window_width) {

@@ -32,6 +32,9 @@ public:
 
 private:
     QAction* addControl(const QString& caption, QWidget* control);
+    void showModel(const WorkbenchSnapshot& snapshot);
+    void showProgress(const WorkbenchSnapshot& snapshot);
+    void showRecording(const WorkbenchSnapshot& snapshot);
 
     ModelPicker* m_model;
     QLabel* m_device;

@@ -155,7 +155,9 @@ void MainWindow::connectControls() {
     connect(m_start, &StartPage::demoChosen, this, [this] { openModel(u"demo"_s); });
     connect(m_start, &StartPage::browseChosen, this, &MainWindow::browseModel);
     connect(m_start, &StartPage::exportAsked, this, &MainWindow::exportSession);
+    connect(m_start, &StartPage::imageAsked, this, &MainWindow::exportSessionImage);
     connect(m_sessions, &SessionListView::exportAsked, this, &MainWindow::exportSession);
+    connect(m_sessions, &SessionListView::imageAsked, this, &MainWindow::exportSessionImage);
     connect(m_error, &ErrorPage::openAgain, this, [this] { openModel(m_asked_model); });
     connect(m_error, &ErrorPage::openAnother, this, &MainWindow::browseModel);
     connect(m_error, &ErrorPage::useDemo, this, [this] { openModel(u"demo"_s); });
@@ -197,7 +199,7 @@ void MainWindow::changeSettings(const std::function<void(LaneSettings&)>& change
 }
 
 void MainWindow::syncSettings() {
-    const LaneSettings settings = m_workbench.settings();
+    const LaneSettings& settings = m_bridge.latest()->settings;
     m_controls->modeSwitch().showMode(settings.mode);
     m_controls->budget().showBudget(settings.budget);
 }
@@ -209,7 +211,7 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
         syncSettings();
         m_undo.clear();
         const QString directory = QString::fromStdString(snapshot->model->directory);
-        if (!directory.isEmpty() && m_asked_model != u"demo"_s) {
+        if (!snapshot->recorded && !directory.isEmpty() && m_asked_model != u"demo"_s) {
             m_settings.addRecentModel(directory);
             m_controls->modelPicker().setRecent(m_settings.recentModels());
         }
@@ -223,7 +225,9 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
 
     const bool generating = snapshot->state == WorkbenchState::kGenerating;
     m_composer->setGenerating(generating);
-    m_composer->setDisabledReason(snapshot->model == nullptr ? tr("Open a model first") : QString());
+    m_composer->setDisabledReason(snapshot->recorded           ? tr("A recording: open a model to chat")
+                                  : snapshot->model == nullptr ? tr("Open a model first")
+                                                               : QString());
     m_answer_now->setEnabled(m_controls->budget().answerNowButton().isEnabled());
     const QString file = QFileInfo(QString::fromStdString(snapshot->recorder.file.string())).fileName();
     panel(u"chat"_s)->setSubtitle(file);

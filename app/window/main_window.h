@@ -86,6 +86,9 @@ private:
                        const QKeySequence& key, const std::function<void()>& act);
     void exportWindow();
     void exportSession(const QString& file);
+    void exportSessionImage(const QString& file);
+    /// Runs `work` on another thread and what it returns on this one; shows the text that comes of it, or why not.
+    void inBackground(std::function<std::function<QString()>()> work);
     void browseModel();
     void showKeys();
     void showAbout();
@@ -93,7 +96,7 @@ private:
 
     // window_layout.cpp
     enum class Narrowness { kWide, kInspectorTabbed, kLoadTabbed, kChatOver };
-    static Narrowness narrownessOf(int width);
+    static Narrowness narrownessOf(QSize size);
     void arrangePanels(Narrowness narrowness);
     void sizePanels(Narrowness narrowness);
     /// Remembers and brings back where the panels of a chat are; the start and error pages have sizes of their own.

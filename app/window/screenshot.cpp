@@ -9,9 +9,7 @@
 #include "app/window/main_window.h"
 #include "app/window/platform.h"
 #include "engine/error.h"
-#include "probes/aggregates.h"
-#include "sessions/session_file.h"
-#include "sessions/settings_json.h"
+#include "sessions/session_snapshot.h"
 #include "views/exportable_view.h"
 #include "views/format.h"
 #include "views/theme.h"
@@ -24,41 +22,6 @@ using namespace Qt::StringLiterals;
 constexpr int kLongestRunMs = 300'000;
 constexpr int kSettleMs = 60;
 constexpr qreal kViewScale = 2.0;  // sharp when a view is enlarged
-
-/// A session as a snapshot, through the same aggregates that a live chat goes through.
-SnapshotPointer snapshotOfSession(const std::filesystem::path& path) {
-    const SessionReader reader(path);
-    const SessionModel model = reader.model();
-    Aggregates aggregates(
-        model.shape, model.weights_sum_to_one, [&reader](TokenId id) { return reader.tokenBytes(id); },
-        model.experts_per_token);
-    // Those of a lane's last turn, the one that the views describe; what changed meanwhile comes as events.
-    reader.turnSettings([&](int, LaneId lane, const std::string& json) {
-        aggregates.setSettings(lane, settingsFromJson(json, path.string()));
-    });
-    reader.replay([&](const StepTrace& trace) { aggregates.add(trace); },
-                  [&](const LaneEvent& event) { aggregates.add(event); });
-
-    auto snapshot = std::make_shared<WorkbenchSnapshot>();
-    snapshot->serial = 1;
-    snapshot->state = WorkbenchState::kReady;
-    auto facts = std::make_shared<ModelFacts>();
-    facts->name = model.name;
-    facts->directory = model.directory;
-    facts->moe_layers = model.moe_layers;
-    snapshot->model = facts;
-    snapshot->lanes = aggregates.snapshot();
-    reader.messages([&](int turn, int role, const std::string& text, int mode) {
-        snapshot->conversation.push_back({.role = static_cast<Role>(role),
-                                          .text = text,
-                                          .thinking = {},
-                                          .turn = turn,
-                                          .mode = static_cast<ThinkingMode>(mode)});
-    });
-    if (!snapshot->lanes.empty()) snapshot->context_used = snapshot->lanes.front().history.tokenCount();
-    snapshot->recorder.file = path;
-    return snapshot;
-}
 
 /// Runs the event loop until `done` or the time is over.
 bool runUntil(const std::function<bool()>& done, int limit_ms) {
@@ -117,41 +80,66 @@ QString names(const MainWindow& window) {
     return known.join(u", "_s);
 }
 
+/// A window off screen, over a workbench that records nothing.
+class HiddenWindow {
+public:
+    /// `snapshot`: what to show; null: what the workbench does.
+    HiddenWindow(const std::filesystem::path& demo_directory, const SnapshotPointer& snapshot, QSize size)
+        : workbench(WorkbenchOptions{.demo_directory = demo_directory, .record = false}),
+          window(workbench, {.settings_file = u"-"_s,
+                             .source = snapshot == nullptr ? SnapshotSource{} : WorkbenchBridge::sourceOf(snapshot)}) {
+        window.setAttribute(Qt::WA_DontShowOnScreen);
+        window.resize(size);
+        window.show();
+    }
+
+    /// Has a token selected, and waits until layouts have settled and charts are drawn.
+    void settle() {
+        selectToken(window);
+        QEventLoop settling;
+        QTimer::singleShot(kSettleMs, &settling, &QEventLoop::quit);
+        settling.exec();
+    }
+
+    Workbench workbench;
+    MainWindow window;
+};
+
+ExportableView* viewNamed(const MainWindow& window, const std::string& name) {
+    if (name.empty()) return nullptr;
+    ExportableView* view = window.findView(QString::fromStdString(name));
+    if (view == nullptr) {
+        throw Error({.what = "There is no view of this name",
+                     .where = "--view",
+                     .expected = names(window).toStdString(),
+                     .found = name});
+    }
+    return view;
+}
+
 }  // namespace
+
+QImage pictureOf(const SnapshotPointer& snapshot, QSize size) {
+    HiddenWindow hidden({}, snapshot, size);
+    hidden.settle();
+    return renderWidget(hidden.window, 1.0);
+}
 
 QImage pictureOf(const ScreenshotOptions& options) {
     Theme::instance().setChoice(options.theme == "dark" ? ThemeChoice::kDark : ThemeChoice::kLight);
-    WorkbenchOptions workbench_options;
-    workbench_options.demo_directory = options.demo_directory;
-    workbench_options.record = false;
-    Workbench workbench(workbench_options);
-    WindowOptions window_options;
-    window_options.settings_file = u"-"_s;
-    if (!options.session.empty()) {
-        window_options.source = {[](std::function<void()>) {},
-                                 [snapshot = snapshotOfSession(options.session)] { return snapshot; }};
-    }
-    MainWindow window(workbench, std::move(window_options));
-    window.setAttribute(Qt::WA_DontShowOnScreen);
-    window.resize(options.width, options.height);
-    window.show();
-    ExportableView* view = nullptr;
-    if (!options.view.empty()) {
-        view = window.findView(QString::fromStdString(options.view));
-        if (view == nullptr) {
-            throw Error({.what = "There is no view of this name",
-                         .where = "--view",
-                         .expected = names(window).toStdString(),
-                         .found = options.view});
-        }
-    }
-    if (options.session.empty()) runConversation(window, workbench, options);
-    selectToken(window);
-    // Layouts settle, charts draw.
-    QEventLoop settling;
-    QTimer::singleShot(kSettleMs, &settling, &QEventLoop::quit);
-    settling.exec();
-    return view != nullptr ? view->renderToImage(kViewScale) : renderWidget(window, 1.0);
+    const SnapshotPointer session = options.session.empty() ? nullptr : snapshotOfSession(options.session);
+    HiddenWindow hidden(options.demo_directory, session, {options.width, options.height});
+    ExportableView* view = viewNamed(hidden.window, options.view);
+    if (session == nullptr) runConversation(hidden.window, hidden.workbench, options);
+    hidden.settle();
+    return view != nullptr ? view->renderToImage(kViewScale) : renderWidget(hidden.window, 1.0);
+}
+
+void savePicture(const QImage& picture, const QString& path) {
+    if (picture.save(path)) return;
+    throw Error({.what = "The picture cannot be written",
+                 .where = path.toStdString(),
+                 .advice = "Name a file that ends in .png in a folder that you may write to"});
 }
 
 void takeScreenshot(int argc, char** argv, const ScreenshotOptions& options) {
@@ -160,11 +148,7 @@ void takeScreenshot(int argc, char** argv, const ScreenshotOptions& options) {
     QApplication application(argc, argv);
     QApplication::setApplicationVersion(QStringLiteral(MIXO_VERSION));
     Theme::install(application, ThemeChoice::kLight);
-    if (!pictureOf(options).save(QString::fromStdString(options.out.string()))) {
-        throw Error({.what = "The picture cannot be written",
-                     .where = options.out.string(),
-                     .advice = "Name a file that ends in .png in a folder that you may write to."});
-    }
+    savePicture(pictureOf(options), QString::fromStdString(options.out.string()));
 }
 
 }  // namespace mixoscope

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <QImage>
+#include <QSize>
 #include <filesystem>
 #include <string>
+
+#include "views/bridge.h"
 
 namespace mixoscope {
 
@@ -19,8 +22,14 @@ struct ScreenshotOptions {
     std::string prompt = "Tom has 12 apples. He buys 30 more and gives away 5. How many apples does he have now?";
 };
 
+/// A window of this size that shows `snapshot`, in the theme in force. Turns the event loop while panels settle.
+QImage pictureOf(const SnapshotPointer& snapshot, QSize size);
+
 /// The picture itself; takes the theme with it. Needs a QApplication with a Theme. Throws Error.
 QImage pictureOf(const ScreenshotOptions& options);
+
+/// Throws Error when the file cannot be written.
+void savePicture(const QImage& picture, const QString& path);
 
 /// Renders and writes the picture. Needs no display: without one Qt's offscreen platform is used. Throws Error.
 void takeScreenshot(int argc, char** argv, const ScreenshotOptions& options);

@@ -16,7 +16,9 @@
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
+#include "app/window/screenshot.h"
 #include "sessions/csv_export.h"
+#include "sessions/session_snapshot.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/composer.h"
@@ -236,9 +238,12 @@ void MainWindow::exportWindow() {
     const QString path =
         QFileDialog::getSaveFileName(this, tr("Image of the window"), u"mixoscope.png"_s, tr("PNG image (*.png)"));
     if (path.isEmpty()) return;
-    const bool saved = image.save(path);
-    m_status->showMessage(
-        saved ? tr("Saved %1").arg(path) : tr("%1 cannot be written; choose another folder").arg(path), !saved);
+    try {
+        savePicture(image, path);
+        m_status->showMessage(tr("Saved %1").arg(path), false);
+    } catch (const Error& error) {
+        m_status->showMessage(format::plainText(error.what()), true);
+    }
 }
 
 void MainWindow::exportSession(const QString& file) {
@@ -248,18 +253,46 @@ void MainWindow::exportSession(const QString& file) {
         QFileDialog::getExistingDirectory(this, tr("Folder for the CSV files"), QFileInfo(file).absolutePath());
     if (directory.isEmpty()) return;
     m_status->showMessage(tr("Exporting %1").arg(QFileInfo(file).fileName()), false);
-    QThreadPool::globalInstance()->start([window = QPointer(this), file, directory] {
-        QString message = tr("CSV files written to %1").arg(directory);
-        bool failed = false;
+    inBackground([file, directory] {
+        exportCsv(file.toStdString(), directory.toStdString());
+        return [directory] { return tr("CSV files written to %1").arg(directory); };
+    });
+}
+
+void MainWindow::exportSessionImage(const QString& file) {
+    const QString name = QFileInfo(file).completeBaseName() + u".png"_s;
+    const QString path =
+        QFileDialog::getSaveFileName(this, tr("Picture of the session"), name, tr("PNG image (*.png)"));
+    if (path.isEmpty()) return;
+    m_status->showMessage(tr("Reading %1").arg(QFileInfo(file).fileName()), false);
+    inBackground([file, path, size = size()] {
+        return [snapshot = SnapshotPointer(snapshotOfSession(file.toStdString())), path, size] {
+            savePicture(pictureOf(snapshot, size), path);
+            return tr("Saved %1").arg(path);
+        };
+    });
+}
+
+void MainWindow::inBackground(std::function<std::function<QString()>()> work) {
+    QThreadPool::globalInstance()->start([window = QPointer(this), work = std::move(work)] {
+        std::function<QString()> then;
         try {
-            exportCsv(file.toStdString(), directory.toStdString());
+            then = work();
         } catch (const std::exception& exception) {
-            failed = true;
-            message = format::plainText(exception.what());
+            then = [message = std::string(exception.what())]() -> QString { throw std::runtime_error(message); };
         }
         QMetaObject::invokeMethod(
             qApp,
-            [window, message, failed] {
+            [window, then = std::move(then)] {
+                if (window.isNull()) return;
+                QString message;
+                bool failed = false;
+                try {
+                    message = then();
+                } catch (const std::exception& exception) {
+                    failed = true;
+                    message = format::plainText(exception.what());
+                }
                 if (!window.isNull()) window->m_status->showMessage(message, failed);
             },
             Qt::QueuedConnection);

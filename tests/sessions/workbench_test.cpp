@@ -9,8 +9,8 @@
 #include <fstream>
 #include <mutex>
 
-#include "probes/aggregates.h"
 #include "sessions/session_file.h"
+#include "sessions/session_snapshot.h"
 #include "sessions/snapshot_publisher.h"
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
@@ -95,14 +95,10 @@ std::size_t generatedTokens(const LaneSnapshot& lane, std::size_t turn) {
 void expectOnDisk(const std::filesystem::path& file, const LaneSnapshot& shown) {
     const SessionReader reader(file);
     const SessionModel model = reader.model();
-    Aggregates replayed(
-        model.shape, model.weights_sum_to_one, [&](TokenId id) { return reader.tokenBytes(id); },
-        model.experts_per_token);
-    reader.replay([&](const StepTrace& trace) { replayed.add(trace); },
-                  [&](const LaneEvent& event) { replayed.add(event); });
-    const auto lanes = replayed.snapshot();
-    ASSERT_EQ(lanes.size(), 1U);
-    const LaneSnapshot& disk = lanes[0];
+    const auto recorded = snapshotOfSession(file);
+    ASSERT_EQ(recorded->lanes.size(), 1U);
+    const LaneSnapshot& disk = recorded->lanes[0];
+    EXPECT_EQ(disk.settings, shown.settings);
     ASSERT_EQ(disk.turns.size(), shown.turns.size());
     ASSERT_EQ(disk.events.size(), shown.events.size());
     for (std::size_t i = 0; i < shown.events.size(); ++i) EXPECT_TRUE(test::sameEvent(disk.events[i], shown.events[i]));
@@ -112,6 +108,7 @@ void expectOnDisk(const std::filesystem::path& file, const LaneSnapshot& shown) 
         EXPECT_EQ(disk.turns[turn].thinking_tokens, shown.turns[turn].thinking_tokens);
         EXPECT_EQ(disk.turns[turn].prompt_tokens, shown.turns[turn].prompt_tokens);
         EXPECT_EQ(disk.turns[turn].stop_reason, shown.turns[turn].stop_reason);
+        EXPECT_EQ(disk.turns[turn].settings, shown.turns[turn].settings);
         const History& a = disk.historyOfTurn(turn);
         const History& b = shown.historyOfTurn(turn);
         ASSERT_EQ(a.tokenCount(), b.tokenCount());

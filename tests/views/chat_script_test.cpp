@@ -98,6 +98,7 @@ SnapshotPointer ChatScript::snapshot() {
     lane.state = state;
     lane.settings = settings;
     lane.turns = m_turns;
+    if (!lane.turns.empty()) lane.turns.back().settings = settings;
     lane.history = m_writer->publish();
     snapshot->lanes.push_back(std::move(lane));
     return snapshot;

@@ -3,14 +3,18 @@
 #include <QApplication>
 #include <QDoubleSpinBox>
 #include <QDragEnterEvent>
+#include <QFileDialog>
 #include <QLabel>
+#include <QLineEdit>
 #include <QListWidget>
 #include <QMenu>
 #include <QMimeData>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QStatusBar>
+#include <QTabBar>
 #include <QTest>
+#include <QTimer>
 #include <QToolButton>
 #include <fstream>
 
@@ -269,6 +273,48 @@ TEST_F(MainWindowTest, TheSessionOfATurnIsListed) {
     keepPicture(u"window-sessions-light"_s);
 }
 
+/// Types a file's name into the next file dialog and accepts it.
+void answerFileDialog(const QString& file) {
+    auto* timer = new QTimer(qApp);
+    QObject::connect(timer, &QTimer::timeout, timer, [timer, file] {
+        auto* dialog = qobject_cast<QFileDialog*>(QApplication::activeModalWidget());
+        if (dialog == nullptr) return;
+        timer->deleteLater();
+        dialog->findChild<QLineEdit*>(u"fileNameEdit"_s)->setText(file);
+        static_cast<QDialog*>(dialog)->accept();
+    });
+    timer->start(10);
+}
+
+TEST_F(MainWindowTest, PictureAndTablesOfARecordedSessionAreSaved) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    ask(u"What is 2 + 3? /think"_s);
+    ASSERT_TRUE(workbench->flush());
+    window->showPanel(u"sessions"_s);
+    auto& panel = find<QDockWidget>(u"dock_sessions"_s);
+    auto* list = panel.findChild<QListWidget*>(u"session_files"_s);
+    ASSERT_TRUE(test::waitFor([&] { return list->count() == 1; }));
+    list->setCurrentRow(0);
+    const auto status = [&] { return find<StatusPart>(u"status_state"_s).toolTip(); };
+
+    const QString picture = QString::fromStdString((directory.path() / "session.png").string());
+    answerFileDialog(picture);
+    QTest::mouseClick(panel.findChild<QPushButton*>(u"session_image"_s), Qt::LeftButton);
+    ASSERT_TRUE(test::waitFor([&] { return status() == u"Saved %1"_s.arg(picture); }));
+    EXPECT_EQ(QImage(picture).size(), window->size());
+
+    const QString tables = QString::fromStdString((directory.path() / "tables").string());
+    std::filesystem::create_directory(directory.path() / "tables");
+    answerFileDialog(tables);
+    QTest::mouseClick(panel.findChild<QPushButton*>(u"session_export"_s), Qt::LeftButton);
+    ASSERT_TRUE(test::waitFor([&] { return status() == u"CSV files written to %1"_s.arg(tables); }));
+    EXPECT_TRUE(std::filesystem::exists(directory.path() / "tables" / "routing.csv"));
+
+    answerFileDialog(u"/proc/no-such-folder.png"_s);
+    QTest::mouseClick(panel.findChild<QPushButton*>(u"session_image"_s), Qt::LeftButton);
+    EXPECT_TRUE(test::waitFor([&] { return status().contains(u"cannot be written"_s); })) << status().toStdString();
+}
+
 TEST_F(MainWindowTest, EveryViewsCsvHoldsWhatTheViewShows) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
     ask(u"What is 2 + 3? /think"_s);
@@ -306,6 +352,36 @@ TEST_F(MainWindowTest, PanelsFillTheWindow) {
         const auto behind = window->tabifiedDockWidgets(&find<QDockWidget>(u"dock_heatmap"_s));
         EXPECT_EQ(behind.contains(&find<QDockWidget>(u"dock_inspector"_s)), size.width() < 1400) << size.width();
         EXPECT_EQ(behind.contains(&find<QDockWidget>(u"dock_load"_s)), size.width() < 1200) << size.width();
+    }
+}
+
+TEST_F(MainWindowTest, KeepsTheFocusWhenPanelsMoveForAnotherWidth) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    auto& composer = find<Composer>(u"composer"_s);
+    ASSERT_TRUE(QApplication::focusWidget() != nullptr && composer.isAncestorOf(QApplication::focusWidget()));
+    for (const QSize size : {QSize(1300, 800), QSize(1150, 800), QSize(1024, 800), QSize(1600, 1000)}) {
+        window->resize(size);
+        QTest::qWait(50);  // the panels are arranged after the resize
+        QWidget* focused = QApplication::focusWidget();
+        EXPECT_TRUE(focused != nullptr && composer.isAncestorOf(focused))
+            << size.width() << (focused == nullptr ? "" : focused->objectName().toStdString());
+    }
+}
+
+TEST_F(MainWindowTest, LowWindowsHaveTheLoadBehindTheHeatmap) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    auto* heatmap = find<PanelDock>(u"dock_heatmap"_s).widget();
+    auto& heatmap_dock = find<PanelDock>(u"dock_heatmap"_s);
+    auto& load = find<PanelDock>(u"dock_load"_s);
+    for (const QSize size : {QSize(1600, 720), QSize(1280, 720), QSize(1600, 600), QSize(1280, 800)}) {
+        window->resize(size);
+        QTest::qWait(50);  // the panels are arranged after the resize
+        const bool low = size.height() < 780;
+        EXPECT_EQ(window->tabifiedDockWidgets(&heatmap_dock).contains(&load), low) << size.height();
+        EXPECT_GE(heatmap->height(), heatmap->minimumHeight());
+        for (const QTabBar* bar : window->findChildren<QTabBar*>(Qt::FindDirectChildrenOnly)) {
+            if (bar->isVisible()) EXPECT_FALSE(bar->geometry().intersects(heatmap_dock.geometry())) << size.height();
+        }
     }
 }
 

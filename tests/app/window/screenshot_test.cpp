@@ -3,17 +3,27 @@
 
 #include <gtest/gtest.h>
 
+#include <QLabel>
+#include <QPlainTextEdit>
+#include <QToolButton>
 #include <set>
 
 #include "engine/error.h"
 #include "sessions/session_file.h"
+#include "sessions/session_snapshot.h"
+#include "views/budget_control.h"
+#include "views/chat_view.h"
 #include "views/colour_map.h"
 #include "views/heatmap_data.h"
+#include "views/mode_switch.h"
+#include "views/model_picker.h"
 #include "views/theme.h"
 #include "window_fixture_test.h"
 
 namespace mixoscope {
 namespace {
+
+using namespace Qt::StringLiterals;
 
 class Screenshot : public test::WindowTest {
 protected:
@@ -90,6 +100,66 @@ TEST_F(Screenshot, OfASessionShowsWhatThatSessionHolds) {
     EXPECT_EQ(brief, pictureOf(options)) << "the same session gives the same picture";
     options.session = recordTurn("What is 2 + 3? /think");
     EXPECT_NE(brief, pictureOf(options));
+}
+
+TEST_F(Screenshot, OfASessionShowsTheSettingsThatWereRecorded) {
+    WorkbenchOptions options;
+    options.demo_directory = test::demoModel();
+    options.session_file = directory.path() / "two.mixo";
+    options.threads = 1;
+    std::string backend;
+    std::string description;
+    {
+        Workbench model(options);
+        model.openModel("demo");
+        ASSERT_TRUE(model.waitIdle());
+        const auto ask = [&](ThinkingMode mode, std::int32_t budget, std::uint64_t seed) {
+            LaneSettings settings = model.settings();
+            settings.mode = mode;
+            settings.budget = budget;
+            settings.sampling.seed = seed;
+            settings.sampling.temperature = 0.25F;
+            model.setSettings(settings);
+            model.send("What is 2 + 3?");
+            EXPECT_TRUE(model.waitIdle());
+        };
+        ask(ThinkingMode::kThink, 5, 11);
+        ask(ThinkingMode::kNoThink, 6, 12);
+        LaneSettings later = model.settings();
+        later.sampling.seed = 99;  // asked for after the last turn
+        model.setSettings(later);
+        ASSERT_TRUE(model.flush());
+        backend = model.snapshot()->model->backend;
+        description = model.snapshot()->model->description;
+    }
+    Workbench idle(WorkbenchOptions{.record = false});
+    const MainWindow shown(
+        idle, {.settings_file = u"-"_s,
+               .source = WorkbenchBridge::sourceOf(SnapshotPointer(snapshotOfSession(options.session_file)))});
+    const auto textOf = [&](const char* name) {
+        const auto* label = shown.findChild<QLabel*>(QLatin1StringView(name));
+        return label == nullptr ? QString() : label->text();
+    };
+    const auto& picker = *shown.findChild<ModelPicker*>();
+    EXPECT_EQ(picker.accessibleDescription().toStdString(), "demo · " + description);
+    EXPECT_NE(backend.find("1 thread"), std::string::npos) << backend;
+    EXPECT_TRUE(textOf("device").contains(u"1 thread"_s)) << textOf("device").toStdString();
+    auto& modes = *shown.findChild<ModeSwitch*>();
+    EXPECT_TRUE(modes.button(ThinkingMode::kNoThink).isChecked());
+    EXPECT_FALSE(modes.button(ThinkingMode::kNoThink).isEnabled());
+    EXPECT_EQ(shown.findChild<BudgetField*>()->budget(), 6);
+    EXPECT_FALSE(shown.findChild<BudgetField*>()->isEnabled());
+    EXPECT_FALSE(shown.findChild<QToolButton*>(u"record_button"_s)->isEnabled());
+    const auto& chat = *shown.findChild<ChatView*>();
+    ASSERT_EQ(chat.turnCount(), 2);
+    EXPECT_EQ(chat.turn(0).settingsFacts(), u"seed 11 · temperature 0.25"_s);
+    EXPECT_EQ(chat.turn(0).block().counter(), u"5 / 5"_s);
+    EXPECT_EQ(chat.turn(1).settingsFacts(), u"no think · seed 12 · temperature 0.25"_s);
+    EXPECT_EQ(textOf("status_state"), u"Recorded session"_s);
+    EXPECT_TRUE(textOf("status_recorder").startsWith(u"two.mixo · "_s));
+    EXPECT_TRUE(textOf("status_context").contains(u" / "_s)) << textOf("status_context").toStdString();
+    const auto& message = *shown.findChild<QPlainTextEdit*>();
+    EXPECT_FALSE(message.isEnabled());
 }
 
 TEST_F(Screenshot, RefusalsNameWhatIsThere) {
