@@ -52,7 +52,9 @@ SettingsDialog::SettingsDialog(QWidget* parent) : QDialog(parent) {
 
 QWidget* SettingsDialog::makeSampling() {
     auto* box = new QGroupBox(tr("Sampling, from the next token on"), this);
-    auto* columns = new QHBoxLayout(box);
+    auto* rows = new QVBoxLayout(box);
+    rows->setSpacing(8);
+    auto* columns = new QHBoxLayout;
     columns->setSpacing(24);
     auto* left = new QFormLayout;
     auto* right = new QFormLayout;
@@ -79,23 +81,24 @@ QWidget* SettingsDialog::makeSampling() {
     m_max_tokens = new QSpinBox(box);
     m_max_tokens->setObjectName(u"settings_max_tokens"_s);
     m_max_tokens->setRange(0, 1'000'000);
-    m_max_tokens->setSpecialValueText(tr("as the context holds"));
+    m_max_tokens->setSpecialValueText(tr("until the context is full"));
     m_max_tokens->setToolTip(tr("End a turn after this many tokens"));
     m_pace = number(u"settings_pace"_s, 0.0, 1000.0, 1.0, tr("Slow the model down to watch it"), box);
     m_pace->setSpecialValueText(tr("as fast as it goes"));
     m_pace->setSuffix(tr(" tokens/s"));
-    left->addRow(m_greedy);
     left->addRow(tr("Temperature"), m_temperature);
     left->addRow(tr("Top-p"), m_top_p);
     left->addRow(tr("Top-k"), m_top_k);
     left->addRow(tr("Min-p"), m_min_p);
-    right->addRow(tr("Seed"), m_seed);
+    left->addRow(tr("Seed"), m_seed);
     right->addRow(tr("Presence penalty"), m_presence);
     right->addRow(tr("Repetition penalty"), m_repetition);
-    right->addRow(tr("Longest turn"), m_max_tokens);
+    right->addRow(tr("Turn limit"), m_max_tokens);
     right->addRow(tr("Decode pace"), m_pace);
-    columns->addLayout(left);
-    columns->addLayout(right);
+    columns->addLayout(left, 1);
+    columns->addLayout(right, 1);
+    rows->addWidget(m_greedy);
+    rows->addLayout(columns);
 
     for (QDoubleSpinBox* field : {m_temperature, m_top_p, m_min_p, m_presence, m_repetition}) {
         connect(field, &QDoubleSpinBox::valueChanged, this, &SettingsDialog::announceSampling);
@@ -163,6 +166,7 @@ void SettingsDialog::showPreferences(const ChatPreferences& preferences) {
     m_pace->setValue(preferences.decode_pace);
     m_system->setPlainText(preferences.system_prompt);
     m_directory->setText(preferences.session_directory);
+    m_directory->setPlaceholderText(preferences.default_session_directory);
     m_showing = false;
     for (QWidget* field : std::initializer_list<QWidget*>{m_temperature, m_top_p, m_top_k, m_min_p}) {
         field->setEnabled(!sampling.greedy);

@@ -19,7 +19,8 @@ struct ChatPreferences {
     SamplingSettings sampling;
     std::int32_t max_tokens = 0;
     QString system_prompt;
-    QString session_directory;
+    QString session_directory;  // empty: the default
+    QString default_session_directory;
     double decode_pace = 0.0;  // tokens a second, 0: no limit
 };
 

@@ -143,13 +143,15 @@ double relativeLuminance(const QColor& colour) {
            0.0722 * linearChannel(colour.blueF());
 }
 
-/// Fusion with tooltips after 300 ms instead of 700.
+/// Fusion with tooltips after 300 ms instead of 700, and dialog buttons without icons.
 class WorkbenchStyle : public QProxyStyle {
 public:
     WorkbenchStyle() : QProxyStyle(u"Fusion"_s) {}
     int styleHint(StyleHint hint, const QStyleOption* option, const QWidget* widget,
                   QStyleHintReturn* result) const override {
-        return hint == SH_ToolTip_WakeUpDelay ? 300 : QProxyStyle::styleHint(hint, option, widget, result);
+        if (hint == SH_ToolTip_WakeUpDelay) return 300;
+        if (hint == SH_DialogButtonBox_ButtonsHaveIcons) return 0;  // Fusion's know no dark theme
+        return QProxyStyle::styleHint(hint, option, widget, result);
     }
 };
 

@@ -23,7 +23,7 @@ QString modeName(std::int64_t mode) {
 
 /// Tokens that a turn may have.
 QString tokenLimit(std::int64_t tokens) {
-    return tokens == 0 ? QObject::tr("as the context holds") : format::count(tokens);
+    return tokens == 0 ? QObject::tr("none") : format::count(tokens);
 }
 
 /// Empty for events that are no change of settings.
@@ -41,7 +41,7 @@ QString labelOf(const LaneEvent& event) {
         case LaneEventKind::kEarlyStopChanged:
             return QObject::tr("early stop changed");
         case LaneEventKind::kMaxTokensChanged:
-            return QObject::tr("longest turn %1 → %2").arg(tokenLimit(event.old_value), tokenLimit(event.value));
+            return QObject::tr("turn limit %1 → %2").arg(tokenLimit(event.old_value), tokenLimit(event.value));
         case LaneEventKind::kIgnoreEosChanged:
             return event.value != 0 ? QObject::tr("goes on after the end of the turn")
                                     : QObject::tr("ends with the turn");

@@ -80,12 +80,19 @@ QString names(const MainWindow& window) {
     return known.join(u", "_s);
 }
 
+WorkbenchOptions withoutRecording(const std::filesystem::path& demo_directory) {
+    WorkbenchOptions options;
+    options.demo_directory = demo_directory;
+    options.record = false;
+    return options;
+}
+
 /// A window off screen, over a workbench that records nothing.
 class HiddenWindow {
 public:
     /// `snapshot`: what to show; null: what the workbench does.
     HiddenWindow(const std::filesystem::path& demo_directory, const SnapshotPointer& snapshot, QSize size)
-        : workbench(WorkbenchOptions{.demo_directory = demo_directory, .record = false}),
+        : workbench(withoutRecording(demo_directory)),
           window(workbench, {.settings_file = u"-"_s,
                              .source = snapshot == nullptr ? SnapshotSource{} : WorkbenchBridge::sourceOf(snapshot)}) {
         window.setAttribute(Qt::WA_DontShowOnScreen);

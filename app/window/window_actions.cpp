@@ -16,6 +16,7 @@
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
+#include "app/window/run_window.h"
 #include "app/window/screenshot.h"
 #include "sessions/csv_export.h"
 #include "sessions/session_snapshot.h"
@@ -324,6 +325,7 @@ void MainWindow::showSettings() {
     preferences.max_tokens = settings.max_tokens;
     preferences.system_prompt = m_settings.systemPrompt();
     preferences.session_directory = m_settings.sessionDirectory();
+    preferences.default_session_directory = QString::fromStdString(sessionDirectoryDefault().string());
     preferences.decode_pace = m_workbench.decodePace();
     m_settings_dialog->showPreferences(preferences);
     m_settings_dialog->show();
@@ -339,6 +341,8 @@ void MainWindow::showKeys() {
     add(tr("Enter"), tr("Send the message"));
     add(tr("Shift+Enter"), tr("Break the line"));
     add(tr("Left, Right; J, K"), tr("Previous and next token"));
+    add(tr("[, ]"), tr("Previous and next layer, in the heatmap"));
+    add(tr("F"), tr("Follow the newest token, in the heatmap"));
     for (const QAction* action : findChildren<QAction*>()) {
         if (!action->shortcut().isEmpty() && !action->text().isEmpty()) {
             add(action->shortcut().toString(QKeySequence::NativeText), action->text().remove(u'&'));

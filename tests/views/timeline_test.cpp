@@ -66,7 +66,7 @@ TEST(TimelineMarks, belongToTheirTurn) {
     EXPECT_TRUE(first[1].details.contains(u"so</think>"_s));
     const auto newest = marksOfTurn(lane, -1);
     ASSERT_EQ(newest.size(), 3u);
-    EXPECT_EQ(newest[0].label, u"longest turn as the context holds → 1,200"_s);
+    EXPECT_EQ(newest[0].label, u"turn limit none → 1,200"_s);
     EXPECT_EQ(newest[0].position, 50) << "acts from the next turn's first row on";
     EXPECT_EQ(newest[1].label, u"answer now at N = 12"_s);
     EXPECT_EQ(newest[2].label, u"goes on after the end of the turn"_s);

@@ -132,7 +132,7 @@ TEST_F(Screenshot, OfASessionShowsTheSettingsThatWereRecorded) {
         backend = model.snapshot()->model->backend;
         description = model.snapshot()->model->description;
     }
-    Workbench idle(WorkbenchOptions{.record = false});
+    Workbench idle(WorkbenchOptions{});
     const MainWindow shown(
         idle, {.settings_file = u"-"_s,
                .source = WorkbenchBridge::sourceOf(SnapshotPointer(snapshotOfSession(options.session_file)))});
