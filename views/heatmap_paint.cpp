@@ -289,9 +289,14 @@ void HeatmapCanvas::paintCounts(QPainter& painter) const {
     painter.drawLine(QPointF(even_x, area.top()), QPointF(even_x, area.bottom()));
     painter.setFont(textFont(font_size::kTick));
     painter.setPen(colours().text);
-    painter.drawText(QRectF(even_x - 40, area.bottom() + 3, 80, 14), Qt::AlignHCenter, format::fixed(even, 1));
+    // Near the plot the labels begin at the panel's edge, clear of the token axis.
+    const auto drawLabel = [&](double top, const QString& text) {
+        const double wide = painter.fontMetrics().horizontalAdvance(text);
+        painter.drawText(QRectF(std::max(even_x - wide / 2.0, area.left()), top, wide + 2, 14), Qt::AlignLeft, text);
+    };
+    drawLabel(area.bottom() + 3, format::fixed(even, 1));
     painter.setPen(colours().muted_text);
-    painter.drawText(QRectF(even_x - 40, area.bottom() + 17, 80, 14), Qt::AlignHCenter, tr("even"));
+    drawLabel(area.bottom() + 17, tr("even"));
     const QString caption = range.isEmpty() ? tr("Rows") : tr("In range");
     painter.drawText(QRectF(area.left(), area.top() - 30, area.width() + 16, 14), Qt::AlignLeft | Qt::TextDontClip,
                      caption);

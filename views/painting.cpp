@@ -14,6 +14,8 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
+constexpr double kTickOverhang = 6.0;  // of a tick's label over the plot's end
+
 QString bandLabel(const PhaseRun& run) {
     if (run.injected) return u"inj"_s;
     const QString name = phaseName(run.phase);
@@ -112,9 +114,11 @@ void paintTokenTicks(QPainter& painter, const QRectF& plot, const TokenAxis& axi
         if (x > plot.right()) continue;
         painter.setPen(QPen(colours().strong_border, 1.0));
         painter.drawLine(QPointF(x, plot.bottom() + 1), QPointF(x, plot.bottom() + 4));
+        // What stands to the right of the plot has its own labels.
+        const QString label = format::count(position);
+        if (x + painter.fontMetrics().horizontalAdvance(label) / 2.0 > plot.right() + kTickOverhang) continue;
         painter.setPen(colours().muted_text);
-        painter.drawText(QRectF(x - 30, plot.bottom() + 5, 60, 14), Qt::AlignHCenter | Qt::AlignVCenter,
-                         format::count(position));
+        painter.drawText(QRectF(x - 30, plot.bottom() + 5, 60, 14), Qt::AlignHCenter | Qt::AlignVCenter, label);
     }
 }
 

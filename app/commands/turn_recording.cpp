@@ -25,12 +25,16 @@ TurnRecording::TurnRecording(std::shared_ptr<LoadedModel> loaded, const std::fil
     m_options.file = file;
     m_options.model = loaded->identity;
     m_options.model.shape = m_ring->shape();
-    m_options.metadata = {
-        {"title", titleOf(title)}, {"created_utc", utcTime(std::time(nullptr))}, {"backend", loaded->facts.backend}};
+    m_options.metadata = {{"title", titleOf(title)},
+                          {"created_utc", utcTime(std::time(nullptr))},
+                          {"backend", loaded->facts.backend},
+                          {"model_description", loaded->facts.description}};
     m_options.token_bytes = [loaded](TokenId id) { return loaded->tokenBytes(id); };
 }
 
-void TurnRecording::begin(std::span<const Message> messages, const LaneSettings& settings, LaneId lane) {
+void TurnRecording::begin(std::span<const Message> messages, const LaneSettings& settings, LaneId lane,
+                          std::int64_t context_tokens) {
+    m_options.metadata["context_tokens"] = std::to_string(context_tokens);
     m_recorder = std::make_unique<Recorder>(std::move(m_options), m_ring, m_reader);
     m_has_messages = !messages.empty();
     m_mode = settings.mode;

@@ -22,7 +22,8 @@ public:
     TraceSink& sink() { return *m_ring; }
     /// To be called when the turn has started, so that a refused turn leaves no file: its messages (none when it was
     /// started from ids) and settings.
-    void begin(std::span<const Message> messages, const LaneSettings& settings, LaneId lane);
+    void begin(std::span<const Message> messages, const LaneSettings& settings, LaneId lane,
+               std::int64_t context_tokens);
     /// Waits for the recorder when it is far behind: without a window nothing is gained by losing records.
     void keepUp();
     /// Adds the answer and commits everything. Throws Error when the recording failed.

@@ -27,7 +27,7 @@ constexpr int kAllTracksFrom = 900;
 constexpr int kAllTracks = 178;     // height of the timeline with its title
 constexpr int kTwoTracks = 134;     // phase and settings, which never leave
 constexpr int kAroundPanels = 126;  // menu, controls, status
-constexpr int kAllChecks = 268;     // height at which all checks are seen
+constexpr int kAllChecks = 288;     // height at which all checks are seen
 
 MainWindow::Narrowness MainWindow::narrownessOf(QSize size) {
     if (size.width() < kBesideFrom) return Narrowness::kChatOver;
@@ -137,7 +137,7 @@ void MainWindow::sizePanels(Narrowness narrowness) {
         want(u"heatmap"_s, tall - load);
         if (load > 0) want(u"load"_s, load);
         if (narrowness == Narrowness::kWide) {
-            const int checks = std::min(tall * 36 / 100, kAllChecks);
+            const int checks = std::min(tall * 40 / 100, kAllChecks);
             want(u"inspector"_s, tall - checks);
             want(u"checks"_s, checks);
         }

@@ -267,6 +267,9 @@ TEST_F(GenerateCommand, ARecordedTurnHoldsWhatWasPrinted) {
     reader.messages([&](int, int, const std::string& text, int) { messages.push_back(text); });
     ASSERT_EQ(messages.size(), 2U);
     EXPECT_EQ(messages[0], "hello");
+    EXPECT_EQ(reader.metadata("model_description"), "3 layers × 8 experts, top-2, F32");
+    EXPECT_EQ(reader.metadata("context_tokens"), "512");
+    EXPECT_FALSE(reader.metadata("backend").empty());
     // A refused turn leaves no file.
     const ProgramResult refused = generate({"--prompt", std::string(600, 'x'), "--record", inside("no.mixo").string()});
     EXPECT_EQ(refused.status, 2);

@@ -14,6 +14,7 @@
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/colour_map.h"
+#include "views/composer.h"
 #include "views/heatmap_data.h"
 #include "views/mode_switch.h"
 #include "views/model_picker.h"
@@ -158,8 +159,7 @@ TEST_F(Screenshot, OfASessionShowsTheSettingsThatWereRecorded) {
     EXPECT_EQ(textOf("status_state"), u"Recorded session"_s);
     EXPECT_TRUE(textOf("status_recorder").startsWith(u"two.mixo · "_s));
     EXPECT_TRUE(textOf("status_context").contains(u" / "_s)) << textOf("status_context").toStdString();
-    const auto& message = *shown.findChild<QPlainTextEdit*>();
-    EXPECT_FALSE(message.isEnabled());
+    EXPECT_FALSE(shown.findChild<Composer*>()->findChild<QPlainTextEdit*>()->isEnabled());
 }
 
 TEST_F(Screenshot, RefusalsNameWhatIsThere) {
