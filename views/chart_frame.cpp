@@ -29,6 +29,7 @@ ChartFrame::ChartFrame(QWidget* parent) : QChartView(new QChart, parent) {
     chart()->layout()->setContentsMargins(0, 0, 0, 0);
     setFrameShape(QFrame::NoFrame);
     setMinimumSize(180, 120);
+    setFocusPolicy(Qt::NoFocus);  // it has no keys, and a graphics view does not let Tab go on
     m_after_layout.setSingleShot(true);
     m_after_layout.setInterval(0);
     connect(chart(), &QChart::plotAreaChanged, &m_after_layout, qOverload<>(&QTimer::start));

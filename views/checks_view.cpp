@@ -27,6 +27,7 @@ ChecksView::ChecksView(Selection& selection, QWidget* parent)
     m_chip->setObjectName(u"checksChip"_s);
     m_chip->setProperty("role", u"chip-good"_s);
     m_table = new QTableView(this);
+    m_table->setTabKeyNavigation(false);  // arrows go through the rows, Tab goes on to the next panel
     m_table->setObjectName(u"checksTable"_s);
     m_table->setAccessibleName(tr("Self-checks"));
     m_table->setModel(m_model);

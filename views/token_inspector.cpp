@@ -45,6 +45,7 @@ TokenInspector::TokenInspector(Selection& selection, QWidget* parent)
     setAutoFillBackground(true);
     setBackgroundRole(QPalette::Base);
     m_table = new QTableView(this);
+    m_table->setTabKeyNavigation(false);  // arrows go through the rows, Tab goes on to the next panel
     m_table->setObjectName(u"tokenLayers"_s);
     m_table->setAccessibleName(tr("Experts of the token by layer"));
     m_table->setModel(m_model);

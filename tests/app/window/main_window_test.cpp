@@ -355,6 +355,30 @@ TEST_F(MainWindowTest, PanelsFillTheWindow) {
     }
 }
 
+TEST_F(MainWindowTest, TabGoesThroughAllPanelsAndComesBack) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    ask(u"What is 2 + 3? /think"_s);
+    auto& composer = find<Composer>(u"composer"_s);
+    composer.setFocus();
+    window->selection().setToken(turn().first_generated_position);
+    QStringList visited;
+    bool back = false;
+    for (int press = 0; press < 100 && !back; ++press) {
+        QTest::keyClick(QApplication::focusWidget(), Qt::Key_Tab);
+        ASSERT_NE(QApplication::focusWidget(), nullptr);
+        for (QWidget* at = QApplication::focusWidget(); at != nullptr; at = at->parentWidget()) {
+            if (qobject_cast<QDockWidget*>(at) != nullptr || at->objectName() == u"control_bar"_s)
+                visited << at->objectName();
+        }
+        back = composer.isAncestorOf(QApplication::focusWidget());
+    }
+    EXPECT_TRUE(back) << visited.join(u' ').toStdString();
+    for (const QString& panel : {u"dock_heatmap"_s, u"dock_inspector"_s, u"dock_checks"_s, u"dock_load"_s,
+                                 u"dock_timeline"_s, u"dock_chat"_s, u"control_bar"_s}) {
+        EXPECT_TRUE(visited.contains(panel)) << panel.toStdString();
+    }
+}
+
 TEST_F(MainWindowTest, KeepsTheFocusWhenPanelsMoveForAnotherWidth) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
     auto& composer = find<Composer>(u"composer"_s);
