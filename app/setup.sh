@@ -3,7 +3,12 @@
 
 mixo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-say() { printf '\n== %s\n' "$*"; }
+# say TEXT: a heading, with the time since the start once that is a minute.
+say() {
+  local after=
+  ((SECONDS < 60)) || printf -v after '  (after %d min %02d s)' $((SECONDS / 60)) $((SECONDS % 60))
+  printf '\n== %s%s\n' "$*" "$after"
+}
 
 fail() {
   printf '\nmixoscope: %s\n' "$*" >&2
@@ -18,8 +23,8 @@ mixo_build_packages=(
 )
 # What the tests need on top.
 mixo_test_packages=(libgtest-dev libbenchmark-dev xvfb xauth python3)
-# What the fuzzers need on top.
-mixo_fuzz_packages=(clang-14 libclang-rt-14-dev)
+# What sanitizers and fuzzers need on top; llvm-14 turns the addresses of a report into lines.
+mixo_clang_packages=(clang-14 libclang-rt-14-dev llvm-14)
 
 # mixo_install PACKAGE...: installs those that are missing.
 mixo_install() {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets everything up, builds, and runs all tests. Safe to run again.
 #   bash tests/run.sh                 the tests
-#   bash tests/run.sh --sanitizers    and again under address/undefined-behaviour and thread sanitizers
-#   bash tests/run.sh --fuzz          and every fuzz target for a bounded time
+#   bash tests/run.sh --sanitizers    and again under the address, undefined-behaviour and thread sanitizers
+#   bash tests/run.sh --fuzz          and a search of MIXO_FUZZ_SECONDS (20) by each fuzz target
 # MIXO_PRESET chooses another CMake preset than release (continuous integration: ci, where warnings are errors).
 set -euo pipefail
 source "$(dirname "$0")/../app/setup.sh"
@@ -18,13 +18,14 @@ for option in "$@"; do
   esac
 done
 
-mixo_run_tests() {
-  say "Testing ($1)"
+# mixo_test PRESET WHAT: runs the tests that the preset selects.
+mixo_test() {
+  say "Testing ($1): $2"
   (cd "$mixo_root" && ctest --preset "$1" --progress --output-on-failure) || fail "tests failed under the preset $1; the messages above say which"
 }
 
 packages=("${mixo_build_packages[@]}" "${mixo_test_packages[@]}")
-[ "$fuzz" = no ] || packages+=("${mixo_fuzz_packages[@]}")
+[ "$sanitizers$fuzz" = nono ] || packages+=("${mixo_clang_packages[@]}")
 mixo_install "${packages[@]}"
 
 if command -v nvcc >/dev/null; then
@@ -34,19 +35,17 @@ else
 fi
 
 mixo_build "$preset" -DMIXO_TESTS=ON
-mixo_run_tests "$preset"
+mixo_test "$preset" "all tests"
 
+# One build serves the tests under the address sanitizer and the fuzz targets.
+[ "$sanitizers$fuzz" = nono ] || mixo_build asan
 if [ "$sanitizers" = yes ]; then
-  for sanitizer in asan tsan; do
-    mixo_build "$sanitizer"
-    mixo_run_tests "$sanitizer"
-  done
+  mixo_test asan "all tests under the address, leak and undefined-behaviour sanitizers"
+  mixo_build tsan
+  mixo_test tsan "all tests but those of the window under the thread sanitizer"
 fi
-
 if [ "$fuzz" = yes ]; then
-  mixo_build fuzz
-  say "Fuzzing (bounded)"
-  (cd "$mixo_root" && ctest --preset fuzz -L fuzz) || fail "a fuzz target found an input that breaks a reader; the messages above name it"
+  mixo_test fuzz "each fuzz target searches for ${MIXO_FUZZ_SECONDS:-20} s"
 fi
 
 say "All tests passed"

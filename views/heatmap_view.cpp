@@ -270,7 +270,7 @@ void HeatmapView::showTable(QWidget* parent) const {
     QStringList columns;
     for (std::int32_t row = 0; row < data.rows; ++row) rows << m_canvas->rowName(row);
     for (std::int32_t column = 0; column < data.columns; ++column) columns << m_canvas->columnName(data, column);
-    model->setData(std::move(data), rows, columns);
+    model->show(std::move(data), rows, columns);
     table->setModel(model);
     table->setFont(monoFont());
     auto* layout = new QVBoxLayout(dialog);

@@ -289,7 +289,7 @@ int withFullDisk(rlim_t bytes, Child&& child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(MIXO_THREAD_SANITIZER)
 constexpr bool kThreadsAfterFork = false;  // the sanitizer does not support them
 #else
 constexpr bool kThreadsAfterFork = true;

@@ -6,7 +6,7 @@
 
 namespace mixoscope {
 
-void HeatmapTableModel::setData(HeatmapData data, QStringList row_names, QStringList column_names) {
+void HeatmapTableModel::show(HeatmapData data, QStringList row_names, QStringList column_names) {
     assert(row_names.size() == data.rows && column_names.size() == data.columns);
     beginResetModel();
     m_data = std::move(data);

@@ -15,7 +15,7 @@ public:
     using QAbstractTableModel::QAbstractTableModel;
 
     /// Shows these cells; names must be as many as rows and columns.
-    void setData(HeatmapData data, QStringList row_names, QStringList column_names);
+    void show(HeatmapData data, QStringList row_names, QStringList column_names);
 
     int rowCount(const QModelIndex& parent = {}) const override;
     int columnCount(const QModelIndex& parent = {}) const override;
