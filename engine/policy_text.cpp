@@ -260,6 +260,42 @@ PolicyKind kindNamed(std::string_view name, const ModelConfig& config) {
 
 }  // namespace
 
+std::vector<PolicyPart> splitPolicy(std::string_view text) {
+    std::vector<PolicyPart> parts;
+    for (const std::string_view written : splitOutsideQuotes(text, '+')) {
+        const std::size_t colon = written.find(':');
+        PolicyPart& part = parts.emplace_back();
+        part.name = written.substr(0, colon);
+        if (colon == std::string_view::npos) continue;
+        for (const std::string_view piece : splitOutsideQuotes(written.substr(colon + 1), ',')) {
+            const std::size_t equals = piece.find('=');
+            const auto value =
+                equals == std::string_view::npos ? std::nullopt : withoutQuotes(piece.substr(equals + 1));
+            if (!value) {
+                throw Error({.what = "a parameter is written key=value",
+                             .where = where(text),
+                             .expected = "key=value, with quotes around the whole value or none",
+                             .found = inQuotes(piece)});
+            }
+            part.values.push_back({.key = std::string(piece.substr(0, equals)), .text = *value});
+        }
+    }
+    return parts;
+}
+
+std::string joinPolicy(const std::vector<PolicyPart>& parts) {
+    std::string text;
+    for (const PolicyPart& part : parts) {
+        text += (&part == parts.data() ? "" : "+") + part.name;
+        char separator = ':';
+        for (const PolicyPart::Value& value : part.values) {
+            text += separator + value.key + "=" + withQuotes(value.text);
+            separator = ',';
+        }
+    }
+    return text;
+}
+
 std::vector<PolicySpec> policySpecs(const ModelConfig& config) {
     std::vector<PolicySpec> specs;
     for (const PolicyKind& kind : policies::table()) {

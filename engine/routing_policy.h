@@ -119,6 +119,25 @@ private:
     bool m_removes = false;
 };
 
+/// A part of a policy's text as it is written: only the values that are there, without quotes, whether they fit or not.
+struct PolicyPart {
+    struct Value {
+        std::string key;
+        std::string text;
+
+        bool operator==(const Value&) const = default;
+    };
+    std::string name;
+    std::vector<Value> values;
+
+    bool operator==(const PolicyPart&) const = default;
+};
+
+/// The parts of a text, which says nothing of names, keys and values yet. Throws Error where the grammar is not kept.
+std::vector<PolicyPart> splitPolicy(std::string_view text);
+/// The text of these parts, with quotes where the grammar needs them: splitPolicy(joinPolicy(p)) == p.
+std::string joinPolicy(const std::vector<PolicyPart>& parts);
+
 /// Policies that exist, for the model given (ranges depend on it).
 std::vector<PolicySpec> policySpecs(const ModelConfig& config);
 

@@ -48,6 +48,15 @@ bool sameButSeed(SamplingSettings a, const SamplingSettings& b) {
     return a == b;
 }
 
+bool isPolicyOf(const std::string& policy, const Model& model) {
+    try {
+        parsePolicy(policy, model);
+    } catch (const Error&) {
+        return false;
+    }
+    return true;
+}
+
 SamplingSettings withSeed(SamplingSettings sampling, std::uint64_t seed) {
     sampling.seed = seed;
     return sampling;
@@ -90,6 +99,7 @@ struct Workbench::Impl {
                 s.recorder.state = recording ? RecorderStatus::State::kWaiting : RecorderStatus::State::kOff;
             }
             s.settings = settings;
+            s.policy_waits = policy_waits;
         });
     }
 
@@ -103,13 +113,17 @@ struct Workbench::Impl {
         changed.notify_all();
     }
 
-    void setSettings(LaneSettings wanted) {
+    std::optional<ErrorParts> setSettings(LaneSettings wanted) {
         std::optional<ErrorParts> problem;
         {
             const std::lock_guard lock(mutex);
-            if (loaded) followMode(wanted);
             try {
-                if (live != nullptr) live->requestSettings(live_lane, wanted);
+                if (loaded) {
+                    followMode(wanted);
+                    if (wanted.policy != settings.policy) parsePolicy(wanted.policy, loaded->model);
+                }
+                const LaneSettings fitting = chat_slots > 0 ? fittingTheChat(wanted) : wanted;
+                if (live != nullptr) live->requestSettings(live_lane, fitting);
                 settings = std::move(wanted);
             } catch (const std::exception& exception) {
                 problem = partsOf(exception);
@@ -118,6 +132,26 @@ struct Workbench::Impl {
         publish([&](WorkbenchSnapshot& s) {
             if (problem) s.turn_error = problem;
         });
+        return problem;
+    }
+
+    /// A conversation's records keep their width: a policy that chooses more waits for the next one, and the policy
+    /// that the conversation has stays. Call with `mutex` held.
+    LaneSettings fittingTheChat(LaneSettings wanted) {
+        const std::int32_t slots = parsePolicy(wanted.policy, loaded->model.config)->maxSlots();
+        if (slots <= chat_slots) {
+            policy_waits.reset();
+            chat_policy = wanted.policy;
+            return wanted;
+        }
+        policy_waits = ErrorParts{.what = "This policy waits for the next conversation",
+                                  .where = "routing policy \"" + wanted.policy + "\"",
+                                  .expected = "at most " + std::to_string(chat_slots) +
+                                              " experts a token, which the records of this conversation hold",
+                                  .found = "up to " + std::to_string(slots),
+                                  .advice = "Until then \"" + chat_policy + "\" goes on"};
+        wanted.policy = chat_policy;
+        return wanted;
     }
 
     /// Keeps to the modes that the model has; sampling follows the mode for as long as nobody has chosen another.
@@ -229,6 +263,8 @@ struct Workbench::Impl {
         initial.mode = model->possibleMode(initial.mode);
         if (sameButSeed(initial.sampling, untouched))
             initial.sampling = withSeed(model->sampling(initial.mode), initial.sampling.seed);
+        // What was chosen for the model before may be no policy of this one.
+        if (loaded && !isPolicyOf(initial.policy, model->model)) initial.policy = LaneSettings{}.policy;
         std::unique_ptr<Chat> first = makeChat(model, initial);
         model->facts.context_tokens = first->generation().contextTokens();
         closeChat();
@@ -259,6 +295,14 @@ struct Workbench::Impl {
     void closeChat() {
         closeRecorder();
         chat.reset();
+        leaveRoom(0);
+    }
+
+    /// The conversation's records hold this many selections; 0: none has begun, and any policy fits.
+    void leaveRoom(std::int32_t slots) {
+        const std::lock_guard lock(mutex);
+        chat_slots = slots;
+        policy_waits.reset();
     }
 
     /// Waits until the file is complete; its thread may publish meanwhile, so no lock is held.
@@ -324,6 +368,7 @@ struct Workbench::Impl {
             problem = partsOf(exception);
         }
         setLive(nullptr);
+        if (chat && chat->turns() == 0) leaveRoom(0);
         publish([&](WorkbenchSnapshot& s) {
             if (problem) s.turn_error = problem;
             s.state = s.model ? WorkbenchState::kReady : WorkbenchState::kNoModel;
@@ -346,11 +391,14 @@ struct Workbench::Impl {
         if (chat->turns() == 0 && parsePolicy(current.policy, loaded->model.config)->maxSlots() > chat->shape().slots)
             chat = makeChat(loaded, current);
         std::string system;
+        LaneSettings fitting;
         {
             const std::lock_guard lock(mutex);
             system = system_prompt;
+            chat_slots = chat->shape().slots;
+            fitting = fittingTheChat(current);
         }
-        const Chat::TurnPlan plan = chat->plan(system, text, current);
+        const Chat::TurnPlan plan = chat->plan(system, text, fitting);
         const int turn = chat->turns();
         bool starts_recording = false;
         {
@@ -359,7 +407,7 @@ struct Workbench::Impl {
         }
         chat->startTurn(plan, starts_recording);
         setLive(&chat->generation());
-        if (currentSettings() != current) chat->generation().requestSettings(chat->lane(), currentSettings());
+        requestIfChanged(current);
         recordTurn(plan, turn);
         publish([&](WorkbenchSnapshot& s) { addToConversation(s, plan, turn); });
         std::exception_ptr failure;
@@ -373,6 +421,12 @@ struct Workbench::Impl {
         if (const auto current_recorder = currentRecorder())
             current_recorder->addMessage(turn, Role::kAssistant, answer, plan.settings.mode);
         if (failure) std::rethrow_exception(failure);
+    }
+
+    /// What was set between the plan and now did not reach the lane.
+    void requestIfChanged(const LaneSettings& planned) {
+        const std::lock_guard lock(mutex);
+        if (settings != planned) live->requestSettings(live_lane, fittingTheChat(settings));
     }
 
     static void addToConversation(WorkbenchSnapshot& s, const Chat::TurnPlan& plan, int turn) {
@@ -477,6 +531,9 @@ struct Workbench::Impl {
     Generation* live = nullptr;  // while a turn is under way
     LaneId live_lane = 0;
     std::shared_ptr<Recorder> recorder;
+    std::int32_t chat_slots = 0;  // selections a row that the conversation's records hold; 0: none has begun
+    std::string chat_policy;      // the last one that fitted the conversation
+    std::optional<ErrorParts> policy_waits;
     std::shared_ptr<LoadedModel> loaded;  // changed by the engine thread only, which may read it without the lock
 
     // Of the engine thread alone.
@@ -508,8 +565,8 @@ void Workbench::newConversation() {
 void Workbench::setRecording(bool on) {
     m_impl->setRecording(on);
 }
-void Workbench::setSettings(const LaneSettings& settings) {
-    m_impl->setSettings(settings);
+std::optional<ErrorParts> Workbench::setSettings(const LaneSettings& settings) {
+    return m_impl->setSettings(settings);
 }
 LaneSettings Workbench::settings() const {
     return m_impl->currentSettings();

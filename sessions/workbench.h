@@ -62,6 +62,7 @@ struct WorkbenchSnapshot {
     std::vector<std::string> log;             // of the last load, a line a step
     std::optional<ErrorParts> load_error;     // of the last openModel
     std::optional<ErrorParts> turn_error;     // of the last send (prompt too long …)
+    std::optional<ErrorParts> policy_waits;   // why the policy asked for acts in the next conversation only
     std::vector<ConversationEntry> conversation;
     std::vector<LaneSnapshot> lanes;  // lane 0 is the chat
     LaneSettings settings;            // as requested last; those of a lane are the ones in force
@@ -106,7 +107,10 @@ public:
     void openModel(std::string model);  // "demo", a directory, "random:NAME"
     void send(std::string user_text);   // a turn of the conversation with the current settings
     void setSystemPrompt(std::string text);
-    void setSettings(const LaneSettings& settings);  // at the next token; mode at the next turn
+    /// At the next token; mode at the next turn; a policy that chooses more experts than this conversation's records
+    /// have room for in the next conversation. Settings that make no sense are refused whole: returns why, and it is
+    /// the snapshot's turn_error too.
+    std::optional<ErrorParts> setSettings(const LaneSettings& settings);
     LaneSettings settings() const;
     void answerNow();
     void stop();

@@ -237,6 +237,21 @@ TEST(PolicyText, QuotesKeepSeparatorsInAPath) {
     EXPECT_EQ(messageFor("top-k:k=\"3\""), "(accepted)");
 }
 
+TEST(PolicyText, PartsAreReadAsWrittenAndWrittenAsRead) {
+    const std::string text = R"(top-k:k=99,phase=thinking+skip:calibration="a,b+c.json"+no-such)";
+    const std::vector<PolicyPart> parts = splitPolicy(text);
+    const std::vector<PolicyPart> expected = {{.name = "top-k", .values = {{"k", "99"}, {"phase", "thinking"}}},
+                                              {.name = "skip", .values = {{"calibration", "a,b+c.json"}}},
+                                              {.name = "no-such", .values = {}}};
+    EXPECT_EQ(parts, expected) << "values are not checked";
+    EXPECT_EQ(joinPolicy(parts), text);
+    for (const PolicySpec& spec : policySpecs(moeConfig()))
+        EXPECT_EQ(joinPolicy(splitPolicy(fullText(spec))), fullText(spec));
+    EXPECT_THROW(splitPolicy("top-k:k"), Error);
+    EXPECT_THROW(splitPolicy("top-k:"), Error);
+    EXPECT_THROW(splitPolicy("ban:experts=\"3"), Error);
+}
+
 TEST(PolicyText, ADenseModelHasTheModelsOwnRuleOnly) {
     const ModelConfig dense = moeConfig(0, 0);
     ASSERT_EQ(policySpecs(dense).size(), 1U);

@@ -22,6 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto policy = parsePolicy(text, config);
         MIXO_REQUIRE(policy->maxSlots() >= 1 && policy->maxSlots() <= 2 * config.num_experts);
         MIXO_REQUIRE(!policy->choosing().empty());
+        MIXO_REQUIRE(parsePolicy(joinPolicy(splitPolicy(text)), config)->text() == policy->text());
         const auto again = parsePolicy(policy->text(), config);
         MIXO_REQUIRE(again->text() == policy->text());
         MIXO_REQUIRE(again->maxSlots() == policy->maxSlots());

@@ -444,10 +444,70 @@ TEST_F(WorkbenchTest, aPolicyThatDoesNotExistIsAnErrorAndTheOldOneStays) {
     EXPECT_EQ(std::ranges::count_if(wide->lanes[0].history.experts(0, 0), [](auto id) { return id >= 0; }), 4);
     for (const CheckResult& check : wide->lanes[0].checks) EXPECT_TRUE(check.holds) << check.name << check.violation;
     change([](LaneSettings& s) { s.policy = "no-such-policy"; });
-    const auto failed = turn("fails");
-    ASSERT_TRUE(failed->turn_error);
-    change([](LaneSettings& s) { s.policy = "model"; });
-    EXPECT_FALSE(turn("works")->turn_error);
+    ASSERT_TRUE(workbench->snapshot()->turn_error);
+    EXPECT_EQ(workbench->snapshot()->turn_error->found, "\"no-such-policy\"");
+    EXPECT_EQ(workbench->settings().policy, "top-k:k=4");
+    const auto goes_on = turn("works");
+    EXPECT_FALSE(goes_on->turn_error);
+    EXPECT_EQ(goes_on->lanes[0].settings.policy, "top-k:k=4");
+}
+
+TEST_F(WorkbenchTest, aPolicyWiderThanTheConversationsRecordsWaitsForTheNextConversation) {
+    open();
+    turn("narrow");
+    change([](LaneSettings& s) { s.policy = "top-k:k=5"; });
+    const auto waiting = workbench->snapshot();
+    EXPECT_FALSE(waiting->turn_error) << waiting->turn_error->what;
+    ASSERT_TRUE(waiting->policy_waits);
+    EXPECT_EQ(waiting->policy_waits->found, "up to 5");
+    EXPECT_EQ(workbench->settings().policy, "top-k:k=5");
+    const auto second = turn("still narrow");
+    EXPECT_FALSE(second->turn_error) << second->turn_error->what;
+    EXPECT_EQ(second->lanes[0].settings.policy, "model");
+    ASSERT_TRUE(second->policy_waits);
+    change([](LaneSettings& s) { s.policy = "top-k:k=1"; });
+    EXPECT_FALSE(workbench->snapshot()->policy_waits) << "this one fits";
+    change([](LaneSettings& s) { s.policy = "top-k:k=5"; });
+    workbench->newConversation();
+    ASSERT_TRUE(workbench->waitIdle());
+    EXPECT_FALSE(workbench->snapshot()->policy_waits);
+    const auto wide = turn("wide");
+    EXPECT_EQ(wide->lanes[0].history.shape().slots, 5);
+    EXPECT_EQ(wide->lanes[0].settings.policy, "top-k:k=5");
+}
+
+TEST_F(WorkbenchTest, aWidePolicyAskedForInTheMiddleOfATurnLeavesTheTurnAsItIs) {
+    open();
+    change([](LaneSettings& s) { s.max_tokens = 40; });
+    workbench->setDecodePace(50.0);
+    workbench->send("slow");
+    waitFor([](const WorkbenchSnapshot& s) {
+        return !s.lanes.empty() && !s.lanes[0].turns.empty() && s.lanes[0].turns[0].first_generated_position >= 0;
+    });
+    change([](LaneSettings& s) {
+        s.policy = "expert-choice";
+        s.max_tokens = 30;
+    });
+    ASSERT_TRUE(workbench->snapshot()->policy_waits);
+    workbench->setDecodePace(0.0);
+    ASSERT_TRUE(workbench->waitIdle());
+    const auto done = workbench->snapshot();
+    EXPECT_FALSE(done->turn_error);
+    EXPECT_EQ(generatedTokens(done->lanes[0], 0), 30U) << "what else was set reached the lane";
+    EXPECT_EQ(done->lanes[0].settings.policy, "model");
+    for (const CheckResult& check : done->lanes[0].checks) EXPECT_TRUE(check.holds) << check.name << check.violation;
+}
+
+TEST_F(WorkbenchTest, aPolicyThatTheNextModelDoesNotHaveIsLeftBehind) {
+    open();
+    change([](LaneSettings& s) { s.policy = "top-k:k=8"; });
+    const std::filesystem::path smaller = directory / "smaller";
+    std::filesystem::create_directory(smaller);
+    test::writeTinyModel(smaller, {.experts = 4});
+    workbench->openModel(smaller.string());
+    ASSERT_TRUE(workbench->waitIdle());
+    EXPECT_FALSE(workbench->snapshot()->load_error);
+    EXPECT_EQ(workbench->settings().policy, "model");
 }
 
 TEST_F(WorkbenchTest, openingAnotherModelEndsALoadOrATurnUnderWay) {
