@@ -176,10 +176,9 @@ TEST_F(CalibrationTest, DamagedFilesAreRefusedWithTheirField) {
                   std::string::npos)
             << key;
         EXPECT_NE(refusal([&](nlohmann::json& json) { json["layers"][2][key][0] = -1; }).find(key), std::string::npos);
-        if (std::string(key) != "tokens")  // whose length says how many experts there are
-            EXPECT_NE(refusal([&](nlohmann::json& json) { json["layers"][1][key].erase(0); }).find(key),
-                      std::string::npos)
-                << key;
+        if (std::string(key) == "tokens") continue;  // whose length says how many experts there are
+        EXPECT_NE(refusal([&](nlohmann::json& json) { json["layers"][1][key].erase(0); }).find(key), std::string::npos)
+            << key;
     }
     EXPECT_NE(refusal([](nlohmann::json& json) { json["done"] = 7; }).find("done"), std::string::npos);
     EXPECT_NE(refusal([](nlohmann::json& json) { json = 3; }), "(accepted)");

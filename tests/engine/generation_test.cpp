@@ -17,6 +17,7 @@ using test::GenerationTest;
 using test::greedySettings;
 using test::joined;
 using test::kPrompt;
+using test::kStopText;
 using test::kTinyEnd;
 using test::kTinyThinkClose;
 using test::kWord;
