@@ -112,7 +112,7 @@ TEST_F(GenerationTest, EveryChangeOfSettingsIsAnEventAtItsStep) {
     }
     EXPECT_EQ(told.early_stop, settings.early_stop);
     EXPECT_EQ(told.sampling, settings.sampling);
-    EXPECT_EQ(sink.eventsOf(LaneEventKind::kMaxTokensChanged)[0].old_value, 0);
+    EXPECT_EQ(sink.eventsOf(LaneEventKind::kMaxTokensChanged)[0].old_value, greedySettings().max_tokens);
     EXPECT_EQ(sink.eventsOf(LaneEventKind::kMaxTokensChanged)[0].value, 30);
     EXPECT_EQ(sink.eventsOf(LaneEventKind::kIgnoreEosChanged)[0].value, 1);
 }
