@@ -53,10 +53,10 @@ mixo_install() {
   echo "   done (log: build/packages.log)"
 }
 
-# mixo_build PRESET [CMake options...]: configures and builds into build/PRESET, with one line a step on a terminal and a
-# line every tenth of the way elsewhere.
+# mixo_build PRESET[:BUILD_PRESET] [CMake options...]: configures and builds into build/PRESET, with one line a step on a
+# terminal and a line every tenth of the way elsewhere.
 mixo_build() {
-  local preset=$1
+  local preset=${1%%:*} build_preset=${1##*:}
   shift
   say "Configuring ($preset)"
   mkdir -p "$mixo_root/build"
@@ -66,13 +66,13 @@ mixo_build() {
     fail "CMake could not configure the build; the whole log is build/configure-$preset.log"
   fi
   grep -E '^-- (CUDA|GUI)' "$log" | sed 's/^-- /   /' || true
-  say "Building ($preset) into build/$preset"
+  say "Building ($build_preset) into build/$preset"
   local status=0
   if [ -t 1 ]; then
-    (cd "$mixo_root" && cmake --build --preset "$preset") || status=$?
+    (cd "$mixo_root" && cmake --build --preset "$build_preset") || status=$?
   else
     # Without a terminal: every line that is no progress line, and progress at each tenth.
-    (cd "$mixo_root" && NINJA_STATUS='[%p] ' cmake --build --preset "$preset" 2>&1) |
+    (cd "$mixo_root" && NINJA_STATUS='[%p] ' cmake --build --preset "$build_preset" 2>&1) |
       awk '/^\[ *[0-9]+%\]/ { match($0, /[0-9]+/); tenth = int(substr($0, RSTART, RLENGTH) / 10);
                               if (tenth != last) { print "   " tenth * 10 "% built"; fflush(); last = tenth } next }
            { print; fflush() }' || status=$?

@@ -37,14 +37,15 @@ fi
 mixo_build "$preset" -DMIXO_TESTS=ON
 mixo_test "$preset" "all tests"
 
-# One build serves the tests under the address sanitizer and the fuzz targets.
-[ "$sanitizers$fuzz" = nono ] || mixo_build asan
+# One build folder serves the tests under the address sanitizer and the fuzz targets.
 if [ "$sanitizers" = yes ]; then
+  mixo_build asan
   mixo_test asan "all tests under the address, leak and undefined-behaviour sanitizers"
   mixo_build tsan
   mixo_test tsan "all tests but those of the window under the thread sanitizer"
 fi
 if [ "$fuzz" = yes ]; then
+  mixo_build asan:fuzz
   mixo_test fuzz "each fuzz target searches for ${MIXO_FUZZ_SECONDS:-20} s"
 fi
 

@@ -16,8 +16,8 @@ namespace mixoscope::kernels::cpu::HWY_NAMESPACE {
 template <class D, class V>
 HWY_INLINE V expOf(D d, V x) {
     namespace hn = hwy::HWY_NAMESPACE;
-    // Highway's exp turns NaN into 0, which would hide a broken weight, and converts it to an integer, which is undefined without
-    // vector instructions.
+    // Highway's exp turns NaN into 0, which would hide a broken weight, and converts it to an integer, which is
+    // undefined without vector instructions.
     const auto nan = hn::IsNaN(x);
     return hn::IfThenElse(nan, x, hn::Exp(d, hn::IfThenZeroElse(nan, x)));
 }
