@@ -90,6 +90,7 @@ BudgetControl::BudgetControl(QUndoStack& undo, QWidget* parent)
       m_caption(new QLabel(this)),
       m_slider(new BudgetSlider(this)),
       m_field(new BudgetField(this)),
+      m_unit(new QLabel(tr("tokens"), this)),
       m_answer_now(new QPushButton(tr("Answer now"), this)) {
     setObjectName(u"budget_control"_s);
     m_caption->setProperty("role", u"caption"_s);
@@ -101,9 +102,8 @@ BudgetControl::BudgetControl(QUndoStack& undo, QWidget* parent)
     m_answer_now->setProperty("role", u"thinking"_s);
     m_answer_now->setEnabled(false);
 
-    auto* unit = new QLabel(tr("tokens"), this);
-    unit->setProperty("role", u"muted"_s);
-    unit->setFixedHeight(28);
+    m_unit->setProperty("role", u"muted"_s);
+    m_unit->setFixedHeight(28);
     auto* grid = new QGridLayout(this);
     grid->setContentsMargins(0, 0, 0, 0);
     grid->setHorizontalSpacing(8);
@@ -111,7 +111,7 @@ BudgetControl::BudgetControl(QUndoStack& undo, QWidget* parent)
     grid->setRowStretch(0, 1);
     grid->addWidget(m_caption, 1, 0);
     int column = 0;
-    for (QWidget* widget : std::initializer_list<QWidget*>{m_slider, m_field, unit, m_answer_now}) {
+    for (QWidget* widget : std::initializer_list<QWidget*>{m_slider, m_field, m_unit, m_answer_now}) {
         grid->addWidget(widget, 2, column++, widget == m_slider ? Qt::Alignment() : Qt::AlignTop);
     }
     grid->setColumnStretch(0, 1);
@@ -157,6 +157,10 @@ void BudgetControl::setDisabledReason(const QString& reason) {
 
 void BudgetControl::setCaptionVisible(bool visible) {
     m_caption->setVisible(visible);
+}
+
+void BudgetControl::setUnitVisible(bool visible) {
+    m_unit->setVisible(visible);
 }
 
 void BudgetControl::updateTexts() {

@@ -96,6 +96,8 @@ public:
     /// An empty reason enables it.
     void setDisabledReason(const QString& reason);
     void setCaptionVisible(bool visible);
+    /// The word "tokens" beside the field.
+    void setUnitVisible(bool visible);
     BudgetSlider& slider() { return *m_slider; }
     BudgetField& field() { return *m_field; }
     QPushButton& answerNowButton() { return *m_answer_now; }
@@ -117,6 +119,7 @@ private:
     QLabel* m_caption;
     BudgetSlider* m_slider;
     BudgetField* m_field;
+    QLabel* m_unit;
     QPushButton* m_answer_now;
 };
 

@@ -415,6 +415,10 @@ void HeatmapCanvas::keyPressEvent(QKeyEvent* event) {
             return setRowCursor(rowCursor() - 1);
         case Qt::Key_Down:
             return setRowCursor(rowCursor() + 1);
+        case Qt::Key_Return:
+        case Qt::Key_Enter:
+            if (m_projection != Projection::kLayerToken && m_selection.expert() >= 0) Q_EMIT expertOpened();
+            return;
         case Qt::Key_Plus:
             return zoomByKey(1.0);
         case Qt::Key_Minus:
@@ -458,6 +462,19 @@ void HeatmapCanvas::mouseReleaseEvent(QMouseEvent* event) {
     } else {
         m_selection.setExpert(key);
     }
+}
+
+void HeatmapCanvas::mouseDoubleClickEvent(QMouseEvent* event) {
+    const std::int32_t row = rowAt(event->position());
+    const std::int32_t key = keyAt(event->position());
+    if (event->button() != Qt::LeftButton || row < 0 || key < 0 || m_projection == Projection::kLayerToken) return;
+    if (m_projection == Projection::kExpertToken) {
+        m_selection.setExpert(row);
+    } else {
+        m_selection.setLayer(row);
+        m_selection.setExpert(key);
+    }
+    Q_EMIT expertOpened();
 }
 
 void HeatmapCanvas::leaveEvent(QEvent* event) {

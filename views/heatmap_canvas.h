@@ -79,6 +79,8 @@ Q_SIGNALS:
     /// Other rows are in sight, or the plot has another height.
     void rowsMoved();
     void contextMenuWanted(QPoint global_position);
+    /// An expert was double-clicked, or Enter was pressed on it; it is selected by then.
+    void expertOpened();
 
 protected:
     bool event(QEvent* event) override;
@@ -88,6 +90,7 @@ protected:
     void mousePressEvent(QMouseEvent* event) override;
     void mouseMoveEvent(QMouseEvent* event) override;
     void mouseReleaseEvent(QMouseEvent* event) override;
+    void mouseDoubleClickEvent(QMouseEvent* event) override;
     void leaveEvent(QEvent* event) override;
     void wheelEvent(QWheelEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;

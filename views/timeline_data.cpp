@@ -27,7 +27,7 @@ QString tokenLimit(std::int64_t tokens) {
 }
 
 /// Empty for events that are no change of settings.
-QString labelOf(const LaneEvent& event) {
+QString labelOf(const LaneEvent& event, const QString& policy_before) {
     const auto budget = [](std::int64_t value) { return format::budgetOnAxis(static_cast<std::int32_t>(value)); };
     switch (event.kind) {
         case LaneEventKind::kBudgetChanged:
@@ -35,7 +35,7 @@ QString labelOf(const LaneEvent& event) {
         case LaneEventKind::kModeChanged:
             return QObject::tr("mode %1 → %2").arg(modeName(event.old_value), modeName(event.value));
         case LaneEventKind::kPolicyChanged:
-            return QObject::tr("policy %1").arg(QString::fromUtf8(event.text));
+            return QObject::tr("policy %1 → %2").arg(policy_before, QString::fromUtf8(event.text)).simplified();
         case LaneEventKind::kSamplingChanged:
             return QObject::tr("sampling changed");
         case LaneEventKind::kEarlyStopChanged:
@@ -94,12 +94,18 @@ void TimelineData::update(const History& history) {
 
 std::vector<TimelineMark> marksOfTurn(const LaneSnapshot& lane, std::int32_t turn) {
     const auto turns = static_cast<std::int32_t>(lane.turns.size());
-    const std::vector<LaneEvent> events = eventsOfTurn(lane, turn < 0 ? turns - 1 : turn);
+    const std::int32_t wanted = turn < 0 ? turns - 1 : turn;
+    const std::vector<LaneEvent> events = eventsOfTurn(lane, wanted);
     const auto start = std::find_if(events.begin(), events.end(),
                                     [](const LaneEvent& event) { return event.kind == LaneEventKind::kTurnStarted; });
     std::vector<TimelineMark> marks;
+    // Nothing tells which policy the first turn began with.
+    QString policy = wanted < 1
+                         ? QString()
+                         : QString::fromStdString(lane.turns[static_cast<std::size_t>(wanted - 1)].settings.policy);
     for (auto event = events.begin(); event != events.end(); ++event) {
-        const QString label = labelOf(*event);
+        const QString label = labelOf(*event, policy);
+        if (event->kind == LaneEventKind::kPolicyChanged) policy = QString::fromUtf8(event->text);
         if (label.isEmpty()) continue;
         // A change before the turn has its place in the sequence of the turn before.
         const std::int32_t position = start != events.end() && event < start ? start->position : event->position;

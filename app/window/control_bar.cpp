@@ -1,5 +1,7 @@
 #include "app/window/control_bar.h"
 
+#include <QCoreApplication>
+#include <QEvent>
 #include <QLabel>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -9,6 +11,7 @@
 #include "views/format.h"
 #include "views/mode_switch.h"
 #include "views/model_picker.h"
+#include "views/policy_picker.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -17,7 +20,10 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr int kCaptionsFrom = 1400;
-constexpr int kDeviceFrom = 1200;
+constexpr int kWordsFrom = 1200;
+constexpr int kWideModel = 230;
+constexpr int kNarrowModel = 170;
+constexpr int kNarrowestModel = 140;
 constexpr int kBelowControls = 8;  // beside the ticks below the slider
 constexpr int kControlHeight = 28;
 constexpr int kModelCaption = 0;  // among m_captions, in the order in which they were added
@@ -37,6 +43,7 @@ ControlBar::ControlBar(QUndoStack& undo, QWidget* parent)
       m_device(new QLabel(this)),
       m_mode(new ModeSwitch(this)),
       m_budget(new BudgetControl(undo, this)),
+      m_policy(new PolicyPicker(undo, this)),
       m_record(new QToolButton(this)) {
     setObjectName(u"control_bar"_s);
     setMovable(false);
@@ -59,6 +66,7 @@ ControlBar::ControlBar(QUndoStack& undo, QWidget* parent)
     addSeparator();
     addControl(tr("Mode"), m_mode);
     addWidget(m_budget);
+    addControl(tr("Routing policy"), m_policy);
     auto* space = new QWidget(this);
     space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
     addWidget(space);
@@ -86,6 +94,7 @@ QAction* ControlBar::addControl(const QString& caption, QWidget* control) {
 void ControlBar::showSnapshot(const WorkbenchSnapshot& snapshot) {
     showModel(snapshot);
     showProgress(snapshot);
+    m_policy->showWaiting(snapshot.policy_waits);
     showRecording(snapshot);
 }
 
@@ -113,7 +122,10 @@ void ControlBar::showModel(const WorkbenchSnapshot& snapshot) {
     if (!reason.isEmpty()) {
         m_mode->setDisabledReason(reason);
         m_budget->setDisabledReason(reason);
+        m_policy->setDisabledReason(reason);
     } else if (m_shown_model != identity) {
+        m_policy->setModel(model->config, name);
+        m_policy->setDisabledReason({});
         m_mode->setSupport(model->thinking_support, name);
         m_budget->setDisabledReason(
             model->thinking_support == ThinkingSupport::kNever ? tr("%1 has no thinking mode").arg(name) : QString());
@@ -142,8 +154,23 @@ void ControlBar::fitWidth(int window_width) {
     const bool captions = window_width >= kCaptionsFrom;
     for (QLabel* caption : m_captions) caption->setVisible(captions);
     m_budget->setCaptionVisible(captions);
-    m_device_action->setVisible(window_width >= kDeviceFrom);
-    m_model->setFixedWidth(window_width >= kDeviceFrom ? 230 : 170);
+    m_policy->setCompact(!captions);
+    m_device_action->setVisible(captions);
+    const bool words = window_width >= kWordsFrom;
+    m_budget->setUnitVisible(words);
+    m_record->setToolButtonStyle(words ? Qt::ToolButtonTextBesideIcon : Qt::ToolButtonIconOnly);
+    m_model->setFixedWidth(captions ? kWideModel : words ? kNarrowModel : kNarrowestModel);
+    measureAgain();
+}
+
+void ControlBar::measureAgain() {
+    m_policy->layout()->activate();
+    for (QAction* action : actions()) {
+        const QWidget* control = widgetForAction(action);
+        if (control != nullptr && control->layout() != nullptr) control->layout()->activate();
+    }
+    layout()->invalidate();
+    QCoreApplication::postEvent(this, new QEvent(QEvent::LayoutRequest));
 }
 
 }  // namespace mixoscope

@@ -1,4 +1,4 @@
-// The tool bar's controls, each under its caption: model, device, mode, budget, recording.
+// The tool bar's controls, each under its caption: model, device, mode, budget, routing policy, recording.
 #pragma once
 
 #include <QToolBar>
@@ -13,6 +13,7 @@ namespace mixoscope {
 class BudgetControl;
 class ModelPicker;
 class ModeSwitch;
+class PolicyPicker;
 struct WorkbenchSnapshot;
 
 class ControlBar : public QToolBar {
@@ -22,12 +23,14 @@ public:
     ControlBar(QUndoStack& undo, QWidget* parent);
 
     void showSnapshot(const WorkbenchSnapshot& snapshot);
-    /// Narrow windows lose the captions first (they are in the tooltips), then the device.
+    /// Narrow windows lose the captions, the device and the policy's parameters in words first, then what units and
+    /// recording say in words; all of it is in the tooltips. The controls themselves stay.
     void fitWidth(int window_width);
 
     ModelPicker& modelPicker() { return *m_model; }
     ModeSwitch& modeSwitch() { return *m_mode; }
     BudgetControl& budget() { return *m_budget; }
+    PolicyPicker& policyPicker() { return *m_policy; }
     QToolButton& recordButton() { return *m_record; }
 
 private:
@@ -35,11 +38,14 @@ private:
     void showModel(const WorkbenchSnapshot& snapshot);
     void showProgress(const WorkbenchSnapshot& snapshot);
     void showRecording(const WorkbenchSnapshot& snapshot);
+    /// Controls that did not fit do not tell the bar that they need less room now.
+    void measureAgain();
 
     ModelPicker* m_model;
     QLabel* m_device;
     ModeSwitch* m_mode;
     BudgetControl* m_budget;
+    PolicyPicker* m_policy;
     QToolButton* m_record;
     QAction* m_device_action;
     QList<QLabel*> m_captions;

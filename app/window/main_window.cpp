@@ -21,12 +21,14 @@
 #include "views/checks_view.h"
 #include "views/composer.h"
 #include "views/error_page.h"
+#include "views/expert_inspector.h"
 #include "views/format.h"
 #include "views/heatmap_view.h"
 #include "views/load_chart.h"
 #include "views/log_view.h"
 #include "views/mode_switch.h"
 #include "views/model_picker.h"
+#include "views/policy_picker.h"
 #include "views/session_list_view.h"
 #include "views/start_page.h"
 #include "views/status_line.h"
@@ -66,6 +68,7 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
 
     m_workbench.setSystemPrompt(m_settings.systemPrompt().toStdString());
     m_controls->modelPicker().setRecent(m_settings.recentModels());
+    m_controls->policyPicker().setRecent(m_settings.recentPolicies());
     connect(&m_bridge, &WorkbenchBridge::snapshotChanged, this, &MainWindow::takeSnapshot);
     connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
     m_rearrange.setSingleShot(true);
@@ -141,6 +144,8 @@ void MainWindow::makePanels() {
     addPanel(u"load"_s, tr("Load balance"), new LoadChart(m_selection, this));
     addPanel(u"thinking"_s, tr("Think length"), new ThinkChart(m_selection, this));
     addPanel(u"inspector"_s, tr("Token inspector"), new TokenInspector(m_selection, this));
+    addPanel(u"expert"_s, tr("Expert inspector"), new ExpertInspector(m_selection, this));
+    connect(&m_heatmap->canvas(), &HeatmapCanvas::expertOpened, this, [this] { showPanel(u"expert"_s); });
     addPanel(u"checks"_s, tr("Self-checks"), new ChecksView(m_selection, this));
     addPanel(u"timeline"_s, tr("Timeline"), new Timeline(m_selection, this));
     m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionListView(-1, this));
@@ -173,6 +178,21 @@ void MainWindow::connectControls() {
         changeSettings([tokens](LaneSettings& settings) { settings.budget = tokens; });
     });
     connect(&budget, &BudgetControl::answerNow, this, [this] { m_workbench.answerNow(); });
+    PolicyPicker& policy = m_controls->policyPicker();
+    connect(&policy, &PolicyPicker::policySet, this, [this, &policy](const QString& text) {
+        const auto refusal = changeSettings([&](LaneSettings& settings) { settings.policy = text.toStdString(); });
+        if (!refusal) {
+            if (m_workbench.snapshot()->policy_waits.has_value())
+                m_status->showMessage(tr("This policy waits for the next conversation (Ctrl+N)"), true);
+            return;
+        }
+        policy.showPolicy(QString::fromStdString(m_workbench.settings().policy));
+        policy.showRefusal(*refusal);
+    });
+    connect(&policy, &PolicyPicker::policyChosen, this, [this, &policy](const QString& text) {
+        m_settings.addRecentPolicy(text);
+        policy.setRecent(m_settings.recentPolicies());
+    });
     connect(&m_controls->recordButton(), &QToolButton::clicked, this,
             [this](bool on) { m_workbench.setRecording(on); });
 
@@ -192,21 +212,23 @@ void MainWindow::openModel(const QString& model) {
     m_workbench.openModel(model.toStdString());
 }
 
-void MainWindow::changeSettings(const std::function<void(LaneSettings&)>& change) {
+std::optional<ErrorParts> MainWindow::changeSettings(const std::function<void(LaneSettings&)>& change) {
     LaneSettings settings = m_workbench.settings();
     change(settings);
-    m_workbench.setSettings(settings);
+    return m_workbench.setSettings(settings);
 }
 
 void MainWindow::syncSettings() {
     const LaneSettings& settings = m_bridge.latest()->settings;
     m_controls->modeSwitch().showMode(settings.mode);
     m_controls->budget().showBudget(settings.budget);
+    m_controls->policyPicker().showPolicy(QString::fromStdString(settings.policy));
 }
 
 void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
     const bool new_model = snapshot->model != m_shown_model;
     m_shown_model = snapshot->model;
+    m_controls->showSnapshot(*snapshot);
     if (new_model && snapshot->model != nullptr) {
         syncSettings();
         m_undo.clear();
@@ -220,7 +242,6 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
         m_selection.limitTo(lane->history.tokenCount(), lane->history.shape().moe_layers,
                             lane->history.shape().experts);
     }
-    m_controls->showSnapshot(*snapshot);
     for (const auto& listener : m_listeners) listener(snapshot);
 
     const bool generating = snapshot->state == WorkbenchState::kGenerating;

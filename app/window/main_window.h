@@ -110,7 +110,7 @@ private:
 
     void takeSnapshot(const SnapshotPointer& snapshot);
     void showPage(const WorkbenchSnapshot& snapshot);
-    void changeSettings(const std::function<void(LaneSettings&)>& change);
+    std::optional<ErrorParts> changeSettings(const std::function<void(LaneSettings&)>& change);
     void syncSettings();
     void refreshSessions();
     void stopOrClear();

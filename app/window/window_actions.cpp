@@ -27,6 +27,7 @@
 #include "views/format.h"
 #include "views/heatmap_view.h"
 #include "views/mode_switch.h"
+#include "views/policy_picker.h"
 #include "views/settings_dialog.h"
 #include "views/status_line.h"
 #include "views/theme.h"
@@ -179,6 +180,8 @@ void MainWindow::makeChatMenu() {
               QKeySequence(u"Ctrl+M"_s), [this] { m_controls->modeSwitch().cycle(); });
     addAction(menu, u"focus_budget"_s, tr("Set the thinking budget"), tr("Move the focus to the budget slider"),
               QKeySequence(u"Ctrl+B"_s), [this] { m_controls->budget().slider().setFocus(Qt::ShortcutFocusReason); });
+    addAction(menu, u"policy"_s, tr("Set the routing policy…"), tr("Open the routing policy's text and parameters"),
+              QKeySequence(u"Ctrl+P"_s), [this] { m_controls->policyPicker().openEditor(); });
     addAction(menu, u"focus_message"_s, tr("Write a message"), tr("Move the focus to the message"),
               QKeySequence(u"Ctrl+L"_s), [this] { m_composer->setFocus(); });
     menu.addSeparator();

@@ -17,7 +17,7 @@ namespace mixoscope {
 
 using namespace Qt::StringLiterals;
 
-constexpr int kLayoutVersion = 1;
+constexpr int kLayoutVersion = 2;
 constexpr int kInspectorFrom = 1400;
 constexpr int kLoadFrom = 1200;
 constexpr int kBesideFrom = 1100;
@@ -64,6 +64,7 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
     PanelDock* chat = panel(u"chat"_s);
     PanelDock* heatmap = panel(u"heatmap"_s);
     PanelDock* inspector = panel(u"inspector"_s);
+    PanelDock* expert = panel(u"expert"_s);
     PanelDock* checks = panel(u"checks"_s);
     PanelDock* load = panel(u"load"_s);
     PanelDock* length = panel(u"thinking"_s);
@@ -80,8 +81,12 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
         place(load, heatmap, Qt::Vertical);
         tab(load, length);
     }
-    if (narrowness != Narrowness::kWide) {
+    if (narrowness == Narrowness::kWide) {
+        tab(inspector, expert);
+        inspector->raise();
+    } else {
         tab(heatmap, inspector);
+        tab(heatmap, expert);
         tab(heatmap, checks);
     }
     if (!load_below) {

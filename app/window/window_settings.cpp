@@ -47,10 +47,22 @@ QStringList WindowSettings::recentModels() const {
 }
 
 void WindowSettings::addRecentModel(const QString& directory) {
-    QStringList recent = recentModels();
-    recent.removeAll(directory);
-    recent.prepend(directory);
-    set(u"recent_models"_s, recent.mid(0, kMostRecent));
+    addRecent(u"recent_models"_s, directory);
+}
+
+QStringList WindowSettings::recentPolicies() const {
+    return value(u"recent_policies"_s).toStringList();
+}
+
+void WindowSettings::addRecentPolicy(const QString& text) {
+    addRecent(u"recent_policies"_s, text);
+}
+
+void WindowSettings::addRecent(const QString& key, const QString& text) {
+    QStringList recent = value(key).toStringList();
+    recent.removeAll(text);
+    recent.prepend(text);
+    set(key, recent.mid(0, kMostRecent));
 }
 
 QString WindowSettings::systemPrompt() const {

@@ -23,6 +23,8 @@ public:
     void setDenseMap(ColourMapName map);
     QStringList recentModels() const;
     void addRecentModel(const QString& directory);
+    QStringList recentPolicies() const;
+    void addRecentPolicy(const QString& text);
     QString systemPrompt() const;
     void setSystemPrompt(const QString& text);
     QString sessionDirectory() const;
@@ -35,6 +37,7 @@ public:
 
 private:
     QVariant value(const QString& key) const;
+    void addRecent(const QString& key, const QString& text);
     void set(const QString& key, const QVariant& value);
 
     std::unique_ptr<QSettings> m_settings;

@@ -68,6 +68,29 @@ TEST_F(HeatmapViewTest, cellsOnScreenHaveTheColourOfTheirWeight) {
     }
 }
 
+TEST_F(HeatmapViewTest, doubleClickOrEnterOpensAnExpert) {
+    SampleLane lane(kDemoShape);
+    lane.feed(60);
+    view.setSnapshot(lane.snapshot());
+    int opened = 0;
+    QObject::connect(&view.canvas(), &HeatmapCanvas::expertOpened, &view, [&] { ++opened; });
+    const QPoint place = pointOf(17, 9, 32);
+    QTest::mouseClick(&view.canvas(), Qt::LeftButton, {}, place);
+    EXPECT_EQ(opened, 0);
+    QTest::mouseDClick(&view.canvas(), Qt::LeftButton, {}, place);
+    EXPECT_EQ(opened, 1);
+    EXPECT_EQ(selection.expert(), 9);
+    QTest::keyClick(&view.canvas(), Qt::Key_Return);
+    EXPECT_EQ(opened, 2);
+    view.setProjection(Projection::kLayerExpert);
+    QTest::mouseDClick(&view.canvas(), Qt::LeftButton, {}, pointOf(20, 3, 4));
+    EXPECT_EQ(opened, 3);
+    EXPECT_EQ(selection.layer(), 3);
+    view.setProjection(Projection::kLayerToken);
+    QTest::mouseDClick(&view.canvas(), Qt::LeftButton, {}, pointOf(20, 3, 4));
+    EXPECT_EQ(opened, 3) << "there is no expert in this projection";
+}
+
 TEST_F(HeatmapViewTest, clickSelectsTokenAndExpert) {
     SampleLane lane(kDemoShape);
     lane.feed(60);
