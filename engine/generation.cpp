@@ -41,6 +41,10 @@ std::int64_t contextOf(const Model& model, const GenerationLimits& limits) {
     return limits.context_tokens > 0 ? std::min<std::int64_t>(limits.context_tokens, largest) : largest;
 }
 
+std::int32_t lanesPerStep(const GenerationLimits& limits) {
+    return limits.lanes_per_step > 0 ? std::min(limits.lanes_per_step, limits.max_lanes) : limits.max_lanes;
+}
+
 /// Pages of the pool: what the lanes can need, no more than asked for, and at most half of the free memory.
 std::int64_t pagesOf(const Model& model, const GenerationLimits& limits) {
     const std::int64_t needed = kvPagesFor(contextOf(model, limits)) * limits.max_lanes;
@@ -72,13 +76,15 @@ struct Generation::Impl {
     Lane& lane(LaneId id);
     const Lane& lane(LaneId id) const { return const_cast<Impl*>(this)->lane(id); }
     std::shared_ptr<LaneRequests> requestsOf(LaneId id);
-    Lane& newLane(const LaneSettings& settings);
+    Lane& newLane(const LaneSettings& settings, Traced traced);
+    void checkIds(std::span<const TokenId> ids, const char* what) const;
 
     void emit(const Lane& lane, LaneEventKind kind, std::int64_t old_value, std::int64_t value,
               std::string_view text = {});
     void emitAt(const Lane& lane, Step at, std::int64_t position, LaneEventKind kind, std::int64_t old_value,
                 std::int64_t value, std::string_view text);
     void finish(Lane& lane, StopReason reason);
+    void emitChanges(const Lane& lane, const LaneSettings& before, bool after_forward);
     void applySettings(Lane& lane, PreparedSettings& settings, bool after_forward);
     void applyRequests(Lane& lane, bool after_forward);
     void addRows(Lane& lane);
@@ -132,15 +138,26 @@ Generation::Impl::Impl(const Model& generation_model, kernels::Backend& generati
               .end_of_turn = endOfTurnTokens(model),
               .tokens = static_cast<std::size_t>(
                   std::min(contextOf(model, limits), cache.pageCount() * kernels::kKvPageTokens))},
-      activations(model.config, {.rows = std::int64_t{limits.max_lanes} * limits.prefill_chunk,
-                                 .logit_rows = limits.max_lanes,
+      activations(model.config, {.rows = std::int64_t{lanesPerStep(limits)} * limits.prefill_chunk,
+                                 .logit_rows = lanesPerStep(limits),
                                  .slots = shape.slots}),
       sampler(model.config.vocab_size) {
     assert(limits.max_lanes > 0 && limits.prefill_chunk > 0);
-    const auto rows = static_cast<std::size_t>(limits.max_lanes) * static_cast<std::size_t>(limits.prefill_chunk);
+    const auto most_shares = static_cast<std::size_t>(lanesPerStep(limits));
+    const std::size_t rows = most_shares * static_cast<std::size_t>(limits.prefill_chunk);
     if (sink != nullptr) record.emplace(shape, static_cast<std::int64_t>(rows));
     batch.reserve(rows);
-    shares.reserve(static_cast<std::size_t>(limits.max_lanes));
+    shares.reserve(most_shares);
+}
+
+void Generation::Impl::checkIds(std::span<const TokenId> ids, const char* what) const {
+    for (std::size_t index = 0; index < ids.size(); ++index) {
+        if (ids[index] >= 0 && ids[index] < model.config.vocab_size) continue;
+        throw Error({.what = what,
+                     .where = "token " + std::to_string(index),
+                     .expected = "0 to " + std::to_string(model.config.vocab_size - 1),
+                     .found = std::to_string(ids[index])});
+    }
 }
 
 Lane& Generation::Impl::lane(LaneId id) {
@@ -155,20 +172,20 @@ std::shared_ptr<LaneRequests> Generation::Impl::requestsOf(LaneId id) {
     return found == lanes.end() ? nullptr : found->second->sharedRequests();
 }
 
-Lane& Generation::Impl::newLane(const LaneSettings& settings) {
+Lane& Generation::Impl::newLane(const LaneSettings& settings, Traced traced) {
     if (std::ssize(lanes) >= limits.max_lanes) {
         throw Error({.what = "There is no room for another lane",
                      .expected = "at most " + std::to_string(limits.max_lanes) + " lanes"});
     }
     auto created = std::make_unique<Lane>(context, next_lane, KvSequence(cache),
-                                          prepareSettings(model, settings, shape.slots, limits.prefill_chunk));
+                                          prepareSettings(model, settings, shape.slots, limits.prefill_chunk), traced);
     const std::scoped_lock lock(lanes_mutex);
     return *lanes.emplace(next_lane++, std::move(created)).first->second;
 }
 
 void Generation::Impl::emitAt(const Lane& lane, Step at, std::int64_t position, LaneEventKind kind,
                               std::int64_t old_value, std::int64_t value, std::string_view text) {
-    if (sink == nullptr) return;
+    if (sink == nullptr || lane.traced() == Traced::kNo) return;
     LaneEvent event;
     event.serial = serial++;
     event.step = at;
@@ -195,7 +212,10 @@ void Generation::Impl::finish(Lane& lane, StopReason reason) {
 
 void Generation::Impl::applySettings(Lane& lane, PreparedSettings& settings, bool after_forward) {
     lane.replaceSettings(settings);
-    const LaneSettings& before = settings.settings;
+    emitChanges(lane, settings.settings, after_forward);
+}
+
+void Generation::Impl::emitChanges(const Lane& lane, const LaneSettings& before, bool after_forward) {
     const LaneSettings& now = lane.settings().settings;
     if (now.budget != before.budget) emit(lane, LaneEventKind::kBudgetChanged, before.budget, now.budget);
     if (now.mode != before.mode) {
@@ -270,6 +290,7 @@ void Generation::Impl::choose(Lane& lane, std::span<const float> logits) {
             lane.close(StopReason::kError);
             break;
         case Lane::Choice::kSampled:
+        case Lane::Choice::kForced:
         case Lane::Choice::kEndOfTurn:
             break;
     }
@@ -295,6 +316,7 @@ void Generation::Impl::giveRows(Clock::time_point end, std::int32_t step_us) {
     trace.step_us = step_us;
     for (const Share& share : shares) {
         const Lane& lane = *share.lane;
+        if (lane.traced() == Traced::kNo) continue;
         trace.lane = lane.id();
         for (std::size_t row = 0; row < share.rows; ++row) {
             const std::size_t position = share.position + row;
@@ -318,7 +340,7 @@ bool Generation::Impl::step() {
     shares.clear();
     for (const auto& [id, lane] : lanes) {
         applyRequests(*lane, false);
-        if (lane->active()) addRows(*lane);
+        if (lane->active() && std::ssize(shares) < lanesPerStep(limits)) addRows(*lane);
     }
     if (batch.empty()) return false;
     const kernels::RowsIn logits = forward(model, backend, cache, batch, activations, record ? &*record : nullptr);
@@ -355,8 +377,8 @@ std::int32_t Generation::contextTokens() const {
     return static_cast<std::int32_t>(m_impl->context.tokens);
 }
 
-LaneId Generation::addLane(const LaneSettings& settings) {
-    return m_impl->newLane(settings).id();
+LaneId Generation::addLane(const LaneSettings& settings, Traced traced) {
+    return m_impl->newLane(settings, traced).id();
 }
 
 void Generation::removeLane(LaneId lane) {
@@ -364,15 +386,17 @@ void Generation::removeLane(LaneId lane) {
     m_impl->lanes.erase(lane);
 }
 
-LaneId Generation::forkLane(LaneId lane, std::int32_t tokens, const LaneSettings& settings) {
+LaneId Generation::forkLane(LaneId lane, std::int32_t tokens, const LaneSettings& settings, Traced traced) {
     const Lane& source = m_impl->lane(lane);
     if (tokens < 1 || static_cast<std::size_t>(tokens) > source.size()) {
         throw Error({.what = "A lane cannot be forked there",
                      .expected = "1 to " + std::to_string(source.size()) + " tokens",
                      .found = std::to_string(tokens)});
     }
-    Lane& copy = m_impl->newLane(settings);
+    Lane& copy = m_impl->newLane(settings, traced);
     copy.copyFrom(source, static_cast<std::size_t>(tokens));
+    m_impl->emit(copy, LaneEventKind::kForked, static_cast<std::int64_t>(copy.computed()), lane);
+    m_impl->emitChanges(copy, source.settings().settings, false);
     if (copy.active()) {
         m_impl->emit(copy, LaneEventKind::kTurnStarted, static_cast<std::int64_t>(copy.computed()),
                      static_cast<std::int64_t>(copy.promptLength()));
@@ -388,14 +412,7 @@ void Generation::startTurn(LaneId id, std::span<const TokenId> prompt, bool thin
                      .expected = "at most " + std::to_string(m_impl->context.tokens - 1) + " tokens",
                      .found = std::to_string(prompt.size()) + " tokens"});
     }
-    const std::int64_t vocab_size = m_impl->model.config.vocab_size;
-    for (std::size_t index = 0; index < prompt.size(); ++index) {
-        if (prompt[index] >= 0 && prompt[index] < vocab_size) continue;
-        throw Error({.what = "The prompt holds an id that the model does not know",
-                     .where = "token " + std::to_string(index),
-                     .expected = "0 to " + std::to_string(vocab_size - 1),
-                     .found = std::to_string(prompt[index])});
-    }
+    m_impl->checkIds(prompt, "The prompt holds an id that the model does not know");
     m_impl->model.checkFiles();
     if (lane.active()) m_impl->finish(lane, StopReason::kStopped);
     LaneRequests::Taken taken = lane.requests().take();  // what was said to the last turn does not act on this one
@@ -403,6 +420,13 @@ void Generation::startTurn(LaneId id, std::span<const TokenId> prompt, bool thin
     const std::size_t kept = lane.startTurn(prompt, thinking);
     m_impl->emitAt(lane, m_impl->current_step, static_cast<std::int64_t>(kept), LaneEventKind::kTurnStarted,
                    static_cast<std::int64_t>(kept), static_cast<std::int64_t>(prompt.size()), {});
+}
+
+void Generation::forceContinuation(LaneId lane, ForcedContinuation continuation) {
+    std::vector<TokenId> ids;
+    for (const ForcedContinuation::Token& token : continuation.tokens) ids.push_back(token.id);
+    m_impl->checkIds(ids, "The tokens to go on with hold an id that the model does not know");
+    m_impl->lane(lane).force(std::move(continuation));
 }
 
 bool Generation::step() {
@@ -421,6 +445,14 @@ LaneStatus Generation::status(LaneId lane) const {
 std::vector<TokenId> Generation::tokens(LaneId lane) const {
     const std::span<const TokenId> ids = m_impl->lane(lane).ids();
     return {ids.begin(), ids.end()};
+}
+
+TokenTrace Generation::token(LaneId lane, std::int32_t position) const {
+    return m_impl->lane(lane).token(static_cast<std::size_t>(position));
+}
+
+std::string Generation::policyAt(LaneId lane, std::int32_t position) const {
+    return m_impl->lane(lane).policyAt(static_cast<std::size_t>(position));
 }
 
 std::span<const float> Generation::lastLogits(LaneId lane) const {

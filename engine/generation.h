@@ -22,6 +22,7 @@ struct GenerationLimits {
     std::int32_t context_tokens = 0;  // per lane; 0: the model's max_position_embeddings
     std::int64_t kv_bytes = 0;        // of the whole page pool; 0: what the lanes need at most, bounded by free memory
     std::int32_t max_lanes = 8;
+    std::int32_t lanes_per_step = 0;   // lanes that share a step, others wait; 0: max_lanes
     std::int32_t prefill_chunk = 128;  // rows of one step that belong to one lane's prompt
     std::int32_t slots = 0;            // experts per row that traces can hold; 0: the model's num_experts_per_tok
     bool distributions = false;        // traces carry full router distributions
@@ -47,6 +48,20 @@ struct GenerationTimes {
     double sink_ms = 0.0;  // giving traces to the sink, on top of step_ms
 };
 
+/// Tokens that a turn goes on with in place of those that would be drawn: each is judged by the lane's own logits, has
+/// token_flag::kForced, and takes one step. Budget and sampling have no say until they are all there.
+struct ForcedContinuation {
+    struct Token {
+        TokenId id = -1;
+        bool injected = false;  // as early-stop text is: it has no log-probability and does not count to N
+    };
+    std::vector<Token> tokens;
+    bool ends_turn = false;  // with the last of them; else the turn goes on by itself
+};
+
+/// Whether a lane's rows and events are given to the sink.
+enum class Traced : bool { kNo, kYes };
+
 class Generation {
 public:
     /// `model` and `backend` must outlive it. `sink` may be null: then nothing is traced. Throws Error when the caches
@@ -61,18 +76,21 @@ public:
 
     // --- on the driving thread -------------------------------------------------------------------------------------
     /// A new empty lane. Throws Error for a policy text that is none, or when max_lanes are there.
-    LaneId addLane(const LaneSettings& settings);
+    LaneId addLane(const LaneSettings& settings, Traced traced = Traced::kYes);
     void removeLane(LaneId lane);
     /// A new lane that shares the first `tokens` tokens (and their KV pages) of `lane`. If that reaches into the part
     /// of the lane's turn after the prompt, the new lane goes on with that turn from there (an injected text that is
     /// cut into is completed first); else, or when the turn is over there by its end or by a limit of the settings, it
     /// waits for startTurn.
-    LaneId forkLane(LaneId lane, std::int32_t tokens, const LaneSettings& settings);
+    LaneId forkLane(LaneId lane, std::int32_t tokens, const LaneSettings& settings, Traced traced = Traced::kYes);
 
     /// Makes `prompt` the lane's sequence and starts a turn: the longest prefix that the lane has already computed
     /// under the policy in force is kept, the rest is prefilled. `thinking`: the prompt's tail leaves the model free to
     /// think. Prompts longer than the context leave no room: Error.
     void startTurn(LaneId lane, std::span<const TokenId> prompt, bool thinking);
+    /// Sets what follows next in the turn under way, in place of an earlier continuation. Throws Error for an id that
+    /// the model does not know.
+    void forceContinuation(LaneId lane, ForcedContinuation continuation);
 
     /// One forward step over all lanes with something to do. False: nothing was to be done.
     bool step();
@@ -81,6 +99,10 @@ public:
 
     LaneStatus status(LaneId lane) const;
     std::vector<TokenId> tokens(LaneId lane) const;
+    /// A token of the lane's sequence, fed or not.
+    TokenTrace token(LaneId lane, std::int32_t position) const;
+    /// Text of the policy under which the row at `position` was computed; empty if it was not.
+    std::string policyAt(LaneId lane, std::int32_t position) const;
     /// Logits (vocab_size) of the last row that was computed for the lane; empty before the first.
     std::span<const float> lastLogits(LaneId lane) const;
     GenerationTimes times() const;

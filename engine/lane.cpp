@@ -17,9 +17,10 @@ double milliseconds(Lane::Clock::duration duration) {
 
 }  // namespace
 
-Lane::Lane(const LaneContext& context, LaneId id, KvSequence kv, PreparedSettings settings)
+Lane::Lane(const LaneContext& context, LaneId id, KvSequence kv, PreparedSettings settings, Traced traced)
     : m_context(context),
       m_id(id),
+      m_traced(traced),
       m_requests(std::make_shared<LaneRequests>()),
       m_settings(std::move(settings)),
       m_kv(std::move(kv)),
@@ -44,6 +45,13 @@ LaneStatus Lane::status() const {
         status.tpot_ms = milliseconds(m_last_sampled - m_first_sampled) / static_cast<double>(m_sampled_tokens - 1);
     }
     return status;
+}
+
+std::string Lane::policyAt(std::size_t position) const {
+    if (position >= m_computed) return {};
+    const auto segment = std::find_if(m_segments.rbegin(), m_segments.rend(),
+                                      [&](const PolicySegment& part) { return part.first <= position; });
+    return segment == m_segments.rend() ? std::string() : segment->policy;
 }
 
 std::size_t Lane::reusable(std::span<const TokenId> prompt) const {
@@ -110,6 +118,7 @@ void Lane::beginTurn(std::size_t prompt_length, bool thinking) {
     m_injected_tokens = 0;
     m_sampled_tokens = 0;
     m_text_end = {};
+    force({});
     ThinkingTokens tokens = m_context.thinking_tokens;
     tokens.early_stop = m_settings.early_stop;
     m_controller = ThinkingController(std::move(tokens), thinking);
@@ -192,6 +201,11 @@ void Lane::replaceSettings(PreparedSettings& settings) {
     m_controller.swapEarlyStop(early_stop);
 }
 
+void Lane::force(ForcedContinuation continuation) {
+    m_forced = std::move(continuation);
+    m_forced_used = 0;
+}
+
 void Lane::fed(std::size_t rows) {
     if (m_segments.empty() || m_routing_is_new) {
         m_segments.push_back({.first = m_computed, .policy = m_settings.settings.policy});
@@ -218,6 +232,7 @@ Lane::Choice Lane::choose(std::span<const float> logits, Sampler& sampler) {
     const LaneSettings& settings = m_settings.settings;
     m_logits.assign(logits.begin(), logits.end());
     m_sampled_now = false;
+    if (m_forced_used < m_forced.tokens.size()) return chooseForced(logits);
     const std::span<const TokenId> injected = m_controller.injection(
         settings.budget, settings.early_stop, closeRank(logits), m_text_end.atCharacterBoundary());
     if (!injected.empty()) {
@@ -244,6 +259,24 @@ Lane::Choice Lane::choose(std::span<const float> logits, Sampler& sampler) {
     atLimit();
     m_state = m_controller.blockOpen() ? LaneState::kThinking : LaneState::kAnswering;
     return Choice::kSampled;
+}
+
+Lane::Choice Lane::chooseForced(std::span<const float> logits) {
+    const ForcedContinuation::Token next = m_forced.tokens[m_forced_used++];
+    const std::optional<Sampler::Draw> judged = Sampler::judge(logits, next.id);
+    if (!judged) return Choice::kNoDistribution;
+    if (!next.injected && endsTurn(next.id)) {
+        const auto flags = static_cast<std::uint8_t>(token_flag::kForced | token_flag::kEndOfTurn);
+        append(next.id, {.phase = m_controller.phase(), .flags = flags}, judged->logprob, judged->rank);
+        m_closing = StopReason::kEndOfTurn;
+        return Choice::kEndOfTurn;
+    }
+    ThinkingController::Classified classified = m_controller.accept(next.id, next.injected);
+    classified.flags |= token_flag::kForced;
+    append(next.id, classified, next.injected ? kNoLogprob : judged->logprob, next.injected ? -1 : judged->rank);
+    if (!atLimit() && m_forced.ends_turn && m_forced_used == m_forced.tokens.size()) m_closing = StopReason::kForcedEnd;
+    m_state = m_controller.blockOpen() ? LaneState::kThinking : LaneState::kAnswering;
+    return Choice::kForced;
 }
 
 void Lane::append(TokenId id, ThinkingController::Classified classified, float logprob, std::int32_t rank) {

@@ -32,9 +32,10 @@ class Lane {
 public:
     using Clock = std::chrono::steady_clock;
 
-    Lane(const LaneContext& context, LaneId id, KvSequence kv, PreparedSettings settings);
+    Lane(const LaneContext& context, LaneId id, KvSequence kv, PreparedSettings settings, Traced traced);
 
     LaneId id() const { return m_id; }
+    Traced traced() const { return m_traced; }
     LaneRequests& requests() { return *m_requests; }
     std::shared_ptr<LaneRequests> sharedRequests() const { return m_requests; }
     const PreparedSettings& settings() const { return m_settings; }
@@ -60,6 +61,8 @@ public:
     std::int32_t thinkingTokens() const { return m_controller.thinkingTokens(); }
     bool blockOpen() const { return m_controller.blockOpen(); }
     LaneStatus status() const;
+    /// Text of the policy that computed the row at `position`; empty if it was not computed.
+    std::string policyAt(std::size_t position) const;
 
     /// Keeps the longest prefix of the prompt that was computed under the policy in force; returns its length.
     std::size_t startTurn(std::span<const TokenId> prompt, bool thinking);
@@ -70,11 +73,20 @@ public:
     /// Swaps; a policy that stays the same keeps what it remembers.
     void replaceSettings(PreparedSettings& settings);
     bool answerNow() { return m_controller.answerNow(); }
+    /// What follows next in the turn under way.
+    void force(ForcedContinuation continuation);
 
     /// `rows` more tokens were fed under the policy in force.
     void fed(std::size_t rows);
     /// What follows the last token fed.
-    enum class Choice : std::uint8_t { kSampled, kBudgetReached, kAnsweredByHand, kEndOfTurn, kNoDistribution };
+    enum class Choice : std::uint8_t {
+        kSampled,
+        kForced,
+        kBudgetReached,
+        kAnsweredByHand,
+        kEndOfTurn,
+        kNoDistribution
+    };
     Choice choose(std::span<const float> logits, Sampler& sampler);
     /// A reason to finish that was found when the last token was chosen and has nothing left to feed.
     std::optional<StopReason> dueToFinish() const;
@@ -90,6 +102,7 @@ private:
         std::size_t first = 0;  // position from which on rows were computed under `policy`
         std::string policy;     // normal form of its text
     };
+    Choice chooseForced(std::span<const float> logits);
     void append(TokenId id, ThinkingController::Classified classified, float logprob, std::int32_t rank);
     void beginTurn(std::size_t prompt_length, bool thinking);
     void enterTurn(const TokenTrace& token);
@@ -102,6 +115,7 @@ private:
 
     const LaneContext& m_context;
     LaneId m_id;
+    Traced m_traced;
     std::shared_ptr<LaneRequests> m_requests;
     PreparedSettings m_settings;
     KvSequence m_kv;
@@ -115,6 +129,8 @@ private:
     std::size_t m_computed = 0;
     ThinkingController m_controller;
     Utf8Boundary m_text_end;
+    ForcedContinuation m_forced;
+    std::size_t m_forced_used = 0;  // of its tokens
 
     LaneState m_state = LaneState::kIdle;
     StopReason m_stop_reason = StopReason::kNone;

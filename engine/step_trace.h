@@ -22,6 +22,7 @@ constexpr std::uint8_t kTag = 4;        // <think> or </think>
 constexpr std::uint8_t kEndOfTurn = 8;  // a token that ends the turn; it is never fed
 constexpr std::uint8_t kStray = 16;     // a thinking tag where none belongs (leak); counted by the probes
 constexpr std::uint8_t kTemplate = 32;  // written by the chat template, not by user or model
+constexpr std::uint8_t kForced = 64;    // given in place of what the sampler would draw, and judged by the logits
 }  // namespace token_flag
 
 /// A token of a lane, at its position in the lane's sequence.
@@ -116,13 +117,22 @@ enum class LaneEventKind : std::uint8_t {
     kEarlyStopChanged,  // text: the new settings (engine/settings_json.h)
     kMaxTokensChanged,  // old_value → value
     kIgnoreEosChanged,  // old_value → value, 0 or 1
+    kForked,  // value: the lane that it goes on from; old_value: rows shared with it; position: first own token
 };
-constexpr LaneEventKind kLastLaneEventKind = LaneEventKind::kIgnoreEosChanged;
+constexpr LaneEventKind kLastLaneEventKind = LaneEventKind::kForked;
 
 /// What a lane is doing.
 enum class LaneState : std::uint8_t { kIdle, kPrefill, kThinking, kAnswering, kFinished };
 
-enum class StopReason : std::uint8_t { kNone, kEndOfTurn, kMaxTokens, kContextFull, kStopped, kError };
+enum class StopReason : std::uint8_t {
+    kNone,
+    kEndOfTurn,
+    kMaxTokens,
+    kContextFull,
+    kStopped,
+    kError,
+    kForcedEnd,  // the tokens that it was to be given are all there
+};
 
 struct LaneEvent {
     std::int64_t serial = 0;  // shares its numbering with StepTrace::serial

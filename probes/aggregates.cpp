@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::string_view kThinkOpen = "<think>";
 constexpr std::string_view kThinkClose = "</think>";
+constexpr std::uint8_t kGenerated = token_flag::kSampled | token_flag::kInjected | token_flag::kForced;
+constexpr std::int64_t kNotClocked = -1;  // the time of a token that another lane chose
 
 bool has(const TokenTrace& token, std::uint8_t flag) {
     return (token.flags & flag) != 0;
@@ -53,7 +55,7 @@ public:
         m_load_changed = true;
         if (m_snapshot.turns.empty()) startTurn(trace.step_end_us - trace.step_us, trace.token.position, 0);
         // Its own choice was announced by the row before, unless that record was lost.
-        if (has(trace.token, token_flag::kSampled | token_flag::kInjected) && trace.token.position > m_last_generated)
+        if (has(trace.token, kGenerated) && trace.token.position > m_last_generated)
             addGenerated(trace.token, bytes, trace.step_end_us);
         if (trace.next.id >= 0) {
             const std::string next_bytes = token_bytes(trace.next.id);
@@ -99,10 +101,23 @@ public:
             case LaneEventKind::kFinished:
                 finishTurn(static_cast<StopReason>(event.value));
                 break;
+            case LaneEventKind::kForked:
+                break;  // forkFrom() did what there is to do
         }
         // What is changed after a turn's end is the next one's.
         if (m_snapshot.state != LaneState::kFinished && !m_snapshot.turns.empty())
             m_snapshot.turns.back().settings = settings;
+    }
+
+    /// Starts as the first `tokens` tokens and `rows` rows of another lane.
+    void forkFrom(const LaneAggregate& source, std::int32_t rows, std::int32_t tokens) {
+        m_history.copyFrom(source.m_history, rows, tokens);
+        m_load.clear();
+        const History shared = m_history.publish();
+        for (std::int32_t position = 0; position < shared.rowCount(); ++position) m_load.add(shared, position);
+        m_load_changed = true;
+        m_inherited = shared.tokenCount();
+        if (m_snapshot.settings.policy.empty()) m_snapshot.settings = source.m_snapshot.settings;
     }
 
     LaneSnapshot snapshot() {
@@ -127,9 +142,22 @@ private:
         m_snapshot.state = LaneState::kPrefill;
         m_thinking = GrowingText();
         m_answer = GrowingText();
-        m_generated = 0;
         m_last_generated = -1;
         m_thinking_since_us = -1;
+        m_clocked = 0;
+        inheritTurn(prompt_tokens);
+    }
+
+    /// A fork's turn begins with tokens of the lane that it goes on from. They count; their times are not this lane's.
+    void inheritTurn(std::int32_t prompt_tokens) {
+        const std::int32_t tokens = std::exchange(m_inherited, 0);
+        if (tokens == 0) return;
+        m_snapshot.turns.back().first_position = 0;
+        const History shared = m_history.publish();
+        for (std::int32_t position = prompt_tokens; position < tokens; ++position) {
+            const TokenRecord& token = shared.token(position);
+            addGenerated(token.trace, token.bytes, kNotClocked);
+        }
     }
 
     void writeTexts() {
@@ -141,17 +169,8 @@ private:
     void addGenerated(const TokenTrace& token, std::string_view bytes, std::int64_t time_us) {
         TurnFacts& turn = m_snapshot.turns.back();
         m_last_generated = token.position;
-        ++m_generated;
-        if (turn.first_generated_position < 0) {
-            turn.first_generated_position = token.position;
-            turn.first_token_us = time_us;
-            turn.ttft_ms = milliseconds(turn.started_us, time_us);
-        }
-        turn.last_token_us = time_us;
-        if (m_generated > 1) {
-            turn.tpot_ms = milliseconds(turn.first_token_us, time_us) / static_cast<double>(m_generated - 1);
-            turn.tokens_per_s = turn.tpot_ms > 0.0 ? 1000.0 / turn.tpot_ms : 0.0;
-        }
+        if (turn.first_generated_position < 0) turn.first_generated_position = token.position;
+        if (time_us != kNotClocked) clock(turn, time_us);
         if (!turn.block_closed) turn.budget_at_end = token.budget;
         turn.thinking_tokens = std::max(turn.thinking_tokens, token.thinking_tokens);
         if (has(token, token_flag::kInjected)) ++turn.injected_tokens;
@@ -165,9 +184,21 @@ private:
         m_snapshot.state = turn.block_opened && !turn.block_closed ? LaneState::kThinking : LaneState::kAnswering;
     }
 
+    void clock(TurnFacts& turn, std::int64_t time_us) {
+        ++m_clocked;
+        if (m_clocked == 1) {
+            turn.first_token_us = time_us;
+            turn.ttft_ms = milliseconds(turn.started_us, time_us);
+        }
+        turn.last_token_us = time_us;
+        if (m_clocked == 1) return;
+        turn.tpot_ms = milliseconds(turn.first_token_us, time_us) / static_cast<double>(m_clocked - 1);
+        turn.tokens_per_s = turn.tpot_ms > 0.0 ? 1000.0 / turn.tpot_ms : 0.0;
+    }
+
     void addThinking(TurnFacts& turn, const TokenTrace& token, std::string_view bytes, std::int64_t time_us) {
         if (m_thinking_since_us < 0) m_thinking_since_us = time_us;
-        if (!turn.block_closed) turn.thinking_ms = milliseconds(m_thinking_since_us, time_us);
+        if (!turn.block_closed && time_us != kNotClocked) turn.thinking_ms = milliseconds(m_thinking_since_us, time_us);
         const bool tag = has(token, token_flag::kTag) && !has(token, token_flag::kStray);
         if (tag && bytes == kThinkClose) {
             turn.block_opened = turn.block_closed = true;
@@ -194,7 +225,8 @@ private:
     bool m_load_changed = true;
     GrowingText m_thinking;
     GrowingText m_answer;
-    std::int64_t m_generated = 0;
+    std::int64_t m_clocked = 0;    // generated tokens whose time is this lane's
+    std::int32_t m_inherited = 0;  // tokens of a fork, until its turn starts
     std::int32_t m_last_generated = -1;
     std::int64_t m_thinking_since_us = -1;
 };
@@ -211,6 +243,11 @@ struct Aggregates::Impl {
     std::size_t ring_capacity = 0;
 
     LaneAggregate& lane(LaneId id) { return lanes.try_emplace(id, id, shape).first->second; }
+    void fork(const LaneEvent& event) {
+        const auto source = lanes.find(static_cast<LaneId>(event.value));
+        if (source == lanes.end() || source->first == event.lane) return;  // a recording that began later
+        lane(event.lane).forkFrom(source->second, static_cast<std::int32_t>(event.old_value), event.position);
+    }
 };
 
 Aggregates::Aggregates(const TraceShape& shape, bool weights_sum_to_one,
@@ -232,6 +269,7 @@ void Aggregates::add(const StepTrace& trace) {
 
 void Aggregates::add(const LaneEvent& event) {
     m_impl->checks.addEvent(event);
+    if (event.kind == LaneEventKind::kForked) m_impl->fork(event);
     m_impl->lane(event.lane).add(event);
 }
 

@@ -149,6 +149,12 @@ void TraceChecks::add(const StepTrace& trace) {
 
 void TraceChecks::addEvent(const LaneEvent& event) {
     addSerial(event.serial);
+    if (event.kind == LaneEventKind::kForked) {
+        const auto source = m_policy_k.find(static_cast<LaneId>(event.value));
+        if (source != m_policy_k.end())
+            m_policy_k[event.lane] = {.now =
+                                          source->second.later_from >= 0 ? source->second.later : source->second.now};
+    }
     if (event.kind != LaneEventKind::kPolicyChanged) return;
     PolicyK& policy = m_policy_k.try_emplace(event.lane, PolicyK{.now = m_experts_per_token}).first->second;
     if (policy.later_from >= 0) policy.now = policy.later;

@@ -118,6 +118,18 @@ void LoadCounter::add(const StepTrace& trace) {
     }
 }
 
+void LoadCounter::add(const History& history, std::int32_t position) {
+    const TokenTrace& token = history.token(position).trace;
+    if (token.id < 0) return;  // its record was lost
+    const std::size_t first = static_cast<std::size_t>(token.phase) * static_cast<std::size_t>(m_shape.moe_layers);
+    for (std::int32_t layer = 0; layer < m_shape.moe_layers; ++layer) {
+        LayerLoad& load = m_loads[first + static_cast<std::size_t>(layer)];
+        ++load.rows;
+        addSelections(history.experts(position, layer), load.selections);
+        addProbabilities(history.distribution(position, layer), load.probability_sums);
+    }
+}
+
 void LoadCounter::clear() {
     std::fill(m_loads.begin(), m_loads.end(), emptyLoad(m_shape));
 }

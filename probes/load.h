@@ -37,6 +37,7 @@ class LoadCounter {
 public:
     explicit LoadCounter(const TraceShape& shape);
     void add(const StepTrace& trace);
+    void add(const History& history, std::int32_t position);
     void clear();
     const LayerLoad& layer(Phase phase, std::int32_t layer) const;
     LayerLoad allPhases(std::int32_t layer) const;

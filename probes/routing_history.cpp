@@ -24,6 +24,11 @@ std::size_t rowOf(std::int32_t position) {
     return static_cast<std::size_t>(position % kHistoryChunkRows);
 }
 
+/// Chunks that hold `tokens` positions.
+std::size_t chunksFor(std::int32_t tokens) {
+    return chunkOf(tokens + kHistoryChunkRows - 1);
+}
+
 /// Copies what there is of `source` into a row of `target` and fills the rest: a row may be incomplete.
 template <typename T>
 void copyRow(std::span<const T> source, std::vector<T>& target, std::size_t row, std::size_t width, T fill) {
@@ -96,25 +101,45 @@ HistoryChunk& HistoryWriter::writableChunk(std::int32_t position) {
     return *m_chunks[index];
 }
 
+std::shared_ptr<HistoryChunk> HistoryWriter::copyOf(const HistoryChunk& old, std::size_t rows) const {
+    auto copy = std::make_shared<HistoryChunk>(m_shape);
+    const auto copyFront = [&](const auto& from, auto& to) {
+        const std::size_t width = from.size() / kHistoryChunkRows;
+        std::copy_n(from.begin(), rows * width, to.begin());
+    };
+    copyFront(old.tokens, copy->tokens);
+    copyFront(old.expert_ids, copy->expert_ids);
+    copyFront(old.expert_weights, copy->expert_weights);
+    copyFront(old.router, copy->router);
+    copyFront(old.distributions, copy->distributions);
+    return copy;
+}
+
+void HistoryWriter::copyFrom(const HistoryWriter& source, std::int32_t rows, std::int32_t tokens) {
+    m_tokens = std::clamp(tokens, 0, source.m_tokens);
+    m_rows = std::clamp(rows, 0, std::min(m_tokens, source.m_rows));
+    m_published = m_tokens;
+    m_chunks.assign(
+        source.m_chunks.begin(),
+        source.m_chunks.begin() + static_cast<std::ptrdiff_t>(std::min(source.m_chunks.size(), chunksFor(m_tokens))));
+    // Rows from m_rows on are this history's own: it writes them where the source has its own.
+    for (std::size_t index = chunkOf(m_rows); index < m_chunks.size(); ++index) {
+        const auto first = static_cast<std::int32_t>(index) * kHistoryChunkRows;
+        const std::int32_t kept = std::min(m_tokens - first, kHistoryChunkRows);
+        const bool missing = m_chunks[index] == source.m_missing;
+        m_chunks[index] = missing ? m_missing : copyOf(*m_chunks[index], static_cast<std::size_t>(kept));
+    }
+    for (auto& chunk : m_chunks) {
+        if (chunk == source.m_missing) chunk = m_missing;
+    }
+}
+
 void HistoryWriter::truncate(std::int32_t position) {
     if (position >= m_tokens) return;
-    m_chunks.resize((static_cast<std::size_t>(position) + kHistoryChunkRows - 1) / kHistoryChunkRows);
-    if (rowOf(position) != 0 && m_chunks.back() != m_missing) {
-        // What follows `position` in this chunk is either seen by a History or stale: start from a copy of what stays.
-        const HistoryChunk& old = *m_chunks.back();
-        auto copy = std::make_shared<HistoryChunk>(m_shape);
-        const std::size_t rows = rowOf(position);
-        const auto copyFront = [&](const auto& from, auto& to) {
-            const std::size_t width = from.size() / kHistoryChunkRows;
-            std::copy_n(from.begin(), rows * width, to.begin());
-        };
-        copyFront(old.tokens, copy->tokens);
-        copyFront(old.expert_ids, copy->expert_ids);
-        copyFront(old.expert_weights, copy->expert_weights);
-        copyFront(old.router, copy->router);
-        copyFront(old.distributions, copy->distributions);
-        m_chunks.back() = std::move(copy);
-    }
+    m_chunks.resize(chunksFor(position));
+    // What follows `position` in its chunk is either seen by a History or stale: start from a copy of what stays.
+    if (rowOf(position) != 0 && m_chunks.back() != m_missing)
+        m_chunks.back() = copyOf(*m_chunks.back(), rowOf(position));
     m_tokens = position;
     m_rows = std::min(m_rows, position);
     m_published = std::min(m_published, position);

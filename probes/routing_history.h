@@ -71,6 +71,9 @@ public:
     void addRow(const StepTrace& trace, std::string_view token_bytes);
     /// The token that follows the row just added, chosen but not fed yet.
     void addNext(const StepTrace& trace, std::string_view token_bytes);
+    /// Becomes the first `tokens` tokens and the first `rows` rows of `source`, whose chunks are shared where they are
+    /// complete.
+    void copyFrom(const HistoryWriter& source, std::int32_t rows, std::int32_t tokens);
     /// Drops every position from `position` on, as a turn does whose prompt differs from there.
     void truncate(std::int32_t position);
     std::int32_t rowCount() const { return m_rows; }
@@ -79,6 +82,7 @@ public:
 
 private:
     HistoryChunk& writableChunk(std::int32_t position);
+    std::shared_ptr<HistoryChunk> copyOf(const HistoryChunk& old, std::size_t rows) const;
     void writeToken(std::int32_t position, const TokenTrace& token, std::string_view bytes, const StepTrace& trace);
 
     TraceShape m_shape;

@@ -122,6 +122,7 @@ public:
                 addSetting(event, "stopped", {}, {});
                 break;
             case LaneEventKind::kFinished:
+            case LaneEventKind::kForked:
                 break;
         }
     }

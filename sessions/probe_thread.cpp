@@ -23,6 +23,7 @@ struct ProbeThread::Impl {
     std::unique_ptr<Aggregates> aggregates;
     std::function<void(std::vector<LaneSnapshot>)> publish;
 
+    std::mutex aggregates_mutex;  // guards what `aggregates` points to
     std::mutex mutex;
     std::condition_variable caught_up;
     std::uint64_t wanted = 0;     // ring position that somebody waits for
@@ -50,7 +51,7 @@ struct ProbeThread::Impl {
                                    [this](const LaneEvent& event) { aggregates->add(event); }};
         Clock::time_point next_frame = Clock::now();
         while (!stop.stop_requested()) {
-            const std::size_t drained = reader.drain(visitor, kDrainAtOnce);
+            const std::size_t drained = drain(visitor);
             const std::uint64_t position = reader.position();
             const Clock::time_point now = Clock::now();
             if (position != publishedPosition() && (now >= next_frame || isWanted(position))) {
@@ -64,6 +65,17 @@ struct ProbeThread::Impl {
                 waitForFrame(next_frame, position);
             }
         }
+    }
+
+    std::size_t drain(const TraceVisitor& visitor) {
+        const std::lock_guard lock(aggregates_mutex);
+        return reader.drain(visitor, kDrainAtOnce);
+    }
+
+    std::vector<LaneSnapshot> lanes() {
+        const std::lock_guard lock(aggregates_mutex);
+        aggregates->setRing(reader.lost(), reader.peakBacklog(), ring->capacity());
+        return aggregates->snapshot();
     }
 
     std::uint64_t publishedPosition() {
@@ -83,8 +95,7 @@ struct ProbeThread::Impl {
     }
 
     void publishLanes(std::uint64_t position) {
-        aggregates->setRing(reader.lost(), reader.peakBacklog(), ring->capacity());
-        publish(aggregates->snapshot());
+        publish(lanes());
         const std::lock_guard lock(mutex);
         published = position;
         caught_up.notify_all();
@@ -96,6 +107,11 @@ ProbeThread::ProbeThread(std::shared_ptr<TraceRing> ring, std::unique_ptr<Aggreg
     : m_impl(std::make_unique<Impl>(std::move(ring), std::move(aggregates), std::move(publish))) {}
 
 ProbeThread::~ProbeThread() = default;
+
+void ProbeThread::setSettings(LaneId lane, const LaneSettings& settings) {
+    const std::lock_guard lock(m_impl->aggregates_mutex);
+    m_impl->aggregates->setSettings(lane, settings);
+}
 
 void ProbeThread::catchUp() {
     std::unique_lock lock(m_impl->mutex);

@@ -19,6 +19,8 @@ public:
     ProbeThread(const ProbeThread&) = delete;
     ProbeThread& operator=(const ProbeThread&) = delete;
 
+    /// Settings that a lane starts with: to be said before its first record is written.
+    void setSettings(LaneId lane, const LaneSettings& settings);
     /// Waits until everything that was written to the ring before is published.
     void catchUp();
 

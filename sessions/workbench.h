@@ -15,6 +15,7 @@
 #include "engine/config.h"
 #include "engine/error.h"
 #include "probes/snapshot.h"
+#include "sessions/comparison_snapshot.h"
 
 namespace mixoscope {
 
@@ -31,7 +32,14 @@ struct ModelFacts {
     std::int64_t weight_bytes = 0;
 };
 
-enum class WorkbenchState : std::uint8_t { kNoModel, kLoading, kReady, kGenerating };
+enum class WorkbenchState : std::uint8_t {
+    kNoModel,
+    kLoading,
+    kReady,
+    kGenerating,   // a turn of the conversation, or a fork of it
+    kComparing,    // a run or a pass of the comparison
+    kAttributing,  // attribute()
+};
 
 struct RecorderStatus {
     enum class State : std::uint8_t { kOff, kWaiting, kRecording, kFailed };
@@ -64,8 +72,12 @@ struct WorkbenchSnapshot {
     std::optional<ErrorParts> turn_error;     // of the last send (prompt too long …)
     std::optional<ErrorParts> policy_waits;   // why the policy asked for acts in the next conversation only
     std::vector<ConversationEntry> conversation;
-    std::vector<LaneSnapshot> lanes;  // lane 0 is the chat
-    LaneSettings settings;            // as requested last; those of a lane are the ones in force
+    LaneSettings settings;  // as requested last; those of a lane are the ones in force
+    std::vector<LaneSnapshot> lanes;                         // the first one is the chat, the others are its forks
+    std::vector<LaneOrigin> origins;                         // (lanes) the tree of forks
+    std::optional<ErrorParts> fork_error;                    // of the last fork()
+    std::shared_ptr<const ComparisonSnapshot> comparison;    // null before lanes are set
+    std::shared_ptr<const AttributionSnapshot> attribution;  // of the last attribute(); null: none
     std::int32_t context_used = 0;
     double probes_cost = -1.0;  // share of the step time spent in the sink, < 0 unknown
     RecorderStatus recorder;
@@ -119,6 +131,31 @@ public:
     /// Slow motion, to watch: at most this many tokens a second; 0: no limit. Acts at once, also on a wait under way.
     void setDecodePace(double tokens_per_s);
     double decodePace() const;
+
+    // --- comparison: two to eight lanes over one prompt, each with settings of its own, in one batch ----------------
+    // Its state is WorkbenchSnapshot::comparison. Lanes are named by their index there; the first is the baseline.
+    // While a run is under way settings act at the next token, as in the conversation, and a lane that is added starts
+    // with the run's prompt. Settings that make no sense leave the lane as it was, with ComparedLane::error.
+    void setComparisonLanes(std::vector<LaneSettings> lanes);  // all anew; ends a run and drops its results
+    void setComparisonLane(std::size_t index, const LaneSettings& settings);
+    void addComparisonLane(const LaneSettings& settings);
+    void removeComparisonLane(std::size_t index);
+    /// Lets all lanes run free from these messages (the first may be the system's), each with its own mode. Recorded
+    /// into a session file of its own. `then_forced`: and then measureForced(), if the run was not stopped.
+    void runComparison(std::vector<Message> messages, bool then_forced);
+    /// Feeds the tokens of the baseline's last run to all lanes, each under its own policy, and measures.
+    void measureForced();
+    /// Runs each lane's turn once more without the others, for its speed alone.
+    void measureAlone();
+
+    // --- what-if -----------------------------------------------------------------------------------------------------
+    /// Continues a lane of the conversation (or of the last comparison) from a token as a new lane that shares what was
+    /// computed before it.
+    void forkChat(const ForkRequest& request);
+    void forkComparison(const ForkRequest& request);
+    /// Measures what each expert did for a generated token of the last turn; stop() cancels, what was measured stays.
+    void attributeChat(LaneId lane, std::int32_t position);
+    void attributeComparison(LaneId lane, std::int32_t position);
 
     /// Waits until the turn under way has ended or `timeout_ms` passed (< 0: no limit); for scripts. True: idle.
     bool waitIdle(int timeout_ms = -1);

@@ -136,6 +136,7 @@ void ChatTurn::takeFacts(const ChatTurnSource& source) {
             break;
         case StopReason::kNone:
         case StopReason::kEndOfTurn:
+        case StopReason::kForcedEnd:
             break;
     }
 }

@@ -131,6 +131,12 @@ void StatusLine::showState(const WorkbenchSnapshot& snapshot, const LaneSnapshot
                        : lane->state == LaneState::kThinking                 ? tr("● Thinking")
                                                                              : tr("● Answering");
                 break;
+            case WorkbenchState::kComparing:
+                text = tr("● Comparing lanes");
+                break;
+            case WorkbenchState::kAttributing:
+                text = tr("● Measuring experts");
+                break;
         }
     }
     if (!icon.isEmpty()) text = icon + u' ' + text;

@@ -53,6 +53,7 @@ QString labelOf(const LaneEvent& event, const QString& policy_before) {
             return QObject::tr("stopped");
         case LaneEventKind::kTurnStarted:
         case LaneEventKind::kFinished:
+        case LaneEventKind::kForked:
             break;
     }
     return {};

@@ -73,6 +73,8 @@ const char* stopReasonName(StopReason reason) {
             return "stopped";
         case StopReason::kError:
             return "error";
+        case StopReason::kForcedEnd:
+            return "forced_end";
     }
     return "?";
 }
