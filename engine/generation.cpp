@@ -45,6 +45,11 @@ std::int32_t lanesPerStep(const GenerationLimits& limits) {
     return limits.lanes_per_step > 0 ? std::min(limits.lanes_per_step, limits.max_lanes) : limits.max_lanes;
 }
 
+std::int32_t rowsPerStep(const GenerationLimits& limits) {
+    const std::int32_t most = lanesPerStep(limits) * limits.prefill_chunk;
+    return limits.rows_per_step > 0 ? std::clamp(limits.rows_per_step, limits.prefill_chunk, most) : most;
+}
+
 /// Pages of the pool: what the lanes can need, no more than asked for, and at most half of the free memory.
 std::int64_t pagesOf(const Model& model, const GenerationLimits& limits) {
     const std::int64_t needed = kvPagesFor(contextOf(model, limits)) * limits.max_lanes;
@@ -138,13 +143,12 @@ Generation::Impl::Impl(const Model& generation_model, kernels::Backend& generati
               .end_of_turn = endOfTurnTokens(model),
               .tokens = static_cast<std::size_t>(
                   std::min(contextOf(model, limits), cache.pageCount() * kernels::kKvPageTokens))},
-      activations(model.config, {.rows = std::int64_t{lanesPerStep(limits)} * limits.prefill_chunk,
-                                 .logit_rows = lanesPerStep(limits),
-                                 .slots = shape.slots}),
+      activations(model.config,
+                  {.rows = rowsPerStep(limits), .logit_rows = lanesPerStep(limits), .slots = shape.slots}),
       sampler(model.config.vocab_size) {
     assert(limits.max_lanes > 0 && limits.prefill_chunk > 0);
     const auto most_shares = static_cast<std::size_t>(lanesPerStep(limits));
-    const std::size_t rows = most_shares * static_cast<std::size_t>(limits.prefill_chunk);
+    const auto rows = static_cast<std::size_t>(rowsPerStep(limits));
     if (sink != nullptr) record.emplace(shape, static_cast<std::int64_t>(rows));
     batch.reserve(rows);
     shares.reserve(most_shares);
@@ -250,9 +254,13 @@ void Generation::Impl::applyRequests(Lane& lane, bool after_forward) {
     }
 }
 
+/// Puts the lane's next rows into the batch; where there is no room for them it waits for a later step.
 void Generation::Impl::addRows(Lane& lane) {
     const std::size_t rows = lane.rowsOfNextStep(static_cast<std::size_t>(limits.prefill_chunk));
     assert(rows > 0);
+    if (std::ssize(shares) == lanesPerStep(limits) ||
+        std::ssize(batch) + static_cast<std::ptrdiff_t>(rows) > rowsPerStep(limits))
+        return;
     if (!lane.kv().extend(static_cast<std::int64_t>(rows))) {
         finish(lane, StopReason::kContextFull);
         return;
@@ -340,7 +348,7 @@ bool Generation::Impl::step() {
     shares.clear();
     for (const auto& [id, lane] : lanes) {
         applyRequests(*lane, false);
-        if (lane->active() && std::ssize(shares) < lanesPerStep(limits)) addRows(*lane);
+        if (lane->active()) addRows(*lane);
     }
     if (batch.empty()) return false;
     const kernels::RowsIn logits = forward(model, backend, cache, batch, activations, record ? &*record : nullptr);
@@ -442,6 +450,20 @@ LaneStatus Generation::status(LaneId lane) const {
     return m_impl->lane(lane).status();
 }
 
+bool Generation::hasLane(LaneId lane) const {
+    return m_impl->lanes.contains(lane);
+}
+
+std::vector<LaneId> Generation::lanes() const {
+    std::vector<LaneId> ids;
+    for (const auto& [id, lane] : m_impl->lanes) ids.push_back(id);
+    return ids;
+}
+
+LaneSettings Generation::settings(LaneId lane) const {
+    return m_impl->lane(lane).settings().settings;
+}
+
 std::vector<TokenId> Generation::tokens(LaneId lane) const {
     const std::span<const TokenId> ids = m_impl->lane(lane).ids();
     return {ids.begin(), ids.end()};
@@ -461,6 +483,10 @@ std::span<const float> Generation::lastLogits(LaneId lane) const {
 
 GenerationTimes Generation::times() const {
     return m_impl->times;
+}
+
+void Generation::checkSettings(const LaneSettings& settings) const {
+    prepareSettings(m_impl->model, settings, m_impl->shape.slots, m_impl->limits.prefill_chunk);
 }
 
 void Generation::requestSettings(LaneId lane, const LaneSettings& settings) {

@@ -23,6 +23,7 @@ struct GenerationLimits {
     std::int64_t kv_bytes = 0;        // of the whole page pool; 0: what the lanes need at most, bounded by free memory
     std::int32_t max_lanes = 8;
     std::int32_t lanes_per_step = 0;   // lanes that share a step, others wait; 0: max_lanes
+    std::int32_t rows_per_step = 0;    // of all lanes, at least a chunk; 0: a chunk for each lane of a step
     std::int32_t prefill_chunk = 128;  // rows of one step that belong to one lane's prompt
     std::int32_t slots = 0;            // experts per row that traces can hold; 0: the model's num_experts_per_tok
     bool distributions = false;        // traces carry full router distributions
@@ -55,7 +56,7 @@ struct ForcedContinuation {
         TokenId id = -1;
         bool injected = false;  // as early-stop text is: it has no log-probability and does not count to N
     };
-    std::vector<Token> tokens;
+    std::vector<Token> tokens = {};
     bool ends_turn = false;  // with the last of them; else the turn goes on by itself
 };
 
@@ -98,6 +99,11 @@ public:
     void run(std::stop_token stop);
 
     LaneStatus status(LaneId lane) const;
+    bool hasLane(LaneId lane) const;
+    /// All lanes, in the order in which they were made.
+    std::vector<LaneId> lanes() const;
+    /// Settings in force; the policy in its normal form.
+    LaneSettings settings(LaneId lane) const;
     std::vector<TokenId> tokens(LaneId lane) const;
     /// A token of the lane's sequence, fed or not.
     TokenTrace token(LaneId lane, std::int32_t position) const;
@@ -108,6 +114,8 @@ public:
     GenerationTimes times() const;
 
     // --- from any thread -------------------------------------------------------------------------------------------
+    /// Throws Error for settings that a lane would refuse.
+    void checkSettings(const LaneSettings& settings) const;
     /// New settings, from the next token on (mode: from the next turn on). Text that is no policy throws Error at once.
     void requestSettings(LaneId lane, const LaneSettings& settings);
     void requestAnswerNow(LaneId lane);

@@ -183,6 +183,14 @@ std::int64_t Model::bytesPerDecodedToken(std::int64_t experts_per_token) const {
     return bytes;
 }
 
+std::vector<std::int64_t> Model::expertBytes() const {
+    std::vector<std::int64_t> bytes;
+    for (const LayerWeights& layer : weights.layers) {
+        if (!layer.router.empty()) bytes.push_back(bytesOf(layer.experts.front()));
+    }
+    return bytes;
+}
+
 std::int64_t Model::parameterCount() const {
     std::int64_t count = 0;
     for (const TensorInfo& tensor : tensors) count += elementsOf(tensor);

@@ -72,6 +72,8 @@ public:
     /// Bytes of weights read to decode one token with k experts a layer (embedding row, all attention, router, k experts,
     /// output projection).
     std::int64_t bytesPerDecodedToken(std::int64_t experts_per_token) const;
+    /// (MoE layers) bytes of the weights of one expert.
+    std::vector<std::int64_t> expertBytes() const;
     std::int64_t parameterCount() const;
     std::int64_t activeParameterCount() const;
 

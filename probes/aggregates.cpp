@@ -46,7 +46,10 @@ class LaneAggregate {
 public:
     LaneAggregate(LaneId lane, const TraceShape& shape) : m_history(shape), m_load(shape) { m_snapshot.lane = lane; }
 
-    void setSettings(const LaneSettings& settings) { m_snapshot.settings = settings; }
+    void setSettings(const LaneSettings& settings) {
+        m_snapshot.settings = settings;
+        m_knows_settings = true;
+    }
 
     void add(const StepTrace& trace, const std::function<std::string(TokenId)>& token_bytes) {
         const std::string bytes = token_bytes(trace.token.id);
@@ -117,7 +120,7 @@ public:
         for (std::int32_t position = 0; position < shared.rowCount(); ++position) m_load.add(shared, position);
         m_load_changed = true;
         m_inherited = shared.tokenCount();
-        if (m_snapshot.settings.policy.empty()) m_snapshot.settings = source.m_snapshot.settings;
+        if (!m_knows_settings) m_snapshot.settings = source.m_snapshot.settings;  // events tell what changes
     }
 
     LaneSnapshot snapshot() {
@@ -223,6 +226,7 @@ private:
     HistoryWriter m_history;
     LoadCounter m_load;
     bool m_load_changed = true;
+    bool m_knows_settings = false;
     GrowingText m_thinking;
     GrowingText m_answer;
     std::int64_t m_clocked = 0;    // generated tokens whose time is this lane's

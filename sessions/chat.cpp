@@ -3,28 +3,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "sessions/fork_change.h"
+#include "sessions/ring_shape.h"
+
 namespace mixoscope {
 
 namespace {
 
-constexpr std::size_t kRingBytes = std::size_t{64} << 20;
-constexpr std::size_t kMostRingSlots = 16384;
-constexpr std::size_t kFewestRingSlots = 1024;
-
-std::size_t ringSlots(const TraceShape& shape) {
-    return std::clamp(kRingBytes / TraceRing::slotBytes(shape), kFewestRingSlots, kMostRingSlots);
-}
-
-/// The shape that a model's traces have, known before the generation that needs the ring as its sink.
-TraceShape shapeOf(const ModelConfig& config, const Chat::Options& options) {
-    if (!options.probes) return {};
-    TraceShape shape;
-    shape.moe_layers = static_cast<std::int32_t>(config.moeLayerCount());
-    if (shape.moe_layers == 0) return shape;
-    shape.slots = std::max(options.slots, static_cast<std::int32_t>(config.num_experts_per_tok));
-    shape.experts = static_cast<std::int32_t>(config.num_experts);
-    return shape;
-}
+/// The conversation, its forks, and lanes that only compute for a moment.
+constexpr std::int32_t kMostLanes = 24;
+constexpr std::int32_t kLanesAtOnce = 8;
+constexpr std::int32_t kRowsAtOnce = 128;
 
 /// An answer as the chat template expects it in the history: a block that was never closed leaves nothing to say.
 std::string historyText(const std::string& answer, ThinkingSupport support) {
@@ -47,10 +36,11 @@ void TokenSink::onRow(const StepTrace& trace) {
 Chat::Chat(std::shared_ptr<LoadedModel> loaded, const Options& options, const LaneSettings& settings)
     : m_loaded(std::move(loaded)) {
     const Model& model = m_loaded->model;
-    const TraceShape shape = shapeOf(model.config, options);
+    const TraceShape shape = options.probes ? tracedShape(model.config, options.slots) : TraceShape{};
     m_ring = std::make_shared<TraceRing>(shape, ringSlots(shape));
     if (!options.probes) m_token_sink = std::make_unique<TokenSink>(*m_ring);
-    const GenerationLimits limits{.max_lanes = 1, .slots = shape.slots};
+    const GenerationLimits limits{
+        .max_lanes = kMostLanes, .lanes_per_step = kLanesAtOnce, .rows_per_step = kRowsAtOnce, .slots = shape.slots};
     TraceSink* const sink = m_token_sink ? static_cast<TraceSink*>(m_token_sink.get()) : m_ring.get();
     m_generation = std::make_unique<Generation>(model, *m_loaded->backend, limits, sink);
     m_lane = m_generation->addLane(settings);
@@ -61,46 +51,37 @@ Chat::Chat(std::shared_ptr<LoadedModel> loaded, const Options& options, const La
     m_probes = std::make_unique<ProbeThread>(m_ring, std::move(aggregates), options.publish);
 }
 
-Chat::TurnPlan Chat::plan(const std::string& system_prompt, const std::string& user_text,
-                          const LaneSettings& settings) const {
-    TurnPlan plan{.messages = m_messages, .settings = settings};
-    std::erase_if(plan.messages, [](const Message& message) { return message.role == Role::kSystem; });
-    if (!system_prompt.empty()) plan.messages.insert(plan.messages.begin(), {Role::kSystem, system_prompt});
-    plan.messages.push_back({Role::kUser, user_text});
-
-    plan.settings.mode = m_loaded->possibleMode(settings.mode);
-    const bool resolved = resolveThinking(plan.settings.mode, plan.messages);
-    const ThinkingSupport support = m_loaded->model.thinking_support;
-    // A budget of 0 is not thinking, token for token; a model that always thinks gets its block closed at once instead.
-    plan.thinking = support == ThinkingSupport::kAlways || (resolved && settings.budget != 0);
-    const ThinkingMode resolved_mode = resolved ? ThinkingMode::kThink : ThinkingMode::kNoThink;
-    if (plan.settings.mode == ThinkingMode::kAuto) {
-        SamplingSettings defaults = m_loaded->sampling(ThinkingMode::kAuto);
-        defaults.seed = settings.sampling.seed;
-        if (settings.sampling == defaults) {
-            plan.settings.sampling = m_loaded->sampling(resolved_mode);
-            plan.settings.sampling.seed = settings.sampling.seed;
-        }
-    }
-    return plan;
+TurnPlan Chat::plan(const std::string& system_prompt, const std::string& user_text,
+                    const LaneSettings& settings) const {
+    std::vector<Message> messages = m_messages;
+    std::erase_if(messages, [](const Message& message) { return message.role == Role::kSystem; });
+    if (!system_prompt.empty()) messages.insert(messages.begin(), {Role::kSystem, system_prompt});
+    messages.push_back({Role::kUser, user_text});
+    return planTurn(*m_loaded, std::move(messages), settings);
 }
 
 void Chat::startTurn(const TurnPlan& plan, bool keep_reader) {
-    const Model& model = m_loaded->model;
-    if (!model.tokenizer)
-        throw Error({.what = "This model has no tokenizer, so it cannot chat",
-                     .where = model.name,
-                     .expected = "a model directory with tokenizer.json"});
-    const std::string text = renderChat(plan.messages, plan.thinking, model.thinking_support);
-    const std::vector<TokenId> prompt = model.tokenizer->encode(text);
+    const std::vector<TokenId> prompt = promptOf(*m_loaded, plan);
     std::optional<TraceRing::Reader> reader;
     if (keep_reader) reader = m_ring->makeReader();
+    // The next turn's prompt drops what forks go on from.
+    for (const LaneId fork : std::exchange(m_forks, {})) m_generation->removeLane(fork);
     m_generation->requestSettings(m_lane, plan.settings);
     m_generation->startTurn(m_lane, prompt, plan.thinking);
     m_turn_reader = std::move(reader);
     m_messages = plan.messages;
     m_prompt_tokens = prompt.size();
     ++m_turns;
+}
+
+LaneOrigin Chat::fork(const ForkRequest& request) {
+    LaneOrigin origin = forkAt(*m_generation, request, *m_loaded, -1);
+    m_forks.push_back(origin.lane);
+    return origin;
+}
+
+void Chat::catchUp() {
+    m_probes->catchUp();
 }
 
 std::string Chat::finishTurn() {

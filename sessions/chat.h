@@ -14,6 +14,7 @@
 #include "sessions/loaded_model.h"
 #include "sessions/probe_thread.h"
 #include "sessions/recorder.h"
+#include "sessions/turn_plan.h"
 
 namespace mixoscope {
 
@@ -45,17 +46,15 @@ public:
     TraceShape shape() const { return m_generation->traceShape(); }
     const std::vector<Message>& messages() const { return m_messages; }
 
-    /// What the next turn will be: whether the prompt leaves the model free to think, and its settings.
-    struct TurnPlan {
-        std::vector<Message> messages;
-        LaneSettings settings;
-        bool thinking = true;
-    };
     TurnPlan plan(const std::string& system_prompt, const std::string& user_text, const LaneSettings& settings) const;
 
     /// Starts the turn. Throws Error (prompt too long, no such policy …), and then the conversation is as before.
     /// `keep_reader`: a recorder may be made that sees the turn from its first record on.
     void startTurn(const TurnPlan& plan, bool keep_reader);
+    /// Goes on from a token of the last turn as another lane: startTurn() ends what can be forked. Throws Error.
+    LaneOrigin fork(const ForkRequest& request);
+    /// Waits until everything computed so far is published.
+    void catchUp();
     /// Takes the turn's answer into the conversation, once the generation has nothing left to do. Returns its text as
     /// the next prompt will carry it.
     std::string finishTurn();
@@ -72,6 +71,7 @@ private:
     std::optional<TraceRing::Reader> m_turn_reader;  // stands before the first record of the turn under way
     std::vector<Message> m_messages;
     LaneId m_lane = 0;
+    std::vector<LaneId> m_forks;  // of the last turn
     std::size_t m_prompt_tokens = 0;
     int m_turns = 0;
 };

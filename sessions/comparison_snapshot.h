@@ -14,33 +14,12 @@
 #include "probes/lane_measures.h"
 #include "probes/lane_pair.h"
 #include "probes/snapshot.h"
+#include "sessions/lane_origin.h"
 
 namespace mixoscope {
 
 constexpr std::size_t kFewestComparedLanes = 2;
 constexpr std::size_t kMostComparedLanes = 8;
-
-/// What a lane of a generation is there for.
-enum class LaneRole : std::uint8_t {
-    kChat,      // the conversation
-    kCompared,  // runs free in a comparison
-    kForced,    // fed the baseline's tokens
-    kAlone,     // the same turn once more with no lane beside it, for its speed
-    kFork,      // goes on from a token of another lane
-};
-
-/// How a lane came to be; the lanes of a session with their parents are the tree of forks.
-struct LaneOrigin {
-    LaneId lane = 0;
-    LaneRole role = LaneRole::kChat;
-    /// Compared, forced and alone: number of the compared lane (0 to 7), which it keeps for as long as it is there and
-    /// from which its letter, colour and marker follow. Forks: −1 in a conversation.
-    std::int32_t tag = -1;
-    LaneId parent = -1;          // fork: of which lane; forced and alone: the compared lane that it belongs to
-    std::int32_t position = -1;  // fork: the first token that is its own; rows from position − 1 on were computed anew
-    std::string change;          // fork: what was changed there, in words; empty: nothing
-    LaneSettings settings;       // with which it began
-};
 
 /// One lane of a comparison, as it runs free and as it was fed the baseline's tokens.
 struct ComparedLane {
@@ -51,6 +30,9 @@ struct ComparedLane {
     /// Tokens of the prompt that were not computed for this lane but shared with another (one copy in memory): those
     /// with the same ids under the same policy.
     std::int32_t shared_prompt_tokens = 0;
+    bool started_with_run = false;  // and not later, while others ran
+    LaneId forced_lane = -1;        // its lane in the last teacher-forced pass
+    LaneId alone_lane = -1;
 
     // --- free running: an illustration, not a measurement of quality ------------------------------------------------
     LaneSnapshot free;  // no turn before the first run
@@ -68,7 +50,7 @@ struct ComparedLane {
     LaneSnapshot forced;                                                    // no turn before the first pass
     std::shared_ptr<const std::vector<ForcedTokenMeasures>> forced_tokens;  // null before the first pass
     ForcedMeasures quality;                                                 // interval once the pass is complete
-    RowOverlap forced_overlap;               // mean over the rows that choose a judged token, and layers
+    RowOverlap forced_overlap;               // mean over layers and rows, from the prompt's last row on
     std::vector<RowOverlap> layer_overlaps;  // (MoE layers) mean over rows; one cell: compareRows()
     RoutingCounts forced_prompt;
     RoutingCounts forced_generated;
@@ -101,6 +83,15 @@ struct ComparisonSnapshot {
     std::int32_t prompt_tokens = 0;   // of the baseline's prompt
     std::int32_t prompt_copies = 0;   // copies of prompts held: lanes − those that share another's
     std::uint64_t bootstrap_seed = 0;
+
+    /// Of a lane that runs free or was fed the baseline's tokens; empty for others.
+    History historyOf(LaneId lane) const {
+        for (const ComparedLane& compared : lanes) {
+            if (compared.origin.lane == lane) return compared.free.history;
+            if (compared.forced_lane == lane) return compared.forced.history;
+        }
+        return {};
+    }
 };
 
 /// A fork: another lane that goes on from a token of a lane, with something changed.

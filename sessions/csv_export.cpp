@@ -11,52 +11,14 @@
 #include "engine/lane_settings.h"
 #include "engine/settings_json.h"
 #include "probes/load.h"
+#include "sessions/comparison_export.h"
 #include "sessions/csv_writer.h"
+#include "sessions/record_names.h"
 #include "sessions/session_file.h"
 
 namespace mixoscope {
 
 namespace {
-
-std::string_view phaseName(Phase phase) {
-    switch (phase) {
-        case Phase::kPrompt:
-            return "prompt";
-        case Phase::kThinking:
-            return "thinking";
-        case Phase::kAnswer:
-            return "answer";
-    }
-    return {};
-}
-
-std::string modeName(std::int64_t mode) {
-    switch (static_cast<ThinkingMode>(mode)) {
-        case ThinkingMode::kThink:
-            return "think";
-        case ThinkingMode::kNoThink:
-            return "no_think";
-        case ThinkingMode::kAuto:
-            return "auto";
-    }
-    return std::to_string(mode);
-}
-
-std::string roleName(int role) {
-    switch (static_cast<Role>(role)) {
-        case Role::kSystem:
-            return "system";
-        case Role::kUser:
-            return "user";
-        case Role::kAssistant:
-            return "assistant";
-    }
-    return std::to_string(role);
-}
-
-std::string budgetText(std::int64_t budget) {
-    return budget == kUnlimitedBudget ? "unlimited" : std::to_string(budget);
-}
 
 std::string settingText(const std::string& key, const nlohmann::json& value) {
     if (key == "budget" && value.is_number_integer()) return budgetText(value.get<std::int64_t>());
@@ -303,6 +265,12 @@ void exportCsv(const std::filesystem::path& session, const std::filesystem::path
                   [&](const LaneEvent& event) { tables.add(event); });
     tables.close();
     tables.writeBalance(directory / "balance.csv");
+    exportLanes(reader, directory / "lanes.csv");
+    exportAttributions(reader, directory / "attribution.csv");
+    const ComparisonSnapshot comparison = comparisonOf(reader);
+    if (!comparison.lanes.empty())
+        exportComparison(
+            comparison, [&](TokenId id) { return reader.tokenBytes(id); }, directory);
     writeMessages(reader, directory / "messages.csv");
     writeRun(reader, session, tables.tokens(), directory / "run.json");
 }

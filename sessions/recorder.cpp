@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -23,6 +24,10 @@ constexpr int kIdleWaitMs = 1000;
 /// How long records may wait while a commit is due anyway: the engine then need not wake this thread at every token.
 constexpr std::chrono::milliseconds kGather{20};
 constexpr std::size_t kDrainAtOnce = 256;
+
+std::string numbersText(const std::vector<std::int64_t>& numbers) {
+    return nlohmann::json(numbers).dump();
+}
 
 }  // namespace
 
@@ -63,6 +68,7 @@ struct Recorder::Impl {
         try {
             SessionWriter writer(options.file, options.model, options.token_bytes);
             for (const auto& [key, value] : options.metadata) writer.setMetadata(key, value);
+            if (!options.expert_bytes.empty()) writer.setMetadata("expert_bytes", numbersText(options.expert_bytes));
             writer.commit();
             publish(writer);
             record(stop, writer);
@@ -197,6 +203,24 @@ void Recorder::addTurnSettings(int turn, LaneId lane, const LaneSettings& settin
     m_impl->addPending([turn, lane, json = settingsToJson(settings)](SessionWriter& writer) {
         writer.addTurnSettings(turn, lane, json);
     });
+}
+
+void Recorder::setMetadata(const std::string& key, const std::string& value) {
+    m_impl->addPending([key, value](SessionWriter& writer) { writer.setMetadata(key, value); });
+}
+
+void Recorder::addLane(const LaneOrigin& origin) {
+    m_impl->addPending([origin](SessionWriter& writer) { writer.addLane(origin); });
+}
+
+void Recorder::addForcedTokens(LaneId lane, std::vector<ForcedTokenMeasures> tokens) {
+    m_impl->addPending(
+        [lane, tokens = std::move(tokens)](SessionWriter& writer) { writer.addForcedTokens(lane, tokens); });
+}
+
+void Recorder::addAttribution(std::shared_ptr<const AttributionSnapshot> attribution) {
+    m_impl->addPending(
+        [attribution = std::move(attribution)](SessionWriter& writer) { writer.addAttribution(*attribution); });
 }
 
 bool Recorder::flush() {

@@ -19,7 +19,8 @@ struct RecordingOptions {
     SessionModel model;
     std::map<std::string, std::string> metadata;  // "title", "created_utc", …
     std::function<std::string(TokenId)> token_bytes;
-    std::function<void()> status_changed;  // called on the recorder's thread
+    std::vector<std::int64_t> expert_bytes = {};  // (MoE layers) of one expert, for what lanes read; empty: unknown
+    std::function<void()> status_changed;         // called on the recorder's thread
 };
 
 class Recorder {
@@ -34,6 +35,10 @@ public:
 
     void addMessage(int turn, Role role, std::string text, ThinkingMode mode);
     void addTurnSettings(int turn, LaneId lane, const LaneSettings& settings);
+    void setMetadata(const std::string& key, const std::string& value);
+    void addLane(const LaneOrigin& origin);
+    void addForcedTokens(LaneId lane, std::vector<ForcedTokenMeasures> tokens);
+    void addAttribution(std::shared_ptr<const AttributionSnapshot> attribution);
     /// Waits until everything that was given to the ring or to this object before is committed; false: recording
     /// failed.
     bool flush();

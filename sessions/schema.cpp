@@ -94,8 +94,49 @@ CREATE TABLE totals (
 INSERT INTO totals (id, row_count, event_count, lost_count) VALUES (1, 0, 0, 0);
 )sql";
 
+// What each lane is there for (LaneOrigin; role is LaneRole, json is engine/settings_json.h), what teacher-forced
+// lanes made of the baseline's tokens, what each expert did for a token. A file of version 1 has one lane, the
+// conversation.
+constexpr const char* kVersion2 = R"sql(
+CREATE TABLE lanes (
+    lane INTEGER PRIMARY KEY,
+    role INTEGER NOT NULL,
+    tag INTEGER NOT NULL,
+    parent INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    change TEXT NOT NULL,
+    json TEXT NOT NULL
+);
+CREATE TABLE forced_tokens (
+    lane INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    logprob REAL,
+    divergence REAL,
+    same_top INTEGER NOT NULL,
+    PRIMARY KEY (lane, position)
+) WITHOUT ROWID;
+CREATE TABLE attributions (
+    id INTEGER PRIMARY KEY,
+    lane INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    layers INTEGER NOT NULL,
+    slots INTEGER NOT NULL,
+    logprob REAL
+);
+CREATE TABLE attribution_cells (
+    attribution INTEGER NOT NULL,
+    layer INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    expert INTEGER NOT NULL,
+    change REAL,
+    PRIMARY KEY (attribution, layer, slot)
+) WITHOUT ROWID;
+)sql";
+
 /// Step i brings a file from version i to version i + 1.
-constexpr std::array<const char*, kSessionVersion> kSteps = {kVersion1};
+constexpr std::array<const char*, kSessionVersion> kSteps = {kVersion1, kVersion2};
 
 int pragma(SQLite::Database& database, const char* name) {
     return database.execAndGet(std::string("PRAGMA ") + name).getInt();

@@ -11,6 +11,7 @@
 #include "engine/error.h"
 #include "engine/step_trace.h"
 #include "probes/routing_history.h"
+#include "sessions/comparison_snapshot.h"
 
 namespace mixoscope {
 
@@ -45,6 +46,11 @@ public:
     std::string tokenBytes(TokenId id) const;
     /// Settings at the start of each turn, as JSON (engine/settings_json.h); changes between are events.
     void turnSettings(const std::function<void(int turn, LaneId lane, const std::string& json)>& visit) const;
+    /// Every lane that the session tells of; a file of version 1 tells of none: its one lane is the conversation.
+    std::vector<LaneOrigin> lanes() const;
+    /// What a teacher-forced lane made of the baseline's tokens, in order; empty for other lanes.
+    std::vector<ForcedTokenMeasures> forcedTokens(LaneId lane) const;
+    std::vector<AttributionSnapshot> attributions() const;
     /// (turn, role, text, mode) in order.
     void messages(const std::function<void(int turn, int role, const std::string& text, int mode)>& visit) const;
 

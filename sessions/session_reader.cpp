@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -12,6 +13,7 @@
 
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
+#include "engine/settings_json.h"
 #include "sessions/trace_blob.h"
 
 namespace mixoscope {
@@ -102,6 +104,12 @@ public:
         return static_cast<T>(value);
     }
 
+    /// A missing value is a NaN.
+    double number(int column) const {
+        const SQLite::Column value = m_statement.getColumn(column);
+        return value.isNull() ? std::numeric_limits<double>::quiet_NaN() : value.getDouble();
+    }
+
     TokenTrace token(int first) const {
         TokenTrace token;
         token.position = integer<std::int32_t>(first, -1, kMostPositions);
@@ -111,9 +119,7 @@ public:
         token.turn = integer<std::int32_t>(first + 4);
         token.thinking_tokens = integer<std::int32_t>(first + 5);
         token.budget = integer<std::int32_t>(first + 6);
-        const SQLite::Column logprob = m_statement.getColumn(first + 7);
-        token.logprob =
-            logprob.isNull() ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(logprob.getDouble());
+        token.logprob = static_cast<float>(number(first + 7));
         token.rank = integer<std::int32_t>(first + 8);
         return token;
     }
@@ -202,6 +208,89 @@ struct SessionReader::Impl {
             if (!select.executeStep()) damaged(path, "table totals", "one row", "none");
             return select.getColumn(0).getInt64();
         });
+    }
+
+    /// Tables of version 2; a file that is only read is not migrated.
+    bool tellsOfLanes() const { return database.tableExists("lanes"); }
+
+    std::vector<LaneOrigin> lanes() const {
+        std::vector<LaneOrigin> found;
+        if (!tellsOfLanes()) return found;
+        SQLite::Statement select(database,
+                                 "SELECT lane, role, tag, parent, position, change, json FROM lanes ORDER BY lane");
+        const Columns columns(select, path, "lanes");
+        while (select.executeStep()) {
+            LaneOrigin origin;
+            origin.lane = columns.integer<LaneId>(0);
+            origin.role = static_cast<LaneRole>(columns.integer<int>(1, 0, static_cast<int>(LaneRole::kFork)));
+            origin.tag = columns.integer<std::int32_t>(2, -1);
+            origin.parent = columns.integer<LaneId>(3, -1);
+            origin.position = columns.integer<std::int32_t>(4, -1, kMostPositions);
+            origin.change = select.getColumn(5).getString();
+            origin.settings =
+                settingsFromJson(select.getColumn(6).getString(), path.string() + ", " + columns.place(6));
+            found.push_back(std::move(origin));
+        }
+        return found;
+    }
+
+    std::vector<ForcedTokenMeasures> forcedTokens(LaneId lane) const {
+        std::vector<ForcedTokenMeasures> tokens;
+        if (!tellsOfLanes()) return tokens;
+        SQLite::Statement select(database,
+                                 "SELECT lane, position, token, logprob, divergence, same_top FROM forced_tokens"
+                                 " WHERE lane = ? ORDER BY position");
+        select.bind(1, lane);
+        const Columns columns(select, path, "forced_tokens");
+        while (select.executeStep()) {
+            tokens.push_back({.position = columns.integer<std::int32_t>(1, 0, kMostPositions),
+                              .token = columns.integer<TokenId>(2, 0),
+                              .logprob = columns.number(3),
+                              .divergence = columns.number(4),
+                              .same_top = columns.integer<int>(5, 0, 1) != 0});
+        }
+        return tokens;
+    }
+
+    std::vector<AttributionSnapshot> attributions() const {
+        std::vector<AttributionSnapshot> found;
+        if (!tellsOfLanes()) return found;
+        SQLite::Statement select(database,
+                                 "SELECT id, lane, position, token, layers, slots, logprob FROM attributions"
+                                 " ORDER BY id");
+        const Columns columns(select, path, "attributions");
+        while (select.executeStep()) {
+            AttributionSnapshot attribution;
+            attribution.lane = columns.integer<LaneId>(1);
+            attribution.position = columns.integer<std::int32_t>(2, 0, kMostPositions);
+            attribution.token = columns.integer<TokenId>(3, -1);
+            attribution.layers = columns.integer<std::int32_t>(4, 0, kMostLayers);
+            attribution.slots = columns.integer<std::int32_t>(5, 0, kMostExperts);
+            attribution.logprob = columns.number(6);
+            addCells(select.getColumn(0).getInt64(), attribution);
+            found.push_back(std::move(attribution));
+        }
+        return found;
+    }
+
+    void addCells(std::int64_t id, AttributionSnapshot& attribution) const {
+        const std::size_t cells =
+            static_cast<std::size_t>(attribution.layers) * static_cast<std::size_t>(attribution.slots);
+        attribution.experts.assign(cells, -1);
+        attribution.changes.assign(cells, std::numeric_limits<double>::quiet_NaN());
+        SQLite::Statement select(database,
+                                 "SELECT layer, slot, expert, change FROM attribution_cells WHERE attribution = ?");
+        select.bind(1, id);
+        const Columns columns(select, path, "attribution_cells");
+        while (select.executeStep()) {
+            const auto layer = columns.integer<std::int32_t>(0, 0, attribution.layers - 1);
+            const auto slot = columns.integer<std::int32_t>(1, 0, attribution.slots - 1);
+            const auto cell = static_cast<std::size_t>(layer * attribution.slots + slot);
+            attribution.experts[cell] = columns.integer<std::int16_t>(2, 0);
+            attribution.changes[cell] = columns.number(3);
+            ++attribution.total;
+            if (!std::isnan(attribution.changes[cell])) ++attribution.done;
+        }
     }
 
     StepTrace rowOf(SQLite::Statement& select, const Columns& columns, RoutingRow& routing) const {
@@ -300,6 +389,18 @@ void SessionReader::turnSettings(
         while (select.executeStep())
             visit(select.getColumn(0).getInt(), select.getColumn(1).getInt(), select.getColumn(2).getString());
     });
+}
+
+std::vector<LaneOrigin> SessionReader::lanes() const {
+    return m_impl->guarded([&] { return m_impl->lanes(); });
+}
+
+std::vector<ForcedTokenMeasures> SessionReader::forcedTokens(LaneId lane) const {
+    return m_impl->guarded([&] { return m_impl->forcedTokens(lane); });
+}
+
+std::vector<AttributionSnapshot> SessionReader::attributions() const {
+    return m_impl->guarded([&] { return m_impl->attributions(); });
 }
 
 void SessionReader::messages(

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "sessions/schema.h"
+#include "engine/settings_json.h"
 #include "sessions/trace_blob.h"
 
 namespace mixoscope {
@@ -68,6 +69,14 @@ std::int64_t sizeOrZero(const std::filesystem::path& path) {
     return failure ? 0 : static_cast<std::int64_t>(size);
 }
 
+/// NaN and infinity are kept as what SQLite has for them: no value, and its own infinity.
+void bindNumber(SQLite::Statement& statement, int index, double value) {
+    if (std::isnan(value))
+        statement.bind(index);
+    else
+        statement.bind(index, value);
+}
+
 void bindToken(SQLite::Statement& statement, int first, const TokenTrace& token) {
     statement.bind(first, token.position);
     statement.bind(first + 1, token.id);
@@ -76,10 +85,7 @@ void bindToken(SQLite::Statement& statement, int first, const TokenTrace& token)
     statement.bind(first + 4, token.turn);
     statement.bind(first + 5, token.thinking_tokens);
     statement.bind(first + 6, token.budget);
-    if (std::isnan(token.logprob))
-        statement.bind(first + 7);
-    else
-        statement.bind(first + 7, static_cast<double>(token.logprob));
+    bindNumber(statement, first + 7, static_cast<double>(token.logprob));
     statement.bind(first + 8, token.rank);
 }
 
@@ -229,6 +235,67 @@ void SessionWriter::addTurnSettings(int turn, LaneId lane, std::string_view json
         statement.bind(2, lane);
         statement.bind(3, std::string(json));
     });
+}
+
+void SessionWriter::addLane(const LaneOrigin& origin) {
+    SQLite::Statement insert(m_impl->database,
+                             "INSERT INTO lanes (lane, role, tag, parent, position, change, json)"
+                             " VALUES (?, ?, ?, ?, ?, ?, ?)");
+    m_impl->run(insert, [&](SQLite::Statement& statement) {
+        statement.bind(1, origin.lane);
+        statement.bind(2, static_cast<std::int32_t>(origin.role));
+        statement.bind(3, origin.tag);
+        statement.bind(4, origin.parent);
+        statement.bind(5, origin.position);
+        statement.bind(6, origin.change);
+        statement.bind(7, settingsToJson(origin.settings));
+    });
+}
+
+void SessionWriter::addForcedTokens(LaneId lane, std::span<const ForcedTokenMeasures> tokens) {
+    SQLite::Statement insert(m_impl->database,
+                             "INSERT INTO forced_tokens (lane, position, token, logprob, divergence, same_top)"
+                             " VALUES (?, ?, ?, ?, ?, ?)");
+    for (const ForcedTokenMeasures& token : tokens) {
+        m_impl->keepToken(token.token);
+        m_impl->run(insert, [&](SQLite::Statement& statement) {
+            statement.bind(1, lane);
+            statement.bind(2, token.position);
+            statement.bind(3, token.token);
+            bindNumber(statement, 4, token.logprob);
+            bindNumber(statement, 5, token.divergence);
+            statement.bind(6, token.same_top ? 1 : 0);
+        });
+    }
+}
+
+void SessionWriter::addAttribution(const AttributionSnapshot& attribution) {
+    SQLite::Statement insert(m_impl->database,
+                             "INSERT INTO attributions (lane, position, token, layers, slots, logprob)"
+                             " VALUES (?, ?, ?, ?, ?, ?)");
+    m_impl->keepToken(attribution.token);
+    m_impl->run(insert, [&](SQLite::Statement& statement) {
+        statement.bind(1, attribution.lane);
+        statement.bind(2, attribution.position);
+        statement.bind(3, attribution.token);
+        statement.bind(4, attribution.layers);
+        statement.bind(5, attribution.slots);
+        bindNumber(statement, 6, attribution.logprob);
+    });
+    const std::int64_t id = m_impl->database.getLastInsertRowid();
+    SQLite::Statement cell(m_impl->database,
+                           "INSERT INTO attribution_cells (attribution, layer, slot, expert, change)"
+                           " VALUES (?, ?, ?, ?, ?)");
+    for (std::size_t index = 0; index < attribution.experts.size(); ++index) {
+        if (attribution.experts[index] < 0) continue;
+        m_impl->run(cell, [&](SQLite::Statement& statement) {
+            statement.bind(1, id);
+            statement.bind(2, static_cast<std::int32_t>(index) / attribution.slots);
+            statement.bind(3, static_cast<std::int32_t>(index) % attribution.slots);
+            statement.bind(4, static_cast<std::int32_t>(attribution.experts[index]));
+            bindNumber(statement, 5, attribution.changes[index]);
+        });
+    }
 }
 
 void SessionWriter::setLost(std::int64_t lost) {

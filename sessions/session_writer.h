@@ -27,6 +27,9 @@ public:
     void addEvent(const LaneEvent& event);
     void addMessage(int turn, int role, std::string_view text, int mode);
     void addTurnSettings(int turn, LaneId lane, std::string_view json);
+    void addLane(const LaneOrigin& origin);
+    void addForcedTokens(LaneId lane, std::span<const ForcedTokenMeasures> tokens);
+    void addAttribution(const AttributionSnapshot& attribution);
     void setLost(std::int64_t lost);
 
     /// Something was added since the last commit.

@@ -13,7 +13,9 @@
 #include <variant>
 
 #include "engine/routing_policy.h"
+#include "sessions/attribution.h"
 #include "sessions/chat.h"
+#include "sessions/comparison_runner.h"
 #include "sessions/session_list.h"
 #include "sessions/session_name.h"
 #include "sessions/snapshot_publisher.h"
@@ -32,7 +34,28 @@ struct Send {
 };
 struct NewConversation {};
 struct CheckRecording {};  // recording was switched on or off
-using Command = std::variant<OpenModel, Send, NewConversation, CheckRecording>;
+struct Fork {
+    ForkRequest request;
+};
+struct Attribute {
+    LaneId lane = 0;
+    std::int32_t position = 0;
+    bool in_comparison = false;
+};
+struct Compare {
+    std::function<void(Comparison&)> start;  // a pass over the run that there is; empty: a run
+    std::vector<Message> messages = {};      // of a run
+    bool then_forced = false;
+};
+struct RetireComparison {};  // lanes were set anew
+using Command =
+    std::variant<OpenModel, Send, NewConversation, CheckRecording, Fork, Attribute, Compare, RetireComparison>;
+
+/// What stop() takes out of the queue.
+bool isWork(const Command& command) {
+    return std::holds_alternative<Send>(command) || std::holds_alternative<Fork>(command) ||
+           std::holds_alternative<Attribute>(command) || std::holds_alternative<Compare>(command);
+}
 
 /// Thrown through the loading of a model that nobody waits for any more.
 struct LoadingCancelled {};
@@ -78,6 +101,7 @@ struct Workbench::Impl {
             if (live != nullptr) live->requestStop(live_lane);
             changed.notify_all();
         }
+        comparison.stop();
         engine.join();
     }
 
@@ -89,6 +113,7 @@ struct Workbench::Impl {
     void publish(const std::function<void(WorkbenchSnapshot&)>& change) {
         publisher.change([&](WorkbenchSnapshot& s) {
             change(s);
+            s.comparison_recorder = comparison.recorderStatus();
             s.probes_cost = probes_cost;
             const std::lock_guard lock(mutex);
             if (recorder) {
@@ -163,11 +188,14 @@ struct Workbench::Impl {
     }
 
     void stopTurn() {
-        const std::lock_guard lock(mutex);
-        std::erase_if(queue, [](const Command& command) { return std::holds_alternative<Send>(command); });
-        stop_turn = true;
-        if (live != nullptr) live->requestStop(live_lane);
-        changed.notify_all();
+        {
+            const std::lock_guard lock(mutex);
+            std::erase_if(queue, isWork);
+            stop_turn = true;
+            if (live != nullptr) live->requestStop(live_lane);
+            changed.notify_all();
+        }
+        comparison.stop();
     }
 
     void setRecording(bool on) {
@@ -202,6 +230,7 @@ struct Workbench::Impl {
             changed.notify_all();
         }
         closeChat();
+        comparison.close();
     }
 
     std::optional<Command> nextCommand(const std::stop_token& stop) {
@@ -274,9 +303,12 @@ struct Workbench::Impl {
             loaded = model;
         }
         chat = std::move(first);
+        comparison.setModel(model);
         publish([&](WorkbenchSnapshot& s) {
             s.model = std::make_shared<const ModelFacts>(model->facts);
             s.turn_error.reset();
+            s.fork_error.reset();
+            s.attribution.reset();
             clearConversation(s);
         });
     }
@@ -318,6 +350,7 @@ struct Workbench::Impl {
     static void clearConversation(WorkbenchSnapshot& s) {
         s.conversation.clear();
         s.lanes.clear();
+        s.origins.clear();
         s.context_used = 0;
     }
 
@@ -342,6 +375,113 @@ struct Workbench::Impl {
     }
 
     void execute(const CheckRecording&, const std::stop_token&) { checkRecording(); }
+    void execute(const RetireComparison&, const std::stop_token&) { comparison.retire(); }
+
+    void setState(WorkbenchState state) {
+        publish([&](WorkbenchSnapshot& s) { s.state = s.model ? state : WorkbenchState::kNoModel; });
+    }
+
+    void execute(const Fork& command, const std::stop_token& stop) {
+        setState(WorkbenchState::kGenerating);
+        std::optional<ErrorParts> problem;
+        try {
+            if (!chat || chat->turns() == 0)
+                throw Error({.what = "There is no turn that could be forked", .advice = "Send a message first"});
+            const LaneOrigin origin = chat->fork(command.request);
+            if (const auto current = currentRecorder()) current->addLane(origin);
+            publish([&](WorkbenchSnapshot& s) { s.origins.push_back(origin); });
+            setLive(&chat->generation(), origin.lane);
+            generate(origin.lane, stop);
+            chat->catchUp();
+        } catch (const std::exception& exception) {
+            problem = partsOf(exception);
+        }
+        setLive(nullptr, 0);
+        publish([&](WorkbenchSnapshot& s) { s.fork_error = problem; });
+        setState(WorkbenchState::kReady);
+    }
+
+    void execute(const Attribute& command, const std::stop_token& stop) {
+        setState(WorkbenchState::kAttributing);
+        AttributionSnapshot refused;
+        refused.lane = command.lane;
+        refused.position = command.position;
+        try {
+            if (command.in_comparison) {
+                Comparison& run = comparison.comparison();
+                attribute(run.generation(), command, run.snapshot()->historyOf(command.lane), run.recorder(), stop);
+            } else {
+                if (!chat) throw Error({.what = "There is no conversation to measure"});
+                const auto shown = publisher.snapshot();
+                const auto lane = std::ranges::find(shown->lanes, command.lane, &LaneSnapshot::lane);
+                attribute(chat->generation(), command, lane == shown->lanes.end() ? History() : lane->history,
+                          currentRecorder(), stop);
+            }
+        } catch (const std::exception& exception) {
+            refused.error = partsOf(exception);
+            publish(
+                [&](WorkbenchSnapshot& s) { s.attribution = std::make_shared<const AttributionSnapshot>(refused); });
+        }
+        setState(WorkbenchState::kReady);
+    }
+
+    void attribute(Generation& generation, const Attribute& command, const History& history,
+                   const std::shared_ptr<Recorder>& kept_by, const std::stop_token& stop) {
+        Attribution attribution(generation, *loaded, command.lane, command.position, history);
+        std::shared_ptr<const AttributionSnapshot> result;
+        for (bool more = true; more;) {
+            more = !mustStop(stop) && attribution.step();
+            if (!more) attribution.end();
+            result = std::make_shared<const AttributionSnapshot>(attribution.result());
+            publish([&](WorkbenchSnapshot& s) { s.attribution = result; });
+        }
+        if (kept_by) kept_by->addAttribution(result);
+    }
+
+    void execute(const Compare& command, const std::stop_token& stop) {
+        setState(WorkbenchState::kComparing);
+        try {
+            if (command.start) {
+                command.start(comparison.comparison());
+            } else {
+                comparison.startRun(command.messages, comparisonOptions(command.messages));
+            }
+            stepComparison(stop);
+            if (command.then_forced && !mustStop(stop)) {
+                comparison.comparison().startForced();
+                stepComparison(stop);
+            }
+        } catch (const std::exception& exception) {
+            comparison.fail(partsOf(exception));
+        }
+        setState(WorkbenchState::kReady);
+    }
+
+    void stepComparison(const std::stop_token& stop) {
+        Comparison& run = comparison.comparison();
+        for (;;) {
+            const Clock::time_point start = Clock::now();
+            if (mustStop(stop)) run.stop();
+            if (!run.step()) return;
+            if (run.state() == ComparisonState::kRunning) keepPace(start, stop);
+        }
+    }
+
+    Comparison::Options comparisonOptions(const std::vector<Message>& messages) {
+        Comparison::Options run;
+        bool wanted = false;
+        {
+            const std::lock_guard lock(mutex);
+            wanted = recording;
+        }
+        const std::time_t now = std::time(nullptr);
+        const std::string text = messages.empty() ? std::string() : messages.back().content;
+        if (wanted) run.record = newSessionPath(options.session_directory, "compare " + text, now);
+        run.metadata = {{"title", titleOf(text)}, {"created_utc", utcTime(now)}};
+        if (loaded) run.metadata["backend"] = loaded->facts.backend;
+        run.recorder_changed = [this] { publish([](WorkbenchSnapshot&) {}); };
+        return run;
+    }
 
     void checkRecording() {
         {
@@ -367,7 +507,7 @@ struct Workbench::Impl {
         } catch (const std::exception& exception) {
             problem = partsOf(exception);
         }
-        setLive(nullptr);
+        setLive(nullptr, 0);
         if (chat && chat->turns() == 0) leaveRoom(0);
         publish([&](WorkbenchSnapshot& s) {
             if (problem) s.turn_error = problem;
@@ -380,10 +520,10 @@ struct Workbench::Impl {
         return settings;
     }
 
-    void setLive(Generation* generation) {
+    void setLive(Generation* generation, LaneId lane) {
         const std::lock_guard lock(mutex);
         live = generation;
-        live_lane = chat ? chat->lane() : 0;
+        live_lane = lane;
     }
 
     void runTurn(const std::string& text, const std::stop_token& stop) {
@@ -398,7 +538,7 @@ struct Workbench::Impl {
             chat_slots = chat->shape().slots;
             fitting = fittingTheChat(current);
         }
-        const Chat::TurnPlan plan = chat->plan(system, text, fitting);
+        const TurnPlan plan = chat->plan(system, text, fitting);
         const int turn = chat->turns();
         bool starts_recording = false;
         {
@@ -406,17 +546,20 @@ struct Workbench::Impl {
             starts_recording = recording && !recorder;
         }
         chat->startTurn(plan, starts_recording);
-        setLive(&chat->generation());
+        setLive(&chat->generation(), chat->lane());
         requestIfChanged(current);
         recordTurn(plan, turn);
-        publish([&](WorkbenchSnapshot& s) { addToConversation(s, plan, turn); });
+        publish([&](WorkbenchSnapshot& s) {
+            addToConversation(s, plan, turn);
+            if (s.origins.empty()) s.origins.push_back(originOfChat());
+        });
         std::exception_ptr failure;
         try {
-            generate(stop);
+            generate(chat->lane(), stop);
         } catch (...) {
             failure = std::current_exception();
         }
-        setLive(nullptr);
+        setLive(nullptr, 0);
         const std::string answer = chat->finishTurn();
         if (const auto current_recorder = currentRecorder())
             current_recorder->addMessage(turn, Role::kAssistant, answer, plan.settings.mode);
@@ -429,7 +572,7 @@ struct Workbench::Impl {
         if (settings != planned) live->requestSettings(live_lane, fittingTheChat(settings));
     }
 
-    static void addToConversation(WorkbenchSnapshot& s, const Chat::TurnPlan& plan, int turn) {
+    static void addToConversation(WorkbenchSnapshot& s, const TurnPlan& plan, int turn) {
         const ThinkingMode mode = plan.settings.mode;
         std::erase_if(s.conversation, [](const ConversationEntry& entry) { return entry.role == Role::kSystem; });
         if (plan.messages.front().role == Role::kSystem)
@@ -441,7 +584,7 @@ struct Workbench::Impl {
         s.conversation.push_back({.role = Role::kAssistant, .text = {}, .thinking = {}, .turn = turn, .mode = mode});
     }
 
-    void recordTurn(const Chat::TurnPlan& plan, int turn) {
+    void recordTurn(const TurnPlan& plan, int turn) {
         std::shared_ptr<Recorder> current = currentRecorder();
         bool wanted = false;
         {
@@ -452,6 +595,7 @@ struct Workbench::Impl {
         const bool first = current == nullptr;
         if (first) {
             current = startRecording(plan);
+            current->addLane(originOfChat());
             const std::lock_guard lock(mutex);
             recorder = current;
         }
@@ -465,7 +609,14 @@ struct Workbench::Impl {
         current->addTurnSettings(turn, chat->lane(), plan.settings);
     }
 
-    std::shared_ptr<Recorder> startRecording(const Chat::TurnPlan& plan) {
+    LaneOrigin originOfChat() const {
+        LaneOrigin origin;
+        origin.lane = chat->lane();
+        origin.settings = currentSettings();
+        return origin;
+    }
+
+    std::shared_ptr<Recorder> startRecording(const TurnPlan& plan) {
         const std::time_t now = std::time(nullptr);
         const std::string& text = plan.messages.back().content;
         RecordingOptions recording_options;
@@ -484,9 +635,8 @@ struct Workbench::Impl {
         return chat->record(std::move(recording_options));
     }
 
-    void generate(const std::stop_token& stop) {
+    void generate(LaneId lane, const std::stop_token& stop) {
         Generation& generation = chat->generation();
-        const LaneId lane = chat->lane();
         for (;;) {
             const Clock::time_point start = Clock::now();
             if (mustStop(stop)) generation.requestStop(lane);
@@ -535,6 +685,10 @@ struct Workbench::Impl {
     std::string chat_policy;      // the last one that fitted the conversation
     std::optional<ErrorParts> policy_waits;
     std::shared_ptr<LoadedModel> loaded;  // changed by the engine thread only, which may read it without the lock
+
+    ComparisonRunner comparison{[this](std::shared_ptr<const ComparisonSnapshot> made) {
+        publish([&](WorkbenchSnapshot& s) { s.comparison = std::move(made); });
+    }};
 
     // Of the engine thread alone.
     std::unique_ptr<Chat> chat;
@@ -585,6 +739,41 @@ void Workbench::answerNow() {
     if (m_impl->live != nullptr) m_impl->live->requestAnswerNow(m_impl->live_lane);
 }
 
+void Workbench::setComparisonLanes(std::vector<LaneSettings> lanes) {
+    m_impl->comparison.setLanes(std::move(lanes));
+    m_impl->enqueue(RetireComparison{});
+}
+void Workbench::setComparisonLane(std::size_t index, const LaneSettings& settings) {
+    m_impl->comparison.setLane(index, settings);
+}
+void Workbench::addComparisonLane(const LaneSettings& settings) {
+    m_impl->comparison.addLane(settings);
+}
+void Workbench::removeComparisonLane(std::size_t index) {
+    m_impl->comparison.removeLane(index);
+}
+void Workbench::runComparison(std::vector<Message> messages, bool then_forced) {
+    m_impl->enqueue(Compare{.start = {}, .messages = std::move(messages), .then_forced = then_forced});
+}
+void Workbench::measureForced() {
+    m_impl->enqueue(Compare{.start = [](Comparison& run) { run.startForced(); }});
+}
+void Workbench::measureAlone() {
+    m_impl->enqueue(Compare{.start = [](Comparison& run) { run.startAlone(); }});
+}
+void Workbench::forkChat(const ForkRequest& request) {
+    m_impl->enqueue(Fork{request});
+}
+void Workbench::forkComparison(const ForkRequest& request) {
+    m_impl->enqueue(Compare{.start = [request](Comparison& run) { run.startFork(request); }});
+}
+void Workbench::attributeChat(LaneId lane, std::int32_t position) {
+    m_impl->enqueue(Attribute{.lane = lane, .position = position, .in_comparison = false});
+}
+void Workbench::attributeComparison(LaneId lane, std::int32_t position) {
+    m_impl->enqueue(Attribute{.lane = lane, .position = position, .in_comparison = true});
+}
+
 void Workbench::setDecodePace(double tokens_per_s) {
     const std::lock_guard lock(m_impl->mutex);
     m_impl->pace = std::isfinite(tokens_per_s) && tokens_per_s > 0.0 ? tokens_per_s : 0.0;
@@ -602,7 +791,9 @@ bool Workbench::waitIdle(int timeout_ms) {
 
 bool Workbench::flush() {
     const std::shared_ptr<Recorder> recorder = m_impl->currentRecorder();
-    return recorder == nullptr || recorder->flush();
+    const std::shared_ptr<Recorder> of_lanes = m_impl->comparison.recorder();
+    const bool kept = recorder == nullptr || recorder->flush();
+    return (of_lanes == nullptr || of_lanes->flush()) && kept;
 }
 
 std::vector<SessionInfo> Workbench::sessions() const {

@@ -15,9 +15,14 @@
 #include "engine/config.h"
 #include "engine/error.h"
 #include "probes/snapshot.h"
-#include "sessions/comparison_snapshot.h"
+#include "sessions/lane_origin.h"
 
 namespace mixoscope {
+
+// Of sessions/comparison_snapshot.h:
+struct AttributionSnapshot;
+struct ComparisonSnapshot;
+struct ForkRequest;
 
 /// The model as views see it: facts only.
 struct ModelFacts {
@@ -81,6 +86,7 @@ struct WorkbenchSnapshot {
     std::int32_t context_used = 0;
     double probes_cost = -1.0;  // share of the step time spent in the sink, < 0 unknown
     RecorderStatus recorder;
+    RecorderStatus comparison_recorder;  // of the last run of the comparison
 };
 
 struct WorkbenchOptions {

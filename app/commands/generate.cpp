@@ -13,6 +13,7 @@
 #include "app/commands/turn_recording.h"
 #include "engine/generation.h"
 #include "engine/routing_policy.h"
+#include "sessions/record_names.h"
 
 namespace mixoscope {
 

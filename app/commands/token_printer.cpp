@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "sessions/record_names.h"
+
 namespace mixoscope {
 
 TokenPrinter::TokenPrinter(std::ostream& out, bool json, const Tokenizer* tokenizer, TraceSink* forward_to)
@@ -57,26 +59,6 @@ void TokenPrinter::finish() {
         releaseLine();
     }
     m_out.flush();
-}
-
-const char* stopReasonName(StopReason reason) {
-    switch (reason) {
-        case StopReason::kNone:
-            return "none";
-        case StopReason::kEndOfTurn:
-            return "end_of_turn";
-        case StopReason::kMaxTokens:
-            return "max_tokens";
-        case StopReason::kContextFull:
-            return "context_full";
-        case StopReason::kStopped:
-            return "stopped";
-        case StopReason::kError:
-            return "error";
-        case StopReason::kForcedEnd:
-            return "forced_end";
-    }
-    return "?";
 }
 
 nlohmann::ordered_json summaryJson(const LaneStatus& status) {

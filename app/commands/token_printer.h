@@ -41,6 +41,5 @@ private:
 
 /// The last line of --json: counts, speed, reason to stop.
 nlohmann::ordered_json summaryJson(const LaneStatus& status);
-const char* stopReasonName(StopReason reason);
 
 }  // namespace mixoscope

@@ -1,0 +1,680 @@
+#include "sessions/comparison.h"
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <utility>
+
+#include "engine/next_token_divergence.h"
+#include "engine/routing_policy.h"
+#include "engine/sampler.h"
+#include "sessions/fork_change.h"
+#include "sessions/probe_thread.h"
+#include "sessions/ring_shape.h"
+
+namespace mixoscope {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Compared, forced and alone lanes, and lanes that only compute for a moment.
+constexpr std::int32_t kMostLanes = 4 * static_cast<std::int32_t>(kMostComparedLanes);
+
+[[noreturn]] void refuseLane(std::size_t index, const Error& error) {
+    ErrorParts parts = error.parts();
+    const std::string lane = "lane " + std::to_string(index);
+    parts.where = parts.where.empty() ? lane : lane + ", " + parts.where;
+    throw Error(std::move(parts));
+}
+
+std::int32_t slotsFor(const std::vector<LaneSettings>& lanes, const Model& model) {
+    int slots = static_cast<int>(model.config.num_experts_per_tok);
+    for (std::size_t index = 0; index < lanes.size(); ++index) {
+        try {
+            slots = std::max(slots, parsePolicy(lanes[index].policy, model)->maxSlots());
+        } catch (const Error& error) {
+            refuseLane(index, error);
+        }
+    }
+    return slots;
+}
+
+/// Settings of a lane that have no effect, for people.
+std::vector<std::string> notesFor(const LaneSettings& settings, const RoutingPolicy& policy, bool thinking) {
+    std::vector<std::string> notes;
+    if (policy.dependsOnStep()) notes.emplace_back("capacity: acts on the prompt only");
+    if (!thinking && settings.budget != kUnlimitedBudget && settings.budget != 0)
+        notes.emplace_back("budget: not in no_think mode");
+    return notes;
+}
+
+}  // namespace
+
+/// The ring, and whoever else listens.
+class Comparison::Sinks : public TraceSink {
+public:
+    Sinks(TraceRing& ring, TraceSink* also) : m_ring(ring), m_also(also) {}
+    void onRow(const StepTrace& trace) override {
+        m_ring.onRow(trace);
+        if (m_also != nullptr) m_also->onRow(trace);
+    }
+    void onEvent(const LaneEvent& event) override {
+        m_ring.onEvent(event);
+        if (m_also != nullptr) m_also->onEvent(event);
+    }
+    void onStepEnd(Step step) override {
+        m_ring.onStepEnd(step);
+        if (m_also != nullptr) m_also->onStepEnd(step);
+    }
+
+private:
+    TraceRing& m_ring;
+    TraceSink* m_also;
+};
+
+Comparison::Comparison(std::shared_ptr<LoadedModel> loaded, ComparisonPrompt prompt,
+                       const std::vector<LaneSettings>& lanes, Options options)
+    : m_loaded(std::move(loaded)),
+      m_prompt(std::move(prompt)),
+      m_options(std::move(options)),
+      m_ring([&] {
+          const TraceShape shape = tracedShape(m_loaded->model.config, slotsFor(lanes, m_loaded->model));
+          return std::make_shared<TraceRing>(shape, ringSlots(shape));
+      }()),
+      m_sinks(std::make_unique<Sinks>(*m_ring, m_options.also)),
+      m_recorder_reader(m_ring->makeReader()),
+      m_measures(m_ring->shape(), m_loaded->model.expertBytes()) {
+    const Model& model = m_loaded->model;
+    if (lanes.size() < kFewestComparedLanes || lanes.size() > kMostComparedLanes)
+        throw Error({.what = "A comparison has another number of lanes",
+                     .expected = std::to_string(kFewestComparedLanes) + " to " + std::to_string(kMostComparedLanes),
+                     .found = std::to_string(lanes.size())});
+    const GenerationLimits limits{.max_lanes = kMostLanes,
+                                  .lanes_per_step = static_cast<std::int32_t>(kMostComparedLanes),
+                                  .slots = m_ring->shape().slots};
+    m_generation = std::make_unique<Generation>(model, *m_loaded->backend, limits, m_sinks.get());
+    m_draft.messages = m_prompt.messages;
+    m_draft.bootstrap_seed = m_options.bootstrap_seed;
+    for (std::size_t index = 0; index < lanes.size(); ++index) {
+        try {
+            ComparedLane lane = seat(lanes[index]);
+            lane.started_with_run = true;
+            if (index < m_options.tags.size()) lane.origin.tag = m_options.tags[index];
+            const Turn turn = turnOf(lanes[index]);
+            if (static_cast<std::int32_t>(turn.prompt.size()) >= m_generation->contextTokens())
+                throw Error({.what = "The prompt is too long for the context",
+                             .expected = "at most " + std::to_string(m_generation->contextTokens() - 1) + " tokens",
+                             .found = std::to_string(turn.prompt.size()) + " tokens"});
+            m_draft.lanes.push_back(std::move(lane));
+        } catch (const Error& error) {
+            refuseLane(index, error);
+        }
+    }
+    auto aggregates = std::make_unique<Aggregates>(
+        m_ring->shape(), model.config.norm_topk_prob, [keep = m_loaded](TokenId id) { return keep->tokenBytes(id); },
+        static_cast<std::int32_t>(model.config.num_experts_per_tok));
+    m_probes = std::make_unique<ProbeThread>(m_ring, std::move(aggregates), [this](std::vector<LaneSnapshot> measured) {
+        lanesMeasured(std::move(measured));
+    });
+}
+
+Comparison::~Comparison() = default;
+
+// --- lanes -----------------------------------------------------------------------------------------------------------
+
+Comparison::Turn Comparison::turnOf(const LaneSettings& settings) const {
+    if (m_prompt.messages.empty()) {
+        Turn turn{.settings = settings, .prompt = m_prompt.ids, .thinking = m_prompt.ids_may_think};
+        turn.settings.mode = m_loaded->possibleMode(settings.mode);
+        turn.thinking = turn.thinking && turn.settings.mode != ThinkingMode::kNoThink;
+        return turn;
+    }
+    const TurnPlan plan = planTurn(*m_loaded, m_prompt.messages, settings);
+    return {.settings = plan.settings, .prompt = promptOf(*m_loaded, plan), .thinking = plan.thinking};
+}
+
+/// A lane that is not running yet. Throws Error for settings that make no sense.
+ComparedLane Comparison::seat(const LaneSettings& settings) const {
+    m_generation->checkSettings(settings);
+    ComparedLane lane;
+    lane.origin.lane = -1;
+    lane.origin.role = LaneRole::kCompared;
+    lane.origin.tag = freeTag();
+    lane.origin.settings = settings;
+    lane.settings = settings;
+    const auto policy = parsePolicy(settings.policy, m_loaded->model);
+    lane.notes = notesFor(settings, *policy, turnOf(settings).thinking);
+    return lane;
+}
+
+std::int32_t Comparison::freeTag() const {
+    std::int32_t tag = 0;
+    while (std::ranges::any_of(m_draft.lanes, [&](const ComparedLane& lane) { return lane.origin.tag == tag; })) ++tag;
+    return tag;
+}
+
+ComparedLane* Comparison::seatOf(std::int32_t tag) {
+    const auto found =
+        std::ranges::find_if(m_draft.lanes, [&](const ComparedLane& lane) { return lane.origin.tag == tag; });
+    return found == m_draft.lanes.end() ? nullptr : &*found;
+}
+
+/// Tells probes and session of a lane before its first record.
+void Comparison::introduce(const LaneOrigin& origin) {
+    m_probes->setSettings(origin.lane, origin.settings);
+    if (m_recorder) m_recorder->addLane(origin);
+}
+
+void Comparison::startTurn(std::int32_t tag, Turn turn) {
+    const LaneId id = m_generation->addLane(turn.settings);
+    LaneOrigin origin;
+    {
+        const std::lock_guard lock(m_mutex);
+        ComparedLane& lane = *seatOf(tag);
+        lane.origin.lane = id;
+        lane.origin.settings = turn.settings;
+        origin = lane.origin;
+    }
+    introduce(origin);
+    m_generation->startTurn(id, turn.prompt, turn.thinking);
+    m_turns[tag] = std::move(turn);
+}
+
+/// Starts a lane's turn, or lets it wait for one that computes the same prompt under the same policy.
+void Comparison::startLane(std::int32_t tag) {
+    LaneSettings settings;
+    std::vector<LaneId> running;
+    {
+        const std::lock_guard lock(m_mutex);
+        settings = seatOf(tag)->settings;
+    }
+    Turn turn = turnOf(settings);
+    const auto policy = parsePolicy(turn.settings.policy, m_loaded->model);
+    const bool shareable = !policy->dependsOnHistory() && turn.prompt.size() > 1;
+    for (const auto& [other, theirs] : m_turns) {
+        const std::string their_policy = parsePolicy(theirs.settings.policy, m_loaded->model)->text();
+        if (!shareable || their_policy != policy->text() || theirs.prompt != turn.prompt) continue;
+        const std::lock_guard lock(m_mutex);
+        const ComparedLane* leader = seatOf(other);
+        if (leader == nullptr || leader->origin.role != LaneRole::kCompared) continue;
+        m_waiting.push_back({.tag = tag, .leader = leader->origin.lane, .turn = std::move(turn)});
+        return;
+    }
+    startTurn(tag, std::move(turn));
+}
+
+/// Starts the lanes whose prompt was computed by another: from its pages. Where that came to nothing they compute their
+/// own.
+void Comparison::startWaiting() {
+    std::vector<Waiting> still;
+    for (Waiting& waiting : std::exchange(m_waiting, {})) {
+        const auto prompt_tokens = static_cast<std::int32_t>(waiting.turn.prompt.size());
+        const bool there = m_generation->hasLane(waiting.leader);
+        if (there && m_generation->status(waiting.leader).state == LaneState::kPrefill) {
+            still.push_back(std::move(waiting));
+            continue;
+        }
+        LaneSettings wanted;
+        {
+            const std::lock_guard lock(m_mutex);
+            wanted = seatOf(waiting.tag)->settings;
+        }
+        const Turn turn = turnOf(wanted);
+        const std::string policy = parsePolicy(turn.settings.policy, m_loaded->model)->text();
+        const bool computed = there && turn.prompt == waiting.turn.prompt &&
+                              m_generation->policyAt(waiting.leader, 0) == policy &&
+                              m_generation->policyAt(waiting.leader, prompt_tokens - 1) == policy;
+        if (!computed) {
+            startTurn(waiting.tag, turn);
+            continue;
+        }
+        const LaneId id = m_generation->forkLane(waiting.leader, prompt_tokens, turn.settings);
+        LaneOrigin origin;
+        {
+            const std::lock_guard lock(m_mutex);
+            ComparedLane& lane = *seatOf(waiting.tag);
+            lane.origin.lane = id;
+            lane.origin.settings = turn.settings;
+            origin = lane.origin;
+        }
+        introduce(origin);
+        m_turns[waiting.tag] = turn;
+    }
+    m_waiting = std::move(still);
+}
+
+// --- what is started -------------------------------------------------------------------------------------------------
+
+void Comparison::startRun() {
+    assert(!m_run);
+    m_run = true;
+    m_stopping = false;
+    if (!m_options.record.empty()) {
+        RecordingOptions recording;
+        recording.file = m_options.record;
+        recording.model = m_loaded->identity;
+        recording.model.shape = m_ring->shape();
+        recording.metadata = m_options.metadata;
+        recording.metadata["bootstrap_seed"] = std::to_string(m_options.bootstrap_seed);
+        recording.token_bytes = [keep = m_loaded](TokenId id) { return keep->tokenBytes(id); };
+        recording.expert_bytes = m_loaded->model.expertBytes();
+        recording.status_changed = m_options.recorder_changed;
+        auto recorder = std::make_shared<Recorder>(std::move(recording), m_ring, m_recorder_reader);
+        {
+            const std::lock_guard lock(m_mutex);
+            m_recorder = std::move(recorder);
+        }
+        for (const Message& message : m_prompt.messages)
+            m_recorder->addMessage(0, message.role, message.content, m_draft.lanes.front().settings.mode);
+    }
+    std::vector<std::int32_t> tags;
+    {
+        const std::lock_guard lock(m_mutex);
+        m_draft.state = ComparisonState::kRunning;
+        m_draft.done = m_draft.total = 0;
+        for (const ComparedLane& lane : m_draft.lanes) tags.push_back(lane.origin.tag);
+    }
+    for (const std::int32_t tag : tags) startLane(tag);
+    publish();
+}
+
+/// Forgets an earlier forced pass: the lanes' records stay, their pages go.
+void Comparison::dropForced() {
+    for (ComparedLane& lane : m_draft.lanes) {
+        if (lane.forced_lane >= 0) m_generation->removeLane(lane.forced_lane);
+        lane.forced_lane = -1;
+        lane.forced = {};
+        lane.forced_tokens.reset();
+        lane.quality = {};
+        lane.layer_overlaps.clear();
+    }
+    m_judged.clear();
+}
+
+void Comparison::startForced() {
+    std::vector<ComparedLane> lanes;
+    {
+        const std::lock_guard lock(m_mutex);
+        lanes = m_draft.lanes;
+    }
+    const LaneId base = lanes.front().origin.lane;
+    const LaneStatus status = base >= 0 ? m_generation->status(base) : LaneStatus{};
+    if (status.tokens <= status.prompt_tokens)
+        throw Error(
+            {.what = "There are no tokens of the baseline to feed to the lanes", .advice = "Run the lanes first"});
+    m_stopping = false;
+    const std::vector<TokenId> sequence = m_generation->tokens(base);
+    const auto prompt = std::span(sequence).first(static_cast<std::size_t>(status.prompt_tokens));
+    ForcedContinuation continuation{.ends_turn = true};
+    for (std::int32_t position = status.prompt_tokens; position < status.tokens; ++position) {
+        const TokenTrace token = m_generation->token(base, position);
+        continuation.tokens.push_back({.id = token.id, .injected = (token.flags & token_flag::kInjected) != 0});
+    }
+    {
+        const std::lock_guard lock(m_mutex);
+        dropForced();
+        m_draft.state = ComparisonState::kForcing;
+        m_draft.forced_complete = false;
+        m_draft.done = 0;
+        m_draft.total = std::ssize(continuation.tokens);
+        m_draft.error.reset();
+    }
+    const Turn& base_turn = m_turns.at(lanes.front().origin.tag);
+    for (const ComparedLane& lane : lanes) {
+        LaneSettings settings = base_turn.settings;
+        settings.policy = lane.settings.policy;
+        const LaneId id = m_generation->addLane(settings);
+        {
+            const std::lock_guard lock(m_mutex);
+            seatOf(lane.origin.tag)->forced_lane = id;
+        }
+        introduce({.lane = id,
+                   .role = LaneRole::kForced,
+                   .tag = lane.origin.tag,
+                   .parent = lane.origin.lane,
+                   .change = {},
+                   .settings = settings});
+        m_judged[id];
+        m_generation->startTurn(id, prompt, base_turn.thinking);
+        m_generation->forceContinuation(id, continuation);
+    }
+    m_judged_size = status.prompt_tokens;
+    publish();
+}
+
+void Comparison::startAlone() {
+    m_stopping = false;
+    m_alone_due.clear();
+    {
+        const std::lock_guard lock(m_mutex);
+        for (ComparedLane& lane : m_draft.lanes) {
+            // A fork has no beginning of its own that could be run again.
+            if (lane.origin.role == LaneRole::kFork || lane.origin.lane < 0) continue;
+            m_alone_due.push_back(lane.origin.tag);
+            if (lane.alone_lane >= 0) m_generation->removeLane(lane.alone_lane);
+            lane.alone_lane = -1;
+            lane.alone_ttft_ms = lane.alone_tpot_ms = -1.0;
+        }
+        if (m_alone_due.empty())
+            throw Error({.what = "There are no turns to run alone", .advice = "Run the lanes first"});
+        m_draft.state = ComparisonState::kMeasuringAlone;
+        m_draft.done = 0;
+        m_draft.total = std::ssize(m_alone_due);
+        m_draft.error.reset();
+    }
+    startNextAlone();
+    publish();
+}
+
+bool Comparison::startNextAlone() {
+    while (!m_alone_due.empty() && !m_stopping) {
+        const std::int32_t tag = m_alone_due.front();
+        m_alone_due.erase(m_alone_due.begin());
+        const auto turn = m_turns.find(tag);
+        if (turn == m_turns.end()) continue;
+        const LaneId id = m_generation->addLane(turn->second.settings);
+        LaneOrigin origin{
+            .lane = id, .role = LaneRole::kAlone, .tag = tag, .change = {}, .settings = turn->second.settings};
+        {
+            const std::lock_guard lock(m_mutex);
+            ComparedLane* lane = seatOf(tag);
+            lane->alone_lane = id;
+            origin.parent = lane->origin.lane;
+        }
+        introduce(origin);
+        m_generation->startTurn(id, turn->second.prompt, turn->second.thinking);
+        return true;
+    }
+    m_alone_due.clear();
+    return false;
+}
+
+void Comparison::startFork(const ForkRequest& request) {
+    ComparedLane fork;
+    std::int32_t parent_tag = -1;
+    {
+        const std::lock_guard lock(m_mutex);
+        const auto parent = std::ranges::find_if(
+            m_draft.lanes, [&](const ComparedLane& lane) { return lane.origin.lane == request.lane; });
+        if (parent == m_draft.lanes.end())
+            throw Error({.what = "This lane cannot be forked",
+                         .expected = "a lane of the comparison",
+                         .found = std::to_string(request.lane)});
+        if (m_draft.lanes.size() >= kMostComparedLanes)
+            throw Error({.what = "There is no room for another lane",
+                         .expected = "at most " + std::to_string(kMostComparedLanes) + " lanes",
+                         .advice = "Remove a lane first"});
+        parent_tag = parent->origin.tag;
+        fork = seat(request.settings);
+        fork.started_with_run = false;
+    }
+    m_stopping = false;
+    const LaneOrigin origin = forkAt(*m_generation, request, *m_loaded, fork.origin.tag);
+    fork.origin = origin;
+    m_turns[origin.tag] = m_turns.at(parent_tag);
+    {
+        const std::lock_guard lock(m_mutex);
+        m_draft.lanes.push_back(std::move(fork));
+        m_draft.state = ComparisonState::kRunning;
+        m_draft.done = m_draft.total = 0;
+        m_draft.error.reset();
+    }
+    introduce(origin);
+    publish();
+}
+
+// --- steps -----------------------------------------------------------------------------------------------------------
+
+bool Comparison::decoding() const {
+    return std::ranges::none_of(m_generation->lanes(),
+                                [&](LaneId lane) { return m_generation->status(lane).state == LaneState::kPrefill; });
+}
+
+bool Comparison::step() {
+    takeRequests();
+    startWaiting();
+    const bool counts = decoding();
+    const GenerationTimes before = m_generation->times();
+    const Clock::time_point start = Clock::now();
+    const bool stepped = m_generation->step();
+    if (stepped) {
+        const std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
+        const bool running = state() == ComparisonState::kRunning;
+        if (counts && running) countSpeed(elapsed.count(), m_generation->times().rows - before.rows);
+        if (!m_judged.empty()) judge();
+        if (m_options.wait_for_readers) keepReaders();
+        return true;
+    }
+    if (!m_waiting.empty()) return true;  // they start with the next step
+    if (!m_alone_due.empty() && startNextAlone()) {
+        const std::lock_guard lock(m_mutex);
+        ++m_draft.done;
+        return true;
+    }
+    finish();
+    return false;
+}
+
+void Comparison::countSpeed(double elapsed_ms, std::int64_t tokens) {
+    m_decode_ms += elapsed_ms;
+    m_decode_steps += 1;
+    m_decode_tokens += tokens;
+    const std::lock_guard lock(m_mutex);
+    m_draft.step_ms = m_decode_ms / static_cast<double>(m_decode_steps);
+    m_draft.tokens_per_s = m_decode_ms > 0.0 ? static_cast<double>(m_decode_tokens) / m_decode_ms * 1000.0 : -1.0;
+}
+
+/// Compares what the forced lanes expected with what the baseline's text has, when a step has brought them a token
+/// further.
+void Comparison::judge() {
+    std::vector<std::pair<std::int32_t, LaneId>> forced;  // tag and lane, the baseline first
+    {
+        const std::lock_guard lock(m_mutex);
+        for (const ComparedLane& lane : m_draft.lanes) {
+            if (lane.forced_lane >= 0) forced.emplace_back(lane.origin.tag, lane.forced_lane);
+        }
+    }
+    if (forced.empty()) return;
+    const LaneId base = forced.front().second;
+    const std::int32_t size = m_generation->status(base).tokens;
+    if (size <= m_judged_size || m_judged_size == 0) return;
+    m_judged_size = size;
+    const TokenTrace token = m_generation->token(base, size - 1);
+    {
+        const std::lock_guard lock(m_mutex);
+        ++m_draft.done;
+    }
+    if ((token.flags & token_flag::kInjected) != 0) return;
+    const std::span<const float> base_logits = m_generation->lastLogits(base);
+    const TokenId likeliest = likeliestToken(base_logits);
+    for (const auto& [tag, lane] : forced) {
+        if (m_generation->status(lane).tokens != size) continue;  // it ended for a reason of its own
+        const std::span<const float> logits = m_generation->lastLogits(lane);
+        m_judged[lane].push_back({.position = token.position,
+                                  .token = token.id,
+                                  .logprob = logProbability(logits, token.id),
+                                  .divergence = nextTokenDivergence(base_logits, logits),
+                                  .same_top = likeliestToken(logits) == likeliest});
+    }
+}
+
+void Comparison::finish() {
+    m_probes->catchUp();
+    {
+        const std::lock_guard lock(m_mutex);
+        const bool forced = m_draft.state == ComparisonState::kForcing;
+        if (forced) {
+            m_draft.forced_complete = m_draft.done == m_draft.total;
+            if (m_recorder) m_recorder->setMetadata("forced_complete", m_draft.forced_complete ? "1" : "0");
+            for (ComparedLane& lane : m_draft.lanes) {
+                const auto judged = m_judged.find(lane.forced_lane);
+                if (judged == m_judged.end()) continue;
+                lane.forced_tokens = std::make_shared<const std::vector<ForcedTokenMeasures>>(judged->second);
+                if (m_recorder) m_recorder->addForcedTokens(lane.forced_lane, judged->second);
+            }
+            m_judged.clear();
+        }
+        if (m_draft.state == ComparisonState::kMeasuringAlone && !m_stopping) m_draft.done = m_draft.total;
+        m_draft.state = ComparisonState::kReady;
+        m_measures.measure(m_measured, m_draft);
+    }
+    publish();
+}
+
+/// Waits for probes and recorder when they are far behind.
+void Comparison::keepReaders() {
+    if (m_ring->written() - m_read_up_to < m_ring->capacity() / 2) return;
+    m_probes->catchUp();
+    if (m_recorder) m_recorder->flush();
+    m_read_up_to = m_ring->written();
+}
+
+// --- what others ask -------------------------------------------------------------------------------------------------
+
+void Comparison::setLane(std::size_t index, const LaneSettings& settings) {
+    {
+        const std::lock_guard lock(m_mutex);
+        if (index >= m_draft.lanes.size()) return;
+        ComparedLane& lane = m_draft.lanes[index];
+        lane.error.reset();
+        try {
+            LaneSettings wanted = settings;
+            wanted.mode = m_loaded->possibleMode(wanted.mode);
+            m_generation->checkSettings(wanted);
+            if (lane.origin.lane >= 0) m_generation->requestSettings(lane.origin.lane, wanted);
+            lane.settings = wanted;
+            lane.notes = notesFor(wanted, *parsePolicy(wanted.policy, m_loaded->model), turnOf(wanted).thinking);
+        } catch (const Error& error) {
+            lane.error = error.parts();
+        }
+    }
+    publish();
+}
+
+void Comparison::addLane(const LaneSettings& settings) {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_requests.emplace_back([this, settings] {
+            std::int32_t tag = -1;
+            {
+                const std::lock_guard inner(m_mutex);
+                if (m_draft.lanes.size() >= kMostComparedLanes) return;
+                try {
+                    m_draft.lanes.push_back(seat(settings));
+                } catch (const Error& error) {
+                    m_draft.error = error.parts();
+                    return;
+                }
+                tag = m_draft.lanes.back().origin.tag;
+            }
+            if (m_run) startLane(tag);
+        });
+    }
+}
+
+void Comparison::removeLane(std::size_t index) {
+    const std::lock_guard lock(m_mutex);
+    if (index >= m_draft.lanes.size()) return;
+    m_requests.emplace_back([this, tag = m_draft.lanes[index].origin.tag] { remove(tag); });
+}
+
+void Comparison::remove(std::int32_t tag) {
+    std::vector<LaneId> gone;
+    {
+        const std::lock_guard lock(m_mutex);
+        const auto lane =
+            std::ranges::find_if(m_draft.lanes, [&](const ComparedLane& other) { return other.origin.tag == tag; });
+        if (lane == m_draft.lanes.end() || m_draft.lanes.size() <= kFewestComparedLanes) return;
+        gone = {lane->origin.lane, lane->forced_lane, lane->alone_lane};
+        m_draft.lanes.erase(lane);
+        m_measures.measure(m_measured, m_draft);
+    }
+    std::erase_if(m_waiting, [&](const Waiting& waiting) { return waiting.tag == tag; });
+    m_turns.erase(tag);
+    for (const LaneId lane : gone) {
+        if (lane >= 0) m_generation->removeLane(lane);
+    }
+    publish();
+}
+
+void Comparison::takeRequests() {
+    std::vector<std::function<void()>> requests;
+    {
+        const std::lock_guard lock(m_mutex);
+        requests.swap(m_requests);
+    }
+    for (const auto& request : requests) request();
+    if (!requests.empty()) publish();
+    if (m_stopping) m_waiting.clear();
+}
+
+void Comparison::stop() {
+    m_stopping = true;
+    const std::lock_guard lock(m_mutex);
+    for (const ComparedLane& lane : m_draft.lanes) {
+        for (const LaneId id : {lane.origin.lane, lane.forced_lane, lane.alone_lane}) {
+            if (id >= 0) m_generation->requestStop(id);
+        }
+    }
+}
+
+std::shared_ptr<Recorder> Comparison::recorder() const {
+    const std::lock_guard lock(m_mutex);
+    return m_recorder;
+}
+
+RecorderStatus Comparison::recorderStatus() const {
+    const std::lock_guard lock(m_mutex);
+    return m_recorder ? m_recorder->status() : RecorderStatus{};
+}
+
+void Comparison::fail(const ErrorParts& error) {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_draft.error = error;
+        m_draft.state = ComparisonState::kReady;
+    }
+    publish();
+}
+
+std::int32_t Comparison::indexOf(LaneId lane) const {
+    const std::lock_guard lock(m_mutex);
+    for (std::size_t index = 0; index < m_draft.lanes.size(); ++index) {
+        if (m_draft.lanes[index].origin.lane == lane) return static_cast<std::int32_t>(index);
+    }
+    return -1;
+}
+
+// --- publishing ------------------------------------------------------------------------------------------------------
+
+std::shared_ptr<const ComparisonSnapshot> Comparison::snapshot() const {
+    const std::lock_guard lock(m_mutex);
+    return m_published ? m_published : std::make_shared<const ComparisonSnapshot>(m_draft);
+}
+
+ComparisonState Comparison::state() const {
+    const std::lock_guard lock(m_mutex);
+    return m_draft.state;
+}
+
+void Comparison::publish() {
+    const std::lock_guard order(m_publishing);
+    std::shared_ptr<const ComparisonSnapshot> made;
+    {
+        const std::lock_guard lock(m_mutex);
+        made = m_published = std::make_shared<const ComparisonSnapshot>(m_draft);
+    }
+    if (m_options.publish) m_options.publish(std::move(made));
+}
+
+void Comparison::lanesMeasured(std::vector<LaneSnapshot> lanes) {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_measured = std::move(lanes);
+        m_measures.measure(m_measured, m_draft);
+    }
+    publish();
+}
+
+}  // namespace mixoscope

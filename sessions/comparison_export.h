@@ -1,0 +1,28 @@
+// A comparison as CSV tables, from what is on screen or from its session file: the same tables either way.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "sessions/comparison_snapshot.h"
+#include "sessions/session_file.h"
+
+namespace mixoscope {
+
+/// Writes comparison.csv (one row a lane) and forced.csv (one row a judged token and lane) into `directory`, which is
+/// created; files of these names are replaced. Throws Error.
+void exportComparison(const ComparisonSnapshot& comparison, const std::function<std::string(TokenId)>& token_bytes,
+                      const std::filesystem::path& directory);
+
+/// The comparison that a session holds, measured from its records; no lanes if it holds none. `bootstrap_seed` is the
+/// session's.
+ComparisonSnapshot comparisonOf(const SessionReader& session);
+
+/// Writes lanes.csv: every lane of the session with its role, and for a fork its parent, position and change.
+void exportLanes(const SessionReader& session, const std::filesystem::path& path);
+
+/// Writes attribution.csv: one row an expert that was removed.
+void exportAttributions(const SessionReader& session, const std::filesystem::path& path);
+
+}  // namespace mixoscope
