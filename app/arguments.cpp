@@ -50,6 +50,7 @@ void addCommands(CLI::App& program, CommandAction& action) {
     addTokenizeCommand(program, action);
     addTraceCommand(program, action);
     addGenerateCommand(program, action);
+    addCompareCommand(program, action);
     addExportCommand(program, action);
     addBenchCommand(program, action);
 }

@@ -84,11 +84,14 @@ void RoutingCounter::advance(const History& history) {
 void RoutingCounter::addRow(const History& history, std::int32_t position) {
     const TokenRecord& token = history.token(position);
     const bool of_prompt = token.trace.phase == Phase::kPrompt;
-    // Rows of a prompt carry the step that fed them, later ones the step that chose them: tokens that were chosen
-    // together, as an injected text is, are fed together.
-    if (token.step != m_step || of_prompt != m_of_prompt || position == 0) ++m_group;
-    m_step = token.step;
-    m_of_prompt = of_prompt;
+    // Rows of a prompt carry the step that fed them. After it a row has a step of its own, but for injected text, which
+    // is fed at once.
+    constexpr std::uint8_t kGiven = token_flag::kInjected | token_flag::kForced;
+    const bool injected = (token.trace.flags & kGiven) == token_flag::kInjected;
+    const bool together = of_prompt ? token.step == m_step : injected && m_injected;
+    if (!together || position == 0) ++m_group;
+    m_step = of_prompt ? token.step : -1;
+    m_injected = injected;
     RoutingCounts& counts = of_prompt ? m_prompt : m_generated;
     ++counts.rows;
     counts.layer_rows += m_shape.moe_layers;

@@ -62,9 +62,9 @@ private:
     std::vector<std::int64_t> m_expert_bytes;
     RoutingCounts m_prompt;
     RoutingCounts m_generated;
-    std::int32_t m_rows = 0;  // of the history, counted
-    bool m_of_prompt = true;
-    Step m_step = -1;                  // of the last row counted
+    std::int32_t m_rows = 0;           // of the history, counted
+    bool m_injected = false;           // the last row counted was injected
+    Step m_step = -1;                  // that fed the last row counted, if it was of the prompt
     std::vector<std::int32_t> m_seen;  // (layers, experts) last group of rows that ran the expert
     std::int32_t m_group = 0;          // groups so far: the rows of one step
 };

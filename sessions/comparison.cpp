@@ -28,8 +28,9 @@ constexpr std::int32_t kMostLanes = 4 * static_cast<std::int32_t>(kMostComparedL
     throw Error(std::move(parts));
 }
 
+/// Experts a row that the traces hold: what the lanes need, and room for policies that are tried while they run.
 std::int32_t slotsFor(const std::vector<LaneSettings>& lanes, const Model& model) {
-    int slots = static_cast<int>(model.config.num_experts_per_tok);
+    int slots = static_cast<int>(std::min(model.config.num_experts, 2 * model.config.num_experts_per_tok));
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         try {
             slots = std::max(slots, parsePolicy(lanes[index].policy, model)->maxSlots());
@@ -43,7 +44,7 @@ std::int32_t slotsFor(const std::vector<LaneSettings>& lanes, const Model& model
 /// Settings of a lane that have no effect, for people.
 std::vector<std::string> notesFor(const LaneSettings& settings, const RoutingPolicy& policy, bool thinking) {
     std::vector<std::string> notes;
-    if (policy.dependsOnStep()) notes.emplace_back("capacity: acts on the prompt only");
+    if (policy.dependsOnStep()) notes.emplace_back("capacity: acts on the prompt and on injected text only");
     if (!thinking && settings.budget != kUnlimitedBudget && settings.budget != 0)
         notes.emplace_back("budget: not in no_think mode");
     return notes;

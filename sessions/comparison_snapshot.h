@@ -26,7 +26,7 @@ struct ComparedLane {
     LaneOrigin origin;                // origin.lane is −1 before the first run
     LaneSettings settings;            // as asked for last; those in force are in free.settings
     std::optional<ErrorParts> error;  // why the last settings asked for were refused; the lane keeps those before
-    std::vector<std::string> notes;   // settings that have no effect: "capacity: acts on the prompt only"
+    std::vector<std::string> notes;   // settings that have no effect: "budget: not in no_think mode"
     /// Tokens of the prompt that were not computed for this lane but shared with another (one copy in memory): those
     /// with the same ids under the same policy.
     std::int32_t shared_prompt_tokens = 0;

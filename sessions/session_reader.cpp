@@ -11,9 +11,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/settings_json.h"
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
-#include "engine/settings_json.h"
 #include "sessions/trace_blob.h"
 
 namespace mixoscope {

@@ -13,8 +13,8 @@
 #include <unordered_set>
 #include <utility>
 
-#include "sessions/schema.h"
 #include "engine/settings_json.h"
+#include "sessions/schema.h"
 #include "sessions/trace_blob.h"
 
 namespace mixoscope {

@@ -77,7 +77,7 @@ struct WorkbenchSnapshot {
     std::optional<ErrorParts> turn_error;     // of the last send (prompt too long …)
     std::optional<ErrorParts> policy_waits;   // why the policy asked for acts in the next conversation only
     std::vector<ConversationEntry> conversation;
-    LaneSettings settings;  // as requested last; those of a lane are the ones in force
+    LaneSettings settings;                                   // as requested last; those of a lane are the ones in force
     std::vector<LaneSnapshot> lanes;                         // the first one is the chat, the others are its forks
     std::vector<LaneOrigin> origins;                         // (lanes) the tree of forks
     std::optional<ErrorParts> fork_error;                    // of the last fork()

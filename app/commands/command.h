@@ -21,6 +21,7 @@ void addCalibrateCommand(CLI::App& program, CommandAction& action);
 void addPoliciesCommand(CLI::App& program, CommandAction& action);
 void addTokenizeCommand(CLI::App& program, CommandAction& action);
 void addTraceCommand(CLI::App& program, CommandAction& action);
+void addCompareCommand(CLI::App& program, CommandAction& action);
 void addGenerateCommand(CLI::App& program, CommandAction& action);
 void addExportCommand(CLI::App& program, CommandAction& action);
 void addBenchCommand(CLI::App& program, CommandAction& action);

@@ -1,10 +1,43 @@
 #include "app/commands/lane_options.h"
 
 #include <charconv>
+#include <vector>
 
 #include "engine/error.h"
 
 namespace mixoscope {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& where, const char* what, const char* expected, const std::string& found) {
+    throw Error({.what = what, .where = where, .expected = expected, .found = "\"" + found + "\""});
+}
+
+template <typename Number>
+Number number(const std::string& text, const std::string& where) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) refuse(where, "this is no number", "a number", text);
+    return value;
+}
+
+/// The parts between the semicolons that stand outside double quotes; empty ones are left out.
+std::vector<std::string> parts(const std::string& text) {
+    std::vector<std::string> found(1);
+    bool quoted = false;
+    for (const char character : text) {
+        if (character == '"') quoted = !quoted;
+        if (character == ';' && !quoted) {
+            found.emplace_back();
+        } else {
+            found.back() += character;
+        }
+    }
+    std::erase(found, "");
+    return found;
+}
+
+}  // namespace
 
 void LaneOptions::add(CLI::App& command) {
     command.add_option("--mode", mode, "think, no_think, or auto: the last /think or /no_think of the text decides")
@@ -29,6 +62,54 @@ void LaneOptions::add(CLI::App& command) {
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     command.add_flag("--ignore-eos", ignore_eos, "Go on after the end-of-turn token, up to --max-tokens");
+}
+
+LaneOptions LaneOptions::with(const std::string& text, const std::string& where) const {
+    LaneOptions lane = *this;
+    for (const std::string& part : parts(text)) {
+        const std::size_t equals = part.find('=');
+        const std::string key = part.substr(0, equals);
+        const std::string place = where + ", " + key;
+        if (equals == std::string::npos) {
+            if (key != "greedy") refuse(where, "unknown word in a lane", "key=value, or greedy", key);
+            lane.greedy = true;
+            continue;
+        }
+        const std::string value = part.substr(equals + 1);
+        if (key == "policy") {
+            lane.policy = value;
+        } else if (key == "budget") {
+            lane.budget = value;
+            lane.budgetTokens();
+        } else if (key == "mode") {
+            if (value != "think" && value != "no_think" && value != "auto")
+                refuse(place, "this is no mode", "think, no_think or auto", value);
+            lane.mode = value;
+        } else if (key == "seed") {
+            lane.seed = number<std::uint64_t>(value, place);
+        } else if (key == "temperature") {
+            lane.temperature = number<float>(value, place);
+        } else if (key == "top_p") {
+            lane.top_p = number<float>(value, place);
+        } else if (key == "top_k") {
+            lane.top_k = number<std::int32_t>(value, place);
+        } else if (key == "min_p") {
+            lane.min_p = number<float>(value, place);
+        } else if (key == "presence_penalty") {
+            lane.presence_penalty = number<float>(value, place);
+        } else if (key == "repetition_penalty") {
+            lane.repetition_penalty = number<float>(value, place);
+        } else if (key == "max_tokens") {
+            lane.max_tokens = number<std::int32_t>(value, place);
+        } else {
+            refuse(
+                where, "unknown key of a lane",
+                "policy, budget, mode, seed, temperature, top_p, top_k, min_p, presence_penalty, repetition_penalty, "
+                "max_tokens or greedy",
+                key);
+        }
+    }
+    return lane;
 }
 
 ThinkingMode LaneOptions::thinkingMode() const {

@@ -27,6 +27,11 @@ struct LaneOptions {
 
     void add(CLI::App& command);
 
+    /// These options with what the text of a lane says: key=value and the word greedy, separated by ";", of which one
+    /// in double quotes separates nothing. Throws Error naming `where` for an unknown key or a value that makes no
+    /// sense.
+    LaneOptions with(const std::string& text, const std::string& where) const;
+
     ThinkingMode thinkingMode() const;
     /// Throws Error when the budget is no number.
     std::int32_t budgetTokens() const;

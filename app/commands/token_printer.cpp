@@ -6,8 +6,9 @@
 
 namespace mixoscope {
 
-TokenPrinter::TokenPrinter(std::ostream& out, bool json, const Tokenizer* tokenizer, TraceSink* forward_to)
-    : m_out(out), m_json(json), m_tokenizer(tokenizer), m_forward_to(forward_to) {}
+TokenPrinter::TokenPrinter(std::ostream& out, bool json, const Tokenizer* tokenizer, TraceSink* forward_to,
+                           std::optional<std::int32_t> lane)
+    : m_out(out), m_json(json), m_tokenizer(tokenizer), m_forward_to(forward_to), m_lane(lane) {}
 
 void TokenPrinter::onRow(const StepTrace& trace) {
     if (m_forward_to != nullptr) m_forward_to->onRow(trace);
@@ -32,12 +33,14 @@ void TokenPrinter::print(const TokenTrace& token, Step step) {
         return;
     }
     releaseLine();
-    nlohmann::ordered_json line = {{"step", step},
-                                   {"id", token.id},
-                                   {"text", std::move(text)},
-                                   {"phase", token.phase == Phase::kThinking ? "thinking" : "answer"},
-                                   {"injected", (token.flags & token_flag::kInjected) != 0},
-                                   {"logprob", nullptr}};
+    nlohmann::ordered_json line;
+    if (m_lane) line["lane"] = *m_lane;
+    line["step"] = step;
+    line["id"] = token.id;
+    line["text"] = std::move(text);
+    line["phase"] = token.phase == Phase::kThinking ? "thinking" : "answer";
+    line["injected"] = (token.flags & token_flag::kInjected) != 0;
+    line["logprob"] = nullptr;
     if (!std::isnan(token.logprob)) line["logprob"] = token.logprob;
     m_waiting = std::move(line);
     if (m_decoder.atCharacterBoundary()) releaseLine();

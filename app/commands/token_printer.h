@@ -14,8 +14,10 @@ namespace mixoscope {
 
 class TokenPrinter : public TraceSink {
 public:
-    /// `tokenizer` may be null: then tokens have no text. `forward_to` (may be null) gets every call as well.
-    TokenPrinter(std::ostream& out, bool json, const Tokenizer* tokenizer, TraceSink* forward_to);
+    /// `tokenizer` may be null: then tokens have no text. `forward_to` (may be null) gets every call as well. `lane`:
+    /// put first into each JSON line.
+    TokenPrinter(std::ostream& out, bool json, const Tokenizer* tokenizer, TraceSink* forward_to,
+                 std::optional<std::int32_t> lane = std::nullopt);
 
     void onRow(const StepTrace& trace) override;
     void onEvent(const LaneEvent& event) override;
@@ -34,6 +36,7 @@ private:
     bool m_json;
     const Tokenizer* m_tokenizer;
     TraceSink* m_forward_to;
+    std::optional<std::int32_t> m_lane;
     StreamingDecoder m_decoder;
     std::string m_text;
     std::optional<nlohmann::ordered_json> m_waiting;  // a token's line, held back while its character is incomplete

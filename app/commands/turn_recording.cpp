@@ -13,15 +13,19 @@ namespace {
 constexpr std::size_t kRingSlots = 4096;
 }  // namespace
 
+void refuseExisting(const std::filesystem::path& file) {
+    std::error_code error;
+    if (std::filesystem::exists(file, error)) {
+        throw Error({.what = "This file exists already, and a session is never written over", .where = file.string()});
+    }
+}
+
 TurnRecording::TurnRecording(std::shared_ptr<LoadedModel> loaded, const std::filesystem::path& file, std::int32_t slots,
                              const std::string& title)
     : m_ring(std::make_shared<TraceRing>(traceShapeOf(loaded->model.config, slots, false), kRingSlots)),
       m_reader(m_ring->makeReader()),
       m_pace(m_ring->makeReader()) {
-    std::error_code error;
-    if (std::filesystem::exists(file, error)) {
-        throw Error({.what = "This file exists already, and a session is never written over", .where = file.string()});
-    }
+    refuseExisting(file);
     m_options.file = file;
     m_options.model = loaded->identity;
     m_options.model.shape = m_ring->shape();

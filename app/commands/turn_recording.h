@@ -13,6 +13,9 @@
 
 namespace mixoscope {
 
+/// Throws Error when there is a file of this name: a session is never written over.
+void refuseExisting(const std::filesystem::path& file);
+
 class TurnRecording {
 public:
     /// `file` must not exist yet. `slots`: experts a row that the traces hold. `title`: the session's, from its text.
