@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 namespace mixoscope::kernels {
@@ -69,6 +71,22 @@ TEST(ThreadPool, SmallWorkStaysOnTheCallingThread) {
         EXPECT_EQ(chunk, chunks++);
     });
     EXPECT_EQ(chunks, 1000);
+}
+
+TEST(ThreadPool, ACallerThatFellAsleepIsWoken) {
+    ThreadPool pool(2);
+    const auto caller = std::this_thread::get_id();
+    for (int round = 0; round < 20; ++round) {
+        std::atomic<bool> other_began = false;
+        pool.run(2, [&](std::int64_t, int) {
+            if (std::this_thread::get_id() == caller) {
+                while (!other_began) std::this_thread::yield();
+                return;
+            }
+            other_began = true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));  // far longer than a caller looks on
+        });
+    }
 }
 
 TEST(ThreadPool, ComesAndGoesWithoutWork) {

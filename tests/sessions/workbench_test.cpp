@@ -9,6 +9,9 @@
 #include <fstream>
 #include <mutex>
 
+#include "engine/chat_template.h"
+#include "engine/model.h"
+#include "engine/settings_json.h"
 #include "sessions/session_file.h"
 #include "sessions/session_snapshot.h"
 #include "sessions/snapshot_publisher.h"
@@ -187,10 +190,21 @@ TEST_F(WorkbenchTest, furtherTurnsDropThinkingAndKeepPastTurns) {
     ASSERT_TRUE(workbench->flush());
     expectOnDisk(snapshot->recorder.file, snapshot->lanes[0]);
     std::vector<std::string> messages;
-    SessionReader(snapshot->recorder.file).messages([&](int turn_index, int role, const std::string& text, int) {
+    int answers = 0;
+    const SessionReader reader(snapshot->recorder.file);
+    reader.messages([&](int turn_index, int role, const std::string& text, int) {
         if (role == static_cast<int>(Role::kUser)) messages.push_back(std::to_string(turn_index) + text);
+        if (role != static_cast<int>(Role::kAssistant)) return;
+        EXPECT_EQ(turn_index, answers++);
     });
     EXPECT_EQ(messages, (std::vector<std::string>{"0one", "1two", "2three"}));
+    EXPECT_EQ(answers, 3);
+    std::vector<ThinkingMode> modes;
+    reader.turnSettings([&](int turn_index, LaneId, const std::string& json) {
+        EXPECT_EQ(turn_index, static_cast<int>(modes.size()));
+        modes.push_back(settingsFromJson(json, "here").mode);
+    });
+    EXPECT_EQ(modes, (std::vector{ThinkingMode::kThink, ThinkingMode::kNoThink, ThinkingMode::kNoThink}));
 }
 
 TEST_F(WorkbenchTest, aBudgetOfZeroIsNotThinkingTokenForToken) {
@@ -353,6 +367,47 @@ TEST_F(WorkbenchTest, aNewConversationBeginsANewFile) {
     }
 }
 
+TEST_F(WorkbenchTest, aFileThatIsNamedHoldsTheFirstConversationOnly) {
+    options.session_file = directory / "named.mixo";
+    open();
+    EXPECT_EQ(turn("first")->recorder.file, options.session_file);
+    workbench->newConversation();
+    const auto second = turn("second");
+    EXPECT_EQ(second->recorder.file.parent_path(), options.session_directory);
+    EXPECT_FALSE(second->turn_error);
+    ASSERT_TRUE(workbench->flush());
+}
+
+TEST_F(WorkbenchTest, aSystemPromptStandsOnceAndAnUnclosedBlockLeavesNothingInTheHistory) {
+    // A model that always thinks: nothing that it says without closing its block is an answer.
+    test::writeFile(model_directory / "tokenizer_config.json", R"({"chat_template": "add_generation_prompt <think>"})");
+    open();
+    workbench->setSystemPrompt("Be brief.");
+    turn("one");
+    const auto snapshot = turn("two");
+    const std::vector<Message> expected = {
+        {Role::kSystem, "Be brief."}, {Role::kUser, "one"}, {Role::kAssistant, ""}, {Role::kUser, "two"}};
+    const Model model = openModelDirectory(model_directory);
+    const std::string text = renderChat(expected, true, ThinkingSupport::kAlways);
+    EXPECT_EQ(snapshot->lanes[0].turns[1].prompt_tokens, std::ssize(model.tokenizer->encode(text)));
+}
+
+TEST_F(WorkbenchTest, inAutoModeSamplingIsThatOfTheModeWhichTheMessageAsksFor) {
+    start();
+    workbench->openModel(model_directory.string());
+    ASSERT_TRUE(workbench->waitIdle());
+    change([](LaneSettings& s) { s.mode = ThinkingMode::kAuto; });
+    change([](LaneSettings& s) { s.max_tokens = 2; });
+    turn("one /no_think");
+    turn("two /think");
+    ASSERT_TRUE(workbench->flush());
+    std::vector<SamplingSettings> sampling;
+    SessionReader(workbench->snapshot()->recorder.file).turnSettings([&](int, LaneId, const std::string& json) {
+        sampling.push_back(settingsFromJson(json, "here").sampling);
+    });
+    EXPECT_EQ(sampling, (std::vector{defaultSampling(false), defaultSampling(true)}));
+}
+
 TEST_F(WorkbenchTest, recordingCanBeSwitchedOffAndOn) {
     open();
     workbench->setRecording(false);
@@ -364,10 +419,10 @@ TEST_F(WorkbenchTest, recordingCanBeSwitchedOffAndOn) {
     ASSERT_TRUE(workbench->flush());
     EXPECT_EQ(workbench->sessions().size(), 1U);
     std::vector<std::string> users;
-    SessionReader(workbench->snapshot()->recorder.file).messages([&](int, int role, const std::string& text, int) {
-        if (role == static_cast<int>(Role::kUser)) users.push_back(text);
+    SessionReader(workbench->snapshot()->recorder.file).messages([&](int at, int role, const std::string& text, int) {
+        if (role == static_cast<int>(Role::kUser)) users.push_back(std::to_string(at) + text);
     });
-    EXPECT_EQ(users, (std::vector<std::string>{"unseen", "seen"}));
+    EXPECT_EQ(users, (std::vector<std::string>{"0unseen", "1seen"}));
     workbench->setRecording(false);
     ASSERT_TRUE(workbench->waitIdle());
     EXPECT_EQ(workbench->snapshot()->recorder.state, RecorderStatus::State::kOff);
