@@ -137,7 +137,7 @@ TEST(TraceRing, countsExactlyWhatASlowReaderLost) {
 TEST(TraceRing, neverShowsARecordThatWasOverwrittenWhileItWasRead) {
     // Two slots of 64 KiB: the writer laps the reader in the middle of most copies.
     constexpr TraceShape shape{8, 8, 2048, true};
-    constexpr std::int64_t kRecords = 3000;
+    constexpr std::int64_t kRecords = 30'000;
     TraceRing ring(shape, 2);
     auto reader = ring.makeReader();
     std::atomic<bool> done{false};
