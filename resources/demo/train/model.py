@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from members import Member, choose, importance, within_capacity
+from products import linear
 
 Parameters = dict[str, Tensor]
 
@@ -97,6 +98,11 @@ def _gated_backward(both: Tensor, weight: Tensor, grad: Tensor) -> tuple[Tensor,
     return torch.cat((gate_grad, scaled * silu), -1), weight_grad
 
 
+@torch.compile(dynamic=True)
+def _summed(parts: Tensor) -> Tensor:
+    return parts.sum(1)
+
+
 class _Experts(torch.autograd.Function):
     """Weighted sum of each token's chosen experts; SwiGLU is recomputed in the backward pass."""
 
@@ -125,7 +131,7 @@ class _Experts(torch.autograd.Function):
         inverse[order] = torch.arange(order.numel(), device=order.device)
         ctx.save_for_backward(inputs, gate_up, down, rows, order, inverse, both, inner, pair_weights)
         ctx.bounds, ctx.chosen = bounds, chosen
-        return outputs.index_select(0, inverse).view(count, chosen, -1).sum(1)
+        return _summed(outputs.index_select(0, inverse).view(count, chosen, -1))
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN001
@@ -148,7 +154,7 @@ class _Experts(torch.autograd.Function):
                 torch.mm(both_grad[start:end].t(), inputs[start:end], out=gate_up_grad[expert])
             start = end
         count = grad.shape[0]
-        x_grad = input_grad.index_select(0, inverse).view(count, ctx.chosen, -1).sum(1)
+        x_grad = _summed(input_grad.index_select(0, inverse).view(count, ctx.chosen, -1))
         weights_grad = weight_grad.index_select(0, inverse).view(count, ctx.chosen)
         return x_grad, gate_up_grad, down_grad, None, weights_grad
 
@@ -200,17 +206,17 @@ def training_loss(
     load, taken = torch.zeros_like(load_share), 0
     for layer in range(shape.layers):
         normed = _rms_norm(x, p[f"{layer}.attention_norm"], shape.epsilon)
-        q = F.linear(normed, p[f"{layer}.q"]).view(batch, time, shape.heads, shape.head_dim)
-        k = F.linear(normed, p[f"{layer}.k"]).view(batch, time, shape.kv_heads, shape.head_dim)
-        v = F.linear(normed, p[f"{layer}.v"]).view(batch, time, shape.kv_heads, shape.head_dim).transpose(1, 2)
+        q = linear(normed, p[f"{layer}.q"]).view(batch, time, shape.heads, shape.head_dim)
+        k = linear(normed, p[f"{layer}.k"]).view(batch, time, shape.kv_heads, shape.head_dim)
+        v = linear(normed, p[f"{layer}.v"]).view(batch, time, shape.kv_heads, shape.head_dim).transpose(1, 2)
         q = _normed_rotated(q, p[f"{layer}.q_norm"], cosine, sine, shape.epsilon).transpose(1, 2)
         k = _normed_rotated(k, p[f"{layer}.k_norm"], cosine, sine, shape.epsilon).transpose(1, 2)
         group = shape.heads // shape.kv_heads
         k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + F.linear(mixed.transpose(1, 2).reshape(batch * time, -1), p[f"{layer}.o"])
+        x = x + linear(mixed.transpose(1, 2).reshape(batch * time, -1), p[f"{layer}.o"])
         normed = _rms_norm(x, p[f"{layer}.expert_norm"], shape.epsilon)
-        probabilities = F.linear(normed, p[f"{layer}.router"]).softmax(-1)
+        probabilities = linear(normed, p[f"{layer}.router"]).softmax(-1)
         chosen, top = choose(member, probabilities)
         used = (top > 0) & keep.unsqueeze(1)
         load[layer] = torch.bincount(chosen[used], minlength=shape.experts).to(load.dtype)
@@ -231,6 +237,6 @@ def training_loss(
     final = _rms_norm(x.index_select(0, counted), p["norm"], shape.epsilon)
     targets = ids.roll(-1, 1).view(-1).index_select(0, counted)
     counted_weights = weights.view(-1).index_select(0, counted)
-    text = (F.cross_entropy(F.linear(final, p["embed"]), targets, reduction="none") * counted_weights).sum() / counted_weights.sum()
+    text = (F.cross_entropy(linear(final, p["embed"]), targets, reduction="none") * counted_weights).sum() / counted_weights.sum()
     total = text + balance_weight * balance + spread_weight * spread + _ALLOCATION_WEIGHT * allocation
     return Losses(total, float(text.detach()), float(balance.detach()), load, taken / float(kept) / shape.layers)
