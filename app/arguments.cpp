@@ -8,6 +8,7 @@
 
 #include "app/commands/command.h"
 #include "engine/error.h"
+#include "engine/model.h"
 
 namespace mixoscope {
 
@@ -63,8 +64,8 @@ std::vector<const char*> withCommand([[maybe_unused]] CLI::App& program, int arg
     const std::string first = argc > 1 ? argv[1] : "demo";
     const bool is_command =
         !program.get_subcommands([&](const CLI::App* command) { return command->get_name() == first; }).empty();
-    const bool names_model = first == "demo" || first.starts_with("random:") || first.find('/') != std::string::npos ||
-                             std::filesystem::exists(first, error);
+    const bool names_model = isEmbeddedModel(first) || first.starts_with("random:") ||
+                             first.find('/') != std::string::npos || std::filesystem::exists(first, error);
     if (names_model && !is_command) arguments.insert(arguments.begin() + 1, "open");
 #endif
     return arguments;

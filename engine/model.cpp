@@ -12,6 +12,7 @@ namespace mixoscope {
 
 namespace {
 
+constexpr std::string_view kDemo = "demo";
 constexpr std::size_t kMostJsonBytes = 16U * 1024 * 1024;        // config files
 constexpr std::size_t kMostIndexBytes = 64U * 1024 * 1024;       // the list of all tensors of a sharded checkpoint
 constexpr std::size_t kMostTokenizerBytes = 256U * 1024 * 1024;  // the largest published are some 30 MB
@@ -245,17 +246,22 @@ Model openModelDirectory(const std::filesystem::path& directory, const Log& log)
     return model;
 }
 
+bool isEmbeddedModel(std::string_view model) {
+    return model == kDemo || model == "demo-top1" || model == "demo-any";
+}
+
 Model openModel(std::string_view model, const std::filesystem::path& demo_directory, const Log& log) {
     constexpr std::string_view kRandom = "random:";
     if (model.empty()) {
         throw Error({.what = "No model is named",
-                     .expected = "demo, random:NAME[:TYPE] or a directory",
+                     .expected = "demo, demo-top1, demo-any, random:NAME[:TYPE] or a directory",
                      .found = "an empty text"});
     }
-    if (model == "demo") {
-        Model demo = openModelDirectory(demo_directory, log);
-        demo.name = "demo";
-        return demo;
+    if (isEmbeddedModel(model)) {
+        Model embedded =
+            openModelDirectory(model == kDemo ? demo_directory : demo_directory.parent_path() / model, log);
+        embedded.name = model;
+        return embedded;
     }
     if (model.substr(0, kRandom.size()) == kRandom) return makeRandomModel(model.substr(kRandom.size()));
     return openModelDirectory(model, log);

@@ -418,9 +418,15 @@ TEST(LoadWeights, OfALargeCheckpointOneRowOfEachMatrixIsLookedAt) {
 }
 
 TEST(OpenModel, UnderstandsItsThreeSpellings) {
+    const TemporaryDirectory resources;
     const TemporaryDirectory directory;
     writeTinyModel(directory.path());
     EXPECT_EQ(openModel("demo", directory.path()).name, "demo");
+    const std::filesystem::path relative = resources.path() / "demo-any";
+    std::filesystem::create_directory(relative);
+    writeTinyModel(relative);
+    EXPECT_EQ(openModel("demo-any", resources.path() / "demo").name, "demo-any");
+    EXPECT_THROW(openModel("demo-top1", resources.path() / "demo"), Error);
     EXPECT_EQ(openModel("random:tiny", directory.path()).name, "random:tiny");
     EXPECT_EQ(openModel(directory.path().string(), "nowhere").config.num_experts, 8);
     EXPECT_THROW(openModel("random:unknown", directory.path()), Error);
