@@ -1,6 +1,7 @@
-// The embedded model through the whole engine against Hugging Face transformers: prompts, and greedy tokens to the end
-// of the turn. The expected ids are resources/demo/eval/greedy_sample.jsonl, written by train/check_export.py;
-// MIXO_DEMO_ANSWERS names another file of that form, to compare more.
+// The embedded models through the whole engine: prompts, and greedy tokens to the end of the turn. The expected ids are
+// in resources/demo/eval/greedy, written by train/check_export.py: those of Hugging Face transformers, and for the rule
+// that demo-any was trained with, which transformers does not know, those of train/inference.py. MIXO_DEMO_ANSWERS
+// names another file of that form, to compare more; the filter then has to choose the member that it is of.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,8 +20,18 @@ namespace {
 
 using nlohmann::json;
 
-const std::filesystem::path kDemo = test::resourcesDirectory() / "demo";
 constexpr std::size_t kLanes = 8;
+
+/// Whose turns are compared, under which policy, with which file.
+struct Turns {
+    const char* model;
+    const char* policy;
+    const char* sample;
+};
+
+constexpr Turns kTurns[] = {
+    {.model = "demo", .policy = "model", .sample = "demo"},
+};
 
 struct Exchange {
     std::string user;
@@ -29,9 +40,10 @@ struct Exchange {
     std::vector<TokenId> generated;  // with the id that ends the turn
 };
 
-std::vector<Exchange> readExchanges() {
+std::vector<Exchange> readExchanges(const std::string& sample) {
     const char* named = std::getenv("MIXO_DEMO_ANSWERS");
-    std::ifstream stream(named == nullptr ? kDemo / "eval" / "greedy_sample.jsonl" : std::filesystem::path(named));
+    const std::filesystem::path samples = test::resourcesDirectory() / "demo" / "eval" / "greedy";
+    std::ifstream stream(named == nullptr ? samples / (sample + ".jsonl") : std::filesystem::path(named));
     std::vector<Exchange> exchanges;
     for (std::string line; std::getline(stream, line);) {
         const json parsed = json::parse(line);
@@ -40,22 +52,24 @@ std::vector<Exchange> readExchanges() {
     return exchanges;
 }
 
-class DemoModel : public testing::Test {
+class DemoModel : public testing::TestWithParam<Turns> {
 protected:
-    DemoModel() : model(openModelDirectory(kDemo)), exchanges(readExchanges()) {}
+    DemoModel()
+        : model(openModel(GetParam().model, test::resourcesDirectory() / "demo")),
+          exchanges(readExchanges(GetParam().sample)) {}
 
     Model model;
     std::vector<Exchange> exchanges;
 };
 
-TEST_F(DemoModel, TheSampleHasEveryTaskInBothModes) {
+TEST_P(DemoModel, TheSampleHasEveryTaskInBothModes) {
     const auto thinking =
         std::count_if(exchanges.begin(), exchanges.end(), [](const Exchange& e) { return e.thinking; });
     EXPECT_GE(thinking, 35);
     EXPECT_EQ(std::ssize(exchanges), 2 * thinking);
 }
 
-TEST_F(DemoModel, PromptsAreTheOnesItWasTrainedWith) {
+TEST_P(DemoModel, PromptsAreTheOnesItWasTrainedWith) {
     for (const Exchange& exchange : exchanges) {
         const std::vector<Message> messages = {{.role = Role::kUser, .content = exchange.user}};
         EXPECT_EQ(resolveThinking(ThinkingMode::kAuto, messages), exchange.thinking) << exchange.user;
@@ -65,10 +79,11 @@ TEST_F(DemoModel, PromptsAreTheOnesItWasTrainedWith) {
     }
 }
 
-TEST_F(DemoModel, GreedyTurnsAreThoseOfTransformers) {
+TEST_P(DemoModel, GreedyTurnsAreTheExpectedOnes) {
     const auto backend = kernels::makeCpuBackend(2);
     LaneSettings settings;
     settings.sampling.greedy = true;
+    settings.policy = GetParam().policy;
     for (std::size_t first = 0; first < exchanges.size(); first += kLanes) {
         const std::size_t count = std::min(kLanes, exchanges.size() - first);
         Generation generation(model, *backend, {.max_lanes = kLanes}, nullptr);
@@ -88,6 +103,12 @@ TEST_F(DemoModel, GreedyTurnsAreThoseOfTransformers) {
         }
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(Members, DemoModel, testing::ValuesIn(kTurns), [](const auto& info) {
+    std::string name = info.param.sample;
+    std::ranges::replace(name, '-', '_');
+    return name;
+});
 
 }  // namespace
 }  // namespace mixoscope

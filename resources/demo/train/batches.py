@@ -28,7 +28,7 @@ class Batch:
         return Batch(self.ids.to(device), self.weights.to(device), self.valid.to(device))
 
 
-def _pack(group: list[Tokens]) -> Batch:
+def pack(group: list[Tokens]) -> Batch:
     width = max(len(tokens.ids) for tokens in group)
     ids = torch.zeros(len(group), width, dtype=torch.long)
     weights = torch.zeros(len(group), width)
@@ -39,6 +39,16 @@ def _pack(group: list[Tokens]) -> Batch:
         weights[row, : length - 1] = torch.tensor(tokens.weights[1:])
         valid[row, :length] = True
     return Batch(ids, weights, valid)
+
+
+def by_length(drawn: list[Tokens], size: int) -> list[list[Tokens]]:
+    """Groups of about `size` tokens with padding, of samples of like length."""
+    groups: list[list[Tokens]] = [[]]
+    for tokens in sorted(drawn, key=lambda tokens: len(tokens.ids)):
+        if groups[-1] and (len(groups[-1]) + 1) * len(tokens.ids) > size:
+            groups.append([])
+        groups[-1].append(tokens)
+    return groups
 
 
 class BatchStream:
@@ -62,7 +72,7 @@ class BatchStream:
             self._fill(self.pool + 1, tokens_seen)
         group = self._batches[self.position]
         self.position += 1
-        return _pack(group)
+        return pack(group)
 
     def _fill(self, pool: int, tokens_seen: float) -> None:
         self.pool, self.position, self.pool_tokens = pool, 0, tokens_seen
@@ -78,13 +88,5 @@ class BatchStream:
             if len(tokens.ids) <= _LONGEST:
                 drawn.append(tokens)
                 total += len(tokens.ids)
-        drawn.sort(key=lambda tokens: len(tokens.ids))
-        self._batches = []
-        group: list[Tokens] = []
-        for tokens in drawn:
-            if group and (len(group) + 1) * len(tokens.ids) > self._size:
-                self._batches.append(group)
-                group = []
-            group.append(tokens)
-        self._batches.append(group)
+        self._batches = by_length(drawn, self._size)
         rng.shuffle(self._batches)

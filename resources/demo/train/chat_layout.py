@@ -56,6 +56,17 @@ class ChatLayout:
         text = f"{history}<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
         return self.encode(text if think else f"{text}<think>\n\n</think>\n\n")
 
+    def vocabulary(self) -> list[str]:
+        """The text of every token id."""
+        return [self._tokenizer.decode([i], skip_special_tokens=False) for i in range(self._tokenizer.get_vocab_size())]
+
+    def reference_exchange(self, sample: Sample) -> list[int]:
+        """A question with its reference thinking and answer, as the program would have written it."""
+        return self.encode(
+            f"<|im_start|>user\n{sample.prompt} /think<|im_end|>\n<|im_start|>assistant\n"
+            f"<think>\n{sample.thinking}\n</think>\n\n{sample.answer}<|im_end|>\n"
+        )
+
     def encode_stop(self) -> list[int]:
         """What the program feeds when the budget is used up."""
         return list(self._stop)

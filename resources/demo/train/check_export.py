@@ -1,11 +1,13 @@
 """Compares a checkpoint with transformers' Qwen3MoeForCausalLM and writes reference outputs for the program's tests.
 
 Checked: logits of whole exchanges against this folder's decoder, greedy tokens of the sample, and the chat template
-against the layout that training used. Any difference is an error.
+against the layout that training used. Any difference is an error. transformers knows top-k only: a member with a token-wise
+number of slots is compared under the top-k of its configuration, and --trained-sample writes what this folder's decoder
+says to the same prompts under the rule that it was trained with.
 
 With --answers, this folder's decoder answers all items of the sets, for a comparison with another engine on all of them.
 
-Usage: python check_export.py --model DIR --sets DIR [--sample OUT.jsonl] [--answers OUT.jsonl]
+Usage: python check_export.py --model DIR --sets DIR [--sample OUT.jsonl] [--trained-sample OUT.jsonl] [--answers OUT.jsonl]
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import routing
 from evaluate import Evaluation
 from grammar.sample import Sample
 
@@ -47,7 +50,7 @@ def _user(sample: Sample, think: bool) -> str:
 
 
 def write_answers(evaluation: Evaluation, samples: list[Sample], out: Path) -> None:
-    """Greedy ids of both modes, without those that do not end within the limit."""
+    """Greedy ids of both modes under the trained rule, without those that do not end within the limit."""
     end = evaluation.tokenizer.token_to_id("<|im_end|>")
     lines = []
     for think in (True, False):
@@ -66,6 +69,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--sets", required=True, type=Path)
     parser.add_argument("--sample", type=Path, help="write prompts and greedy ids of transformers here")
+    parser.add_argument("--trained-sample", type=Path, help="write prompts and greedy ids of this folder's decoder here")
     parser.add_argument("--answers", type=Path, help="write prompts and greedy ids of this folder's decoder for all items here")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -76,7 +80,8 @@ def main() -> None:
     samples = [sample for task in tasks for sample in rng.sample(task, _PER_TASK)]
 
     largest, scale, lines = 0.0, 0.0, []
-    stop = evaluation.stop
+    stop, decoder = evaluation.stop, evaluation.decoder
+    trained, decoder.rule = decoder.rule, routing.published(decoder.config)
     for sample in samples:
         for think in (True, False):
             user = _user(sample, think)
@@ -90,16 +95,19 @@ def main() -> None:
                 output = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), do_sample=False, max_new_tokens=_LONGEST)
                 generated = output[0, len(prompt) :].tolist()
                 theirs = model(output).logits[0]
-            ours = evaluation.decoder.logits(output[0].tolist())
+            ours = decoder.logits(output[0].tolist())
             largest = max(largest, float((ours - theirs).abs().max()))
             scale = max(scale, float(theirs.abs().max()))
-            mine = evaluation.decoder.generate([prompt], _LONGEST, stop)[0]
+            mine = decoder.generate([prompt], _LONGEST, stop)[0]
             if mine != [token for token in generated if token not in stop]:
                 raise ValueError(f"greedy tokens differ for {user!r}")
             lines.append(_line(sample, think, user, prompt, generated))
     print(f"{len(lines)} prompts: greedy tokens equal, largest logit difference {largest:.2e} at scale {scale:.1f}")
     if largest > _TOLERANCE * scale:
         raise ValueError("logits differ from transformers")
+    decoder.rule = trained
+    if arguments.trained_sample:
+        write_answers(evaluation, samples, arguments.trained_sample)
     if arguments.sample:
         arguments.sample.write_text("".join(lines))
     if arguments.answers:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from tokenizers import Tokenizer
 
 import routing
 from chat_layout import ChatLayout
-from grammar.mixture import stage_at
-from grammar.sample import Sample, draw
-from grammar.words import COLOURS, KEYS, PEOPLE, SHAPES, THINGS
+from expert_tables import allocation_table, capacity_table, load_table
+from grammar.sample import Sample
 from inference import Decoder
+from members import ALLOCATION_KEY, CAPACITY_KEY
+from tables import table, wilson
 
 BUDGETS = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192)
 RULES = ("top-1", "top-2", "top-3", "top-4", "top-6", "top-8", "random-4", "hash-4")
@@ -30,8 +30,8 @@ BUDGET_TASKS = ("sums", "stories", "scenes", "lookups")
 _LONGEST = 288
 #: Items a task for the routing rules: a rule that breaks the model costs the full length of every answer.
 _ROUTED = 200
-#: Sequences of training's mixture for the load.
-_MIXED = 400
+#: Reference exchanges a task for what is said of the experts.
+_EXCHANGES = 100
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,6 @@ class Run:
     thinking: list[int] | None
     answer: str
     right: bool
-
-
-def wilson(right: int, count: int) -> str:
-    """`97.3 (95.2-98.5)`: a share in per cent with its 95 % interval."""
-    z = 1.959964
-    share = right / count
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    return f"{100 * share:.1f} ({100 * max(0.0, centre - half):.1f}-{100 * min(1.0, centre + half):.1f})"
 
 
 def accuracy(runs: Iterable[Run]) -> str:
@@ -102,80 +93,6 @@ class Evaluation:
         for i, answer in zip(affected, self.decoder.generate(prompts, 64, self.stop), strict=True):
             runs[i] = self._judge(samples[i], full[i].thinking, answer)
         return runs
-
-
-def table(head: list[str], rows: Iterable[list[str]]) -> None:
-    print("| " + " | ".join(head) + " |")
-    print("|" + " --- |" * len(head))
-    for row in rows:
-        print("| " + " | ".join(row) + " |", flush=True)
-    print()
-
-
-def token_class(text: str) -> str:
-    """The kind of token, for specialisation."""
-    word = text.strip()
-    if word.isdigit():
-        return "digit"
-    if word in {"+", "-", "*", "=", "<", ">", "#", "+-"}:
-        return "operator"
-    if text.startswith("<") and text.endswith(">"):
-        return "special"
-    if word in COLOURS or word in SHAPES:
-        return "color or shape"
-    if word in KEYS or word in THINGS or any(word == name for name, _ in PEOPLE):
-        return "name or thing"
-    return "word" if word and word[0].isalpha() else "punctuation"
-
-
-def load_tables(evaluation: Evaluation, sets: dict[str, list[Sample]], most: int) -> None:
-    """Load and specialisation on whole reference exchanges, the same number of every task."""
-    decoder, tokenizer = evaluation.decoder, evaluation.tokenizer
-    layers, experts = decoder.config["num_hidden_layers"], decoder.config["num_experts"]
-    classes = sorted({token_class(tokenizer.decode([i], skip_special_tokens=False)) for i in range(tokenizer.get_vocab_size())})
-    class_of = torch.tensor([
-        classes.index(token_class(tokenizer.decode([i], skip_special_tokens=False))) for i in range(tokenizer.get_vocab_size())
-    ])
-    tasks = [task for task in sets if task != "unseen"]
-    counts = torch.zeros(len(tasks), layers, len(classes), experts)
-    current = 0
-
-    def count(layer: int, tokens: torch.Tensor, ids: torch.Tensor, weights: torch.Tensor) -> None:
-        flat = class_of[tokens].unsqueeze(1).expand_as(ids) * experts + ids
-        counts[current, layer] += torch.bincount(flat.reshape(-1), minlength=len(classes) * experts).view(len(classes), experts)
-
-    decoder.probe = count
-    for current, task in enumerate(tasks):
-        for sample in sets[task][:most]:
-            decoder.logits(evaluation.layout.encode(
-                f"<|im_start|>user\n{sample.prompt} /think<|im_end|>\n<|im_start|>assistant\n"
-                f"<think>\n{sample.thinking}\n</think>\n\n{sample.answer}<|im_end|>\n"
-            ))
-    # The balance that training aims at is that of its own mixture, on prompts it did not see.
-    mixed, stage, rng = torch.zeros(layers, experts), stage_at(math.inf), random.Random(9)
-
-    def count_mixed(layer: int, tokens: torch.Tensor, ids: torch.Tensor, weights: torch.Tensor) -> None:
-        mixed[layer] += torch.bincount(ids.reshape(-1), minlength=experts)
-
-    decoder.probe = count_mixed
-    for _ in range(_MIXED):
-        decoder.logits(evaluation.layout.training_tokens(draw(stage.draw, rng, "validation"), rng, None, stage).ids)
-    decoder.probe = None
-    rows = []
-    for layer in range(layers):
-        by_task = counts[:, layer].sum(1)
-        load = (by_task / by_task.sum(1, keepdim=True)).mean(0)
-        joint = counts[:, layer].sum(0) / counts[:, layer].sum()
-        of_class, of_expert = joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
-        information = float((joint * (joint / (of_class * of_expert).clamp_min(1e-12)).clamp_min(1e-12).log2()).sum())
-        entropy = float(-(of_class * of_class.clamp_min(1e-12).log2()).sum())
-        purity = float((joint.max(0).values / of_expert.clamp_min(1e-12)).mean())
-        within = [f"{float(row.std() / row.mean()):.2f}" for row in by_task]
-        rows.append([
-            str(layer), f"{float(mixed[layer].std() / mixed[layer].mean()):.2f}", f"{float(load.std() / load.mean()):.2f}", f"{float(load.min() * experts):.2f} / {float(load.max() * experts):.2f}",
-            f"{information:.2f} of {entropy:.2f}", f"{purity:.2f}", *within,
-        ])
-    table(["layer", "load CV, training's mixture", "load CV, tasks in equal parts", "min / max over mean", "bits about the token class", "purity", *(f"CV in {task}" for task in tasks)], rows)
 
 
 def main() -> None:
@@ -242,17 +159,24 @@ def main() -> None:
         table([f"{len(mixed)} prompts", "share"], rows)
     if "routing" in parts:
         print("### By routing at inference (thinking, the first 200 items)\n")
-        trained = evaluation.decoder.rule
+        trained, config = evaluation.decoder.rule, evaluation.decoder.config
 
         def routing_row(name: str) -> list[str]:
-            evaluation.decoder.rule = routing.parse(name, evaluation.decoder.config["norm_topk_prob"])
+            evaluation.decoder.rule = trained if name == "trained" else routing.parse(name, config["norm_topk_prob"])
             return [name, *(accuracy(evaluation.thinking(sets[task][:_ROUTED])) for task in BUDGET_TASKS)]
 
-        table(["routing", *BUDGET_TASKS], map(routing_row, RULES))
+        table(["routing", *BUDGET_TASKS], map(routing_row, ("trained", *RULES) if ALLOCATION_KEY in config else RULES))
         evaluation.decoder.rule = trained
     if "load" in parts:
-        print("### Load and specialisation (100 reference exchanges a task)\n")
-        load_tables(evaluation, sets, most=100)
+        print(f"### Load and specialisation ({_EXCHANGES} reference exchanges a task)\n")
+        exchanges = {task: samples[:_EXCHANGES] for task, samples in sets.items() if task != "unseen"}
+        load_table(evaluation.decoder, evaluation.layout, exchanges)
+        if ALLOCATION_KEY in evaluation.decoder.config:
+            print("### Experts a token, under the rule it was trained with\n")
+            allocation_table(evaluation.decoder, evaluation.layout, exchanges)
+        if CAPACITY_KEY in evaluation.decoder.config:
+            print("### Capacity, in batches of training's mixture and size\n")
+            capacity_table(evaluation.decoder, evaluation.layout)
     for task, runs in full.items():
         wrong = [(sample, run) for sample, run in zip(sets[task], runs, strict=True) if not run.right]
         for sample, run in wrong[: arguments.failures]:

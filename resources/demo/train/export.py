@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from members import ALLOCATION_KEY, MEMBERS, Member, allocation
+from members import ALLOCATION_KEY, CAPACITY_KEY, MEMBERS, Member, allocation
 from model import Parameters, Shape
 
 CHECKPOINT_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -47,7 +47,10 @@ def published_tensors(parameters: Parameters) -> Parameters:
 
 def config(shape: Shape, member: Member, balance_weight: float, bos: int, eos: int) -> dict[str, Any]:
     """A member that allocates slots opens elsewhere as plain top-k with its largest number of them."""
-    return ({ALLOCATION_KEY: allocation(member)} if member.allocates else {}) | {
+    training = {ALLOCATION_KEY: allocation(member)} if member.allocates else {}
+    if member.capacity is not None:
+        training[CAPACITY_KEY] = member.capacity
+    return training | {
         "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "attention_bias": False, "attention_dropout": 0.0,
         "bos_token_id": bos, "eos_token_id": eos, "decoder_sparse_step": 1, "head_dim": shape.head_dim, "hidden_act": "silu",
         "hidden_size": shape.hidden, "initializer_range": 0.02, "intermediate_size": 4 * shape.hidden,

@@ -159,11 +159,15 @@ class Decoder:
             logits = self._logits(x[:, 0])
 
     @torch.no_grad()
-    def logits(self, sequence: list[int]) -> Tensor:
-        """Logits at every position of one sequence, [time, vocabulary]; the probe sees the same pass."""
-        shape = (1, len(sequence), self.config["num_key_value_heads"], self.config["head_dim"])
+    def batch_logits(self, ids: Tensor, valid: Tensor) -> Tensor:
+        """Logits at every position of a right-padded batch, [batch, time, vocabulary]; rule and probe see its valid rows at once."""
+        batch, time = ids.shape
+        shape = (batch, time, self.config["num_key_value_heads"], self.config["head_dim"])
         layers = self.config["num_hidden_layers"]
         cache = _Cache([torch.zeros(shape) for _ in range(layers)], [torch.zeros(shape) for _ in range(layers)])
+        return self._logits(self._forward(ids, torch.arange(time).expand(batch, time), valid, cache))
+
+    def logits(self, sequence: list[int]) -> Tensor:
+        """Logits at every position of one sequence, [time, vocabulary]."""
         ids = torch.tensor([sequence])
-        positions = torch.arange(len(sequence)).unsqueeze(0)
-        return self._logits(self._forward(ids, positions, torch.ones_like(ids, dtype=torch.bool), cache)[0])
+        return self.batch_logits(ids, torch.ones_like(ids, dtype=torch.bool))[0]

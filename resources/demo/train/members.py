@@ -43,8 +43,9 @@ MEMBERS = {
     "demo-any": Member(most=6, fewest=2, virtual_share=0.4),
 }
 
-#: The key of config.json that says how a member with a token-wise number of slots was trained; other programs ignore it.
-ALLOCATION_KEY = "trained_allocation"
+#: Keys of config.json that say how a member with a token-wise number of slots, or with a capacity, was trained; other
+#: programs ignore them.
+ALLOCATION_KEY, CAPACITY_KEY = "trained_allocation", "trained_capacity_factor"
 
 
 def allocation(member: Member) -> dict[str, Any]:
@@ -58,18 +59,20 @@ def importance(probabilities: Tensor) -> Tensor:
     return entropy / math.log(probabilities.shape[-1])
 
 
-def real_slots(member: Member, important: Tensor) -> Tensor:
-    """K = fewest + round((most - fewest) w) slots, of which min(floor(r K), round(r K (1 - w))) are virtual."""
-    slots = member.fewest + ((member.most - member.fewest) * important).round()
-    virtual = torch.minimum((member.virtual_share * slots).floor(), (member.virtual_share * slots * (1 - important)).round())
-    return slots - virtual
+def slots(member: Member, important: Tensor) -> tuple[Tensor, Tensor]:
+    """Real and virtual slots: K = fewest + round((most - fewest) w), of which min(floor(r K), round(r K (1 - w))) virtual."""
+    all_slots = member.fewest + ((member.most - member.fewest) * important).round()
+    most_virtual = member.virtual_share * all_slots
+    virtual = torch.minimum(most_virtual.floor(), (most_virtual * (1 - important)).round())
+    return all_slots - virtual, virtual
 
 
 def choose(member: Member, probabilities: Tensor) -> tuple[Tensor, Tensor]:
     """Expert ids and weights [tokens, most]; slots that are not used weigh nothing."""
     weights, ids = probabilities.topk(member.most, -1)
     if member.allocates:
-        used = torch.arange(member.most, device=ids.device) < real_slots(member, importance(probabilities.detach())).unsqueeze(1)
+        real, _ = slots(member, importance(probabilities.detach()))
+        used = torch.arange(member.most, device=ids.device) < real.unsqueeze(1)
         weights = weights * used
     if member.renormalise:
         weights = weights / weights.sum(-1, keepdim=True)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from members import ALLOCATION_KEY, Member, choose as choose_as_member
+from members import ALLOCATION_KEY, Member, choose as choose_as_member, within_capacity
 
 #: (router probabilities [rows, experts], token ids [rows], layer) -> expert ids and weights [rows, k].
 Rule = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
@@ -23,10 +23,32 @@ def top_k(k: int, renormalise: bool = True) -> Rule:
 def trained(config: dict[str, Any]) -> Rule:
     """The rule that a checkpoint was trained with, less the capacity, which belongs to training's batches."""
     if ALLOCATION_KEY not in config:
-        return top_k(config["num_experts_per_tok"], config["norm_topk_prob"])
-    rule = config[ALLOCATION_KEY]
-    member = Member(most=rule["most"], fewest=rule["fewest"], virtual_share=rule["virtual_share"])
+        return published(config)
+    member = allocating(config)
     return lambda probabilities, tokens, layer: choose_as_member(member, probabilities)
+
+
+def published(config: dict[str, Any]) -> Rule:
+    """The rule that other programs take from the configuration: top-k."""
+    return top_k(config["num_experts_per_tok"], config["norm_topk_prob"])
+
+
+def allocating(config: dict[str, Any]) -> Member:
+    """The member behind a configuration with a token-wise number of slots."""
+    rule = config[ALLOCATION_KEY]
+    return Member(most=rule["most"], fewest=rule["fewest"], virtual_share=rule["virtual_share"])
+
+
+def with_capacity(config: dict[str, Any], factor: float) -> Rule:
+    """The published rule where an expert takes no more than `factor` times its even share of the rows; later ones pass it by."""
+    k = config["num_experts_per_tok"]
+    member = Member(most=k, fewest=k, renormalise=config["norm_topk_prob"], capacity=factor)
+
+    def choose(probabilities: Tensor, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        ids, weights = choose_as_member(member, probabilities)
+        return ids, weights * within_capacity(member, ids, torch.ones_like(tokens, dtype=torch.bool), probabilities.shape[-1])
+
+    return choose
 
 
 def random_k(k: int, seed: int) -> Rule:
