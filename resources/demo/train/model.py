@@ -182,7 +182,7 @@ class Rotary:
 
 
 #: Ours, for members with a token-wise number of slots: holds the mean importance in the middle of its range.
-_ALLOCATION_WEIGHT, _ALLOCATION_MEAN = 0.1, 0.5
+_ALLOCATION_WEIGHT, _ALLOCATION_MEAN = 1.0, 0.5
 
 
 def training_loss(
