@@ -124,11 +124,15 @@ Comparison::~Comparison() = default;
 
 // --- lanes -----------------------------------------------------------------------------------------------------------
 
+bool Comparison::mayThink(const LaneSettings& settings) const {
+    if (!m_prompt.messages.empty()) return planTurn(*m_loaded, m_prompt.messages, settings).thinking;
+    return m_prompt.ids_may_think && m_loaded->possibleMode(settings.mode) != ThinkingMode::kNoThink;
+}
+
 Comparison::Turn Comparison::turnOf(const LaneSettings& settings) const {
     if (m_prompt.messages.empty()) {
-        Turn turn{.settings = settings, .prompt = m_prompt.ids, .thinking = m_prompt.ids_may_think};
+        Turn turn{.settings = settings, .prompt = m_prompt.ids, .thinking = mayThink(settings)};
         turn.settings.mode = m_loaded->possibleMode(settings.mode);
-        turn.thinking = turn.thinking && turn.settings.mode != ThinkingMode::kNoThink;
         return turn;
     }
     const TurnPlan plan = planTurn(*m_loaded, m_prompt.messages, settings);
@@ -145,7 +149,7 @@ ComparedLane Comparison::seat(const LaneSettings& settings) const {
     lane.origin.settings = settings;
     lane.settings = settings;
     const auto policy = parsePolicy(settings.policy, m_loaded->model);
-    lane.notes = notesFor(settings, *policy, turnOf(settings).thinking);
+    lane.notes = notesFor(settings, *policy, mayThink(settings));
     return lane;
 }
 
@@ -500,22 +504,40 @@ void Comparison::judge() {
     }
 }
 
-void Comparison::finish() {
-    m_probes->catchUp();
+/// The judgements of a pass that is over, measured without holding anybody up, and kept.
+void Comparison::keepJudgements() {
+    std::vector<LaneId> forced;
+    bool complete = false;
     {
         const std::lock_guard lock(m_mutex);
-        const bool forced = m_draft.state == ComparisonState::kForcing;
-        if (forced) {
-            m_draft.forced_complete = m_draft.done == m_draft.total;
-            if (m_recorder) m_recorder->setMetadata("forced_complete", m_draft.forced_complete ? "1" : "0");
-            for (ComparedLane& lane : m_draft.lanes) {
-                const auto judged = m_judged.find(lane.forced_lane);
-                if (judged == m_judged.end()) continue;
-                lane.forced_tokens = std::make_shared<const std::vector<ForcedTokenMeasures>>(judged->second);
-                if (m_recorder) m_recorder->addForcedTokens(lane.forced_lane, judged->second);
-            }
-            m_judged.clear();
-        }
+        if (m_draft.state != ComparisonState::kForcing) return;
+        complete = m_draft.done == m_draft.total;
+        for (const ComparedLane& lane : m_draft.lanes) forced.push_back(lane.forced_lane);
+    }
+    const auto judged = std::exchange(m_judged, {});
+    const auto base = judged.find(forced.front());
+    for (const auto& [lane, tokens] : judged) {
+        if (m_recorder) m_recorder->addForcedTokens(lane, tokens);
+        if (!complete || base == judged.end()) continue;
+        const ForcedMeasures quality = measureForced(base->second, tokens, m_options.bootstrap_seed);
+        const std::lock_guard lock(m_mutex);
+        m_measures.keepQuality(lane, base->first, quality);
+    }
+    if (m_recorder) m_recorder->setMetadata("forced_complete", complete ? "1" : "0");
+    const std::lock_guard lock(m_mutex);
+    m_draft.forced_complete = complete;
+    for (ComparedLane& lane : m_draft.lanes) {
+        const auto tokens = judged.find(lane.forced_lane);
+        if (tokens == judged.end()) continue;
+        lane.forced_tokens = std::make_shared<const std::vector<ForcedTokenMeasures>>(tokens->second);
+    }
+}
+
+void Comparison::finish() {
+    m_probes->catchUp();
+    keepJudgements();
+    {
+        const std::lock_guard lock(m_mutex);
         if (m_draft.state == ComparisonState::kMeasuringAlone && !m_stopping) m_draft.done = m_draft.total;
         m_draft.state = ComparisonState::kReady;
         m_measures.measure(m_measured, m_draft);
@@ -545,7 +567,7 @@ void Comparison::setLane(std::size_t index, const LaneSettings& settings) {
             m_generation->checkSettings(wanted);
             if (lane.origin.lane >= 0) m_generation->requestSettings(lane.origin.lane, wanted);
             lane.settings = wanted;
-            lane.notes = notesFor(wanted, *parsePolicy(wanted.policy, m_loaded->model), turnOf(wanted).thinking);
+            lane.notes = notesFor(wanted, *parsePolicy(wanted.policy, m_loaded->model), mayThink(wanted));
         } catch (const Error& error) {
             lane.error = error.parts();
         }

@@ -100,6 +100,7 @@ private:
         Turn turn;
     };
 
+    bool mayThink(const LaneSettings& settings) const;
     Turn turnOf(const LaneSettings& settings) const;
     ComparedLane seat(const LaneSettings& settings) const;
     std::int32_t freeTag() const;
@@ -113,6 +114,7 @@ private:
     void dropForced();
     void judge();
     bool startNextAlone();
+    void keepJudgements();
     void finish();
     void keepReaders();
     void countSpeed(double elapsed_ms, std::int64_t tokens);

@@ -18,6 +18,10 @@ public:
     /// and alone_lane), counts, divergences, overlaps, times and, from forced_tokens, quality. Work grows with the rows
     /// that are new since the last call.
     void measure(const std::vector<LaneSnapshot>& lanes, ComparisonSnapshot& comparison);
+    /// What measureForced() said of a complete pass, so that measure() need not take its time.
+    void keepQuality(LaneId forced, LaneId base, const ForcedMeasures& measures) {
+        m_quality[forced] = {.base = base, .measures = measures};
+    }
 
 private:
     void measureFree(ComparedLane& lane, const ComparedLane& base, std::int64_t run_started_us);

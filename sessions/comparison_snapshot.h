@@ -48,7 +48,7 @@ struct ComparedLane {
 
     // --- teacher-forced on the baseline's tokens: the measurement ----------------------------------------------------
     LaneSnapshot forced;                                                    // no turn before the first pass
-    std::shared_ptr<const std::vector<ForcedTokenMeasures>> forced_tokens;  // null before the first pass
+    std::shared_ptr<const std::vector<ForcedTokenMeasures>> forced_tokens;  // null until a pass has ended
     ForcedMeasures quality;                                                 // interval once the pass is complete
     RowOverlap forced_overlap;               // mean over layers and rows, from the prompt's last row on
     std::vector<RowOverlap> layer_overlaps;  // (MoE layers) mean over rows; one cell: compareRows()
