@@ -391,7 +391,10 @@ TEST(SessionReader, refusesANewerVersionAndLeavesItAsItIs) {
     const TemporaryDirectory directory;
     const auto file = directory / "a.mixo";
     test::recordSession(file, kShape, 1, 6);
-    { SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 2"); }
+    {
+        SQLite::Database(file.string(), SQLite::OPEN_READWRITE)
+            .exec("PRAGMA user_version = " + std::to_string(kSessionVersion + 1));
+    }
     const std::string before = contentOf(file);
     EXPECT_NE(refusal(file).find("newer version"), std::string::npos);
     EXPECT_EQ(contentOf(file), before);
