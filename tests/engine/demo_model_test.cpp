@@ -31,6 +31,7 @@ struct Turns {
 
 constexpr Turns kTurns[] = {
     {.model = "demo", .policy = "model", .sample = "demo"},
+    {.model = "demo-top1", .policy = "model", .sample = "demo-top1"},
 };
 
 struct Exchange {
