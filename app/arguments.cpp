@@ -53,6 +53,7 @@ void addCommands(CLI::App& program, CommandAction& action) {
     addGenerateCommand(program, action);
     addCompareCommand(program, action);
     addExportCommand(program, action);
+    addSweepCommand(program, action);
     addBenchCommand(program, action);
 }
 

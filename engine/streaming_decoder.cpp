@@ -27,4 +27,10 @@ std::string StreamingDecoder::finish() {
     return cut ? std::string(kReplacementCharacter) : std::string();
 }
 
+std::string validUtf8(std::string_view bytes) {
+    StreamingDecoder decoder;
+    const std::string text = decoder.push(bytes);
+    return text + decoder.finish();
+}
+
 }  // namespace mixoscope

@@ -63,4 +63,7 @@ private:
     std::string m_pending;
 };
 
+/// The bytes as text: what is no UTF-8 becomes U+FFFD.
+std::string validUtf8(std::string_view bytes);
+
 }  // namespace mixoscope

@@ -131,7 +131,7 @@ private:
 
     void addToken(LaneId lane, const StepTrace& trace, const TokenTrace& token) {
         m_tokens.field(lane).field(trace.step).field(token.position).field(token.id).field(bytesOf(token.id));
-        m_tokens.field(phaseName(token.phase)).field((token.flags & token_flag::kInjected) != 0 ? 1 : 0);
+        m_tokens.field(phaseKey(token.phase)).field((token.flags & token_flag::kInjected) != 0 ? 1 : 0);
         m_tokens.field(token.logprob).field(trace.step_end_us).endRow();
         ++m_token_count;
     }
@@ -142,7 +142,7 @@ private:
             return table.field(trace.lane)
                 .field(trace.step)
                 .field(trace.token.position)
-                .field(phaseName(trace.token.phase))
+                .field(phaseKey(trace.token.phase))
                 .field(m_model.moe_layers[layer]);
         };
         for (std::size_t layer = 0; layer < trace.router.size() && layer < m_model.moe_layers.size(); ++layer) {
@@ -194,7 +194,7 @@ private:
                          const LoadCounter& loads) const {
         const LayerLoad& load = loads.layer(phase, layer);
         const BalanceMeasures measures = measureBalance(load);
-        table.field(lane).field(phaseName(phase)).field(m_model.moe_layers[static_cast<std::size_t>(layer)]);
+        table.field(lane).field(phaseKey(phase)).field(m_model.moe_layers[static_cast<std::size_t>(layer)]);
         table.field(load.rows).field(measures.cv).field(measures.cv_floor).field(measures.excess_cv);
         table.field(measures.max_violation).field(measures.gini).field(measures.normalised_entropy);
         table.field(measures.unseen).endRow();

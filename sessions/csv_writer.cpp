@@ -17,12 +17,6 @@ void writeNumber(std::ofstream& file, T number) {
     file.write(text, end - text);
 }
 
-std::string validUtf8(std::string_view bytes) {
-    StreamingDecoder decoder;
-    std::string text = decoder.push(bytes);
-    return text + decoder.finish();
-}
-
 }  // namespace
 
 CsvWriter::CsvWriter(const std::filesystem::path& path, std::string_view header)

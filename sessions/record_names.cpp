@@ -4,7 +4,7 @@
 
 namespace mixoscope {
 
-std::string_view phaseName(Phase phase) {
+std::string_view phaseKey(Phase phase) {
     switch (phase) {
         case Phase::kPrompt:
             return "prompt";

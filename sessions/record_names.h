@@ -10,7 +10,7 @@
 
 namespace mixoscope {
 
-std::string_view phaseName(Phase phase);
+std::string_view phaseKey(Phase phase);
 /// Values of enumerations as a session holds them; one that is none is written as its number.
 std::string modeName(std::int64_t mode);
 std::string roleName(int role);

@@ -135,8 +135,45 @@ CREATE TABLE attribution_cells (
 ) WITHOUT ROWID;
 )sql";
 
+// An experiment's file has these instead of a conversation. `load` holds 32-bit counts (MoE layers, experts).
+constexpr const char* kVersion3 = R"sql(
+CREATE TABLE experiment (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    json TEXT NOT NULL,
+    model_hash TEXT NOT NULL,
+    tasks_hash TEXT NOT NULL
+);
+CREATE TABLE runs (
+    cell INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    answer TEXT NOT NULL,
+    judged INTEGER NOT NULL,
+    correct INTEGER NOT NULL,
+    followed_mode INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    thinking_tokens INTEGER NOT NULL,
+    answer_tokens INTEGER NOT NULL,
+    injected_tokens INTEGER NOT NULL,
+    stop_reason INTEGER NOT NULL,
+    ttft_ms REAL NOT NULL,
+    tpot_ms REAL NOT NULL,
+    latency_ms REAL NOT NULL,
+    row_count INTEGER NOT NULL,
+    ran INTEGER NOT NULL,
+    dropped INTEGER NOT NULL,
+    virtual INTEGER NOT NULL,
+    stray_tags INTEGER NOT NULL,
+    closed_by_budget INTEGER NOT NULL,
+    block_left_open INTEGER NOT NULL,
+    prompt_ms REAL NOT NULL,
+    generated_ms REAL NOT NULL,
+    load BLOB NOT NULL,
+    PRIMARY KEY (cell, item)
+) WITHOUT ROWID;
+)sql";
+
 /// Step i brings a file from version i to version i + 1.
-constexpr std::array<const char*, kSessionVersion> kSteps = {kVersion1, kVersion2};
+constexpr std::array<const char*, kSessionVersion> kSteps = {kVersion1, kVersion2, kVersion3};
 
 int pragma(SQLite::Database& database, const char* name) {
     return database.execAndGet(std::string("PRAGMA ") + name).getInt();

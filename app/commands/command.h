@@ -25,6 +25,7 @@ void addCompareCommand(CLI::App& program, CommandAction& action);
 void addGenerateCommand(CLI::App& program, CommandAction& action);
 void addExportCommand(CLI::App& program, CommandAction& action);
 void addBenchCommand(CLI::App& program, CommandAction& action);
+void addSweepCommand(CLI::App& program, CommandAction& action);
 #ifdef MIXO_WITH_GUI
 void addOpenCommand(CLI::App& program, CommandAction& action);
 void addScreenshotCommand(CLI::App& program, CommandAction& action);

@@ -1,0 +1,193 @@
+// `mixoscope sweep`: runs an experiment file, headless. Interrupted in any way, it goes on with --resume.
+#include "sessions/sweep.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <iomanip>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "app/arguments.h"
+#include "app/commands/command.h"
+#include "app/commands/model_options.h"
+#include "engine/error.h"
+#include "sessions/experiment.h"
+#include "sessions/experiment_results.h"
+#include "sessions/experiment_store.h"
+#include "sessions/record_names.h"
+
+namespace mixoscope {
+
+namespace {
+
+struct SweepOptions {
+    ModelOptions model;
+    std::string experiment;
+    std::string out;
+    bool resume = false;
+    bool json = false;
+};
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler writes it
+
+/// While it lives, Ctrl+C and a polite kill end the sweep after its step instead of the program.
+class InterruptGuard {
+public:
+    InterruptGuard() : m_interrupt(std::signal(SIGINT, note)), m_terminate(std::signal(SIGTERM, note)) {
+        interrupted = false;
+    }
+    ~InterruptGuard() {
+        std::signal(SIGINT, m_interrupt);
+        std::signal(SIGTERM, m_terminate);
+    }
+    InterruptGuard(const InterruptGuard&) = delete;
+    InterruptGuard& operator=(const InterruptGuard&) = delete;
+
+private:
+    static void note(int /*signal*/) { interrupted = true; }
+    void (*m_interrupt)(int);
+    void (*m_terminate)(int);
+};
+
+std::string timeText(double seconds) {
+    const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+    if (whole < 60) return std::to_string(whole) + " s";
+    return std::to_string(whole / 60) + " min" + (whole < 600 ? " " + std::to_string(whole % 60) + " s" : "");
+}
+
+class ProgressLine {
+public:
+    ProgressLine(std::ostream& err, std::size_t done, std::size_t total)
+        : m_err(err), m_shown(isatty(STDERR_FILENO) == 1), m_first(done), m_done(done), m_total(total) {}
+
+    void oneMore() {
+        ++m_done;
+        const auto now = Clock::now();
+        if (!m_shown || (now - m_at < std::chrono::milliseconds(200) && m_done != m_total)) return;
+        m_at = now;
+        const double seconds = std::chrono::duration<double>(now - m_begin).count();
+        const double left = seconds / static_cast<double>(m_done - m_first) * static_cast<double>(m_total - m_done);
+        m_err << "\r\x1B[K" << m_done << " of " << m_total << " runs, about " << timeText(left) << " left"
+              << std::flush;
+    }
+    void end() {
+        if (m_shown && m_done != m_first) m_err << '\n';
+    }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    std::ostream& m_err;
+    bool m_shown;
+    std::size_t m_first;
+    std::size_t m_done;
+    std::size_t m_total;
+    Clock::time_point m_begin = Clock::now();
+    Clock::time_point m_at;
+};
+
+nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult& result) {
+    nlohmann::ordered_json json = {{"task", experiment.tasks[result.cell.task].name},
+                                   {"policy", experiment.policies[result.cell.policy]},
+                                   {"sampling", samplingText(experiment.samplings[result.cell.sampling])},
+                                   {"mode", modeName(static_cast<std::int64_t>(result.cell.mode))},
+                                   {"budget", budgetText(result.cell.budget)},
+                                   {"seed", result.cell.seed},
+                                   {"runs", result.runs},
+                                   {"correct", result.accuracy.successes},
+                                   {"judged", result.accuracy.trials},
+                                   {"accuracy", result.accuracy.share},  // NaN becomes null
+                                   {"accuracy_low", result.accuracy.low},
+                                   {"accuracy_high", result.accuracy.high},
+                                   {"thinking_tokens", result.thinking_tokens.mean},
+                                   {"active_experts", result.active_experts},
+                                   {"load_cv", result.load_cv},
+                                   {"dropped_share", result.dropped_share},
+                                   {"tokens_per_s", result.tokens_per_s}};
+    if (result.p_value) json["p_value"] = *result.p_value;
+    return json;
+}
+
+void writeTable(const Experiment& experiment, const std::vector<CellResult>& results, std::ostream& out) {
+    out << std::left << std::setw(14) << "task" << std::setw(34) << "policy" << std::setw(10) << "mode" << std::setw(11)
+        << "budget" << std::right << std::setw(22) << "accuracy, 95 %" << std::setw(9) << "N" << std::setw(9)
+        << "experts" << std::setw(8) << "CV" << std::setw(10) << "dropped" << std::setw(11) << "tokens/s" << '\n';
+    for (const CellResult& result : results) {
+        std::ostringstream accuracy;
+        accuracy << std::fixed << std::setprecision(1) << 100.0 * result.accuracy.share << " ("
+                 << 100.0 * result.accuracy.low << "-" << 100.0 * result.accuracy.high << ")";
+        out << std::left << std::setw(14) << experiment.tasks[result.cell.task].name << std::setw(34)
+            << experiment.policies[result.cell.policy] << std::setw(10)
+            << modeName(static_cast<std::int64_t>(result.cell.mode)) << std::setw(11) << budgetText(result.cell.budget)
+            << std::right << std::setw(22) << (result.accuracy.trials > 0 ? accuracy.str() : "-") << std::fixed
+            << std::setprecision(1) << std::setw(9) << result.thinking_tokens.mean << std::setprecision(2)
+            << std::setw(9) << result.active_experts << std::setw(8) << result.load_cv << std::setprecision(1)
+            << std::setw(8) << 100.0 * result.dropped_share << " %" << std::setprecision(0) << std::setw(11)
+            << result.tokens_per_s << '\n';
+    }
+}
+
+int runSweep(const SweepOptions& options, CommandStreams& streams) {
+    const Experiment experiment = readExperiment(options.experiment);
+    ModelOptions model = options.model;
+    model.model = experiment.model;
+    Sweep sweep(model.load(), experiment);
+
+    std::error_code error;
+    std::filesystem::create_directories(options.out, error);
+    const std::filesystem::path file = std::filesystem::path(options.out) / "experiment.mixo";
+    const ExperimentIdentity identity = identityOf(sweep);
+    ExperimentStore store = options.resume && std::filesystem::exists(file, error)
+                                ? ExperimentStore::resume(file, identity)
+                                : ExperimentStore::create(file, identity);
+    const std::set<RunKey> done = store.done();
+
+    bool complete = false;
+    {
+        const InterruptGuard guard;
+        std::stop_source stop;
+        ProgressLine progress(streams.err, done.size(), sweep.runCount());
+        complete = sweep.run(
+            done,
+            [&](const RunResult& run) {
+                store.add(run);
+                progress.oneMore();
+                if (interrupted) stop.request_stop();
+            },
+            stop.get_token());
+        store.commit();
+        progress.end();
+    }
+    exportResults(sweep, store, options.out);
+    const std::vector<CellResult> results = experimentResults(sweep, store);
+    if (options.json) {
+        for (const CellResult& result : results) streams.out << resultJson(experiment, result).dump() << '\n';
+    } else {
+        writeTable(experiment, results, streams.out);
+    }
+    if (complete) return kDone;
+    streams.err << "mixoscope: stopped after " << store.done().size() << " of " << sweep.runCount()
+                << " runs; go on with --resume\n";
+    return kWorkFailed;
+}
+
+}  // namespace
+
+void addSweepCommand(CLI::App& program, CommandAction& action) {
+    auto options = std::make_shared<SweepOptions>();
+    CLI::App* command =
+        program.add_subcommand("sweep", "Run an experiment: tasks x policies x modes x budgets x seeds");
+    command->add_option("experiment", options->experiment, "Experiment file (JSON)")->required();
+    command->add_option("--out", options->out, "Directory for experiment.mixo, results.csv and runs.csv")->required();
+    command->add_flag("--resume", options->resume, "Go on with the experiment in the directory");
+    command->add_flag("--json", options->json, "One JSON line a cell");
+    options->model.addBackend(*command);
+    command->callback(
+        [options, &action] { action = [options](CommandStreams& streams) { return runSweep(*options, streams); }; });
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,265 @@
+#include "sessions/experiment_store.h"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Statement.h>
+#include <sqlite3.h>
+
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "engine/error.h"
+#include "engine/model_hash.h"
+#include "sessions/schema.h"
+
+namespace mixoscope {
+
+namespace {
+
+constexpr std::string_view kWriting = "The experiment cannot be written";
+constexpr std::string_view kReading = "The experiment cannot be read";
+constexpr int kBusyTimeoutMs = 1000;
+constexpr std::chrono::milliseconds kCommitEvery{250};
+
+constexpr const char* kInsertRun =
+    "INSERT INTO runs (cell, item, answer, judged, correct, followed_mode, prompt_tokens, thinking_tokens,"
+    " answer_tokens, injected_tokens, stop_reason, ttft_ms, tpot_ms, latency_ms, row_count, ran, dropped, virtual,"
+    " stray_tags, closed_by_budget, block_left_open, prompt_ms, generated_ms, load)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr const char* kSelectRuns =
+    "SELECT cell, item, answer, judged, correct, followed_mode, prompt_tokens, thinking_tokens, answer_tokens,"
+    " injected_tokens, stop_reason, ttft_ms, tpot_ms, latency_ms, row_count, ran, dropped, virtual, stray_tags,"
+    " closed_by_budget, block_left_open, prompt_ms, generated_ms, load FROM runs ORDER BY cell, item";
+
+/// Counts are written as little-endian 32-bit numbers, which is how every processor that this runs on has them.
+std::vector<std::uint32_t> countsOf(const SQLite::Column& blob) {
+    std::vector<std::uint32_t> counts(static_cast<std::size_t>(blob.getBytes()) / sizeof(std::uint32_t));
+    std::memcpy(counts.data(), blob.getBlob(), counts.size() * sizeof(std::uint32_t));
+    return counts;
+}
+
+RunResult runOf(SQLite::Statement& row) {
+    int column = 0;
+    const auto next = [&] { return row.getColumn(column++); };
+    const auto number = [&] { return next().getInt64(); };
+    const auto small = [&] { return next().getInt(); };
+    RunResult run;
+    run.key.cell = static_cast<std::size_t>(number());
+    run.key.item = static_cast<std::size_t>(number());
+    run.answer = next().getString();
+    run.judged = small() != 0;
+    run.correct = small() != 0;
+    run.followed_mode = small() != 0;
+    run.prompt_tokens = small();
+    run.thinking_tokens = small();
+    run.answer_tokens = small();
+    run.injected_tokens = small();
+    run.stop_reason = static_cast<StopReason>(small());
+    run.ttft_ms = next().getDouble();
+    run.tpot_ms = next().getDouble();
+    run.latency_ms = next().getDouble();
+    run.measures.rows = number();
+    run.measures.ran = number();
+    run.measures.dropped = number();
+    run.measures.virtual_selections = number();
+    run.measures.stray_tags = small();
+    run.measures.closed_by_budget = small() != 0;
+    run.measures.block_left_open = small() != 0;
+    run.measures.prompt_ms = next().getDouble();
+    run.measures.generated_ms = next().getDouble();
+    run.measures.load = countsOf(next());
+    return run;
+}
+
+void bindRun(SQLite::Statement& row, const RunResult& run) {
+    int column = 0;
+    const auto put = [&](const auto& value) { row.bind(++column, value); };
+    put(static_cast<std::int64_t>(run.key.cell));
+    put(static_cast<std::int64_t>(run.key.item));
+    put(run.answer);
+    put(static_cast<int>(run.judged));
+    put(static_cast<int>(run.correct));
+    put(static_cast<int>(run.followed_mode));
+    put(run.prompt_tokens);
+    put(run.thinking_tokens);
+    put(run.answer_tokens);
+    put(run.injected_tokens);
+    put(static_cast<int>(run.stop_reason));
+    put(run.ttft_ms);
+    put(run.tpot_ms);
+    put(run.latency_ms);
+    put(run.measures.rows);
+    put(run.measures.ran);
+    put(run.measures.dropped);
+    put(run.measures.virtual_selections);
+    put(run.measures.stray_tags);
+    put(static_cast<int>(run.measures.closed_by_budget));
+    put(static_cast<int>(run.measures.block_left_open));
+    put(run.measures.prompt_ms);
+    put(run.measures.generated_ms);
+    row.bind(++column, run.measures.load.data(), static_cast<int>(run.measures.load.size() * sizeof(std::uint32_t)));
+}
+
+void requireSame(const std::filesystem::path& file, const char* what, const std::string& recorded,
+                 const std::string& asked, const char* advice) {
+    if (recorded == asked) return;
+    throw Error({.what = std::string("The file holds runs of another ") + what,
+                 .where = file.string(),
+                 .expected = recorded,
+                 .found = asked,
+                 .advice = advice});
+}
+
+}  // namespace
+
+struct ExperimentStore::Impl {
+    Impl(std::filesystem::path path, int flags)
+        : file(std::move(path)), database(file.string(), flags, kBusyTimeoutMs) {}
+
+    /// Runs `action`; what SQLite throws becomes an Error.
+    template <typename Action>
+    auto guarded(std::string_view doing, const Action& action) const {
+        try {
+            return action();
+        } catch (const SQLite::Exception& exception) {
+            throw sessionError(exception, file, doing);
+        }
+    }
+
+    void commit() {
+        if (!in_transaction) return;
+        database.exec("COMMIT");
+        in_transaction = false;
+    }
+
+    std::filesystem::path file;
+    mutable SQLite::Database database;
+    std::unique_ptr<SQLite::Statement> insert;
+    bool in_transaction = false;
+    std::chrono::steady_clock::time_point begun;
+};
+
+ExperimentIdentity identityOf(const Sweep& sweep) {
+    std::string items;
+    for (const ExperimentCell& cell : sweep.cells()) {
+        if (cell != sweep.cells().front() && cell.task == (&cell - 1)->task) continue;
+        for (const TaskItem& item : sweep.task(cell).items) items += item.prompt + '\0' + item.reference + '\0';
+    }
+    return {.experiment_json = experimentJson(sweep.experiment()),
+            .model_hash = modelHash(sweep.model()),
+            .tasks_hash = contentHash(std::as_bytes(std::span(items)))};
+}
+
+ExperimentStore::ExperimentStore(std::unique_ptr<Impl> impl) : m_impl(std::move(impl)) {}
+ExperimentStore::ExperimentStore(ExperimentStore&&) noexcept = default;
+
+ExperimentStore::~ExperimentStore() {
+    if (!m_impl) return;
+    try {
+        m_impl->commit();
+    } catch (const SQLite::Exception&) {
+        // The runs since the last commit are lost; a resume does them again.
+    }
+}
+
+ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const ExperimentIdentity& identity) {
+    std::error_code error;
+    if (std::filesystem::exists(file, error))
+        throw Error({.what = "This file exists already, and an experiment is never written over",
+                     .where = file.string(),
+                     .advice = "Go on with it with --resume, or give another directory"});
+    try {
+        auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        impl->database.exec("PRAGMA journal_mode = WAL");
+        impl->database.exec("PRAGMA synchronous = NORMAL");
+        migrateSession(impl->database);
+        SQLite::Statement insert(impl->database,
+                                 "INSERT INTO experiment (id, json, model_hash, tasks_hash) VALUES (1, ?, ?, ?)");
+        insert.bind(1, identity.experiment_json);
+        insert.bind(2, identity.model_hash);
+        insert.bind(3, identity.tasks_hash);
+        insert.exec();
+        return ExperimentStore(std::move(impl));
+    } catch (const SQLite::Exception& exception) {
+        throw sessionError(exception, file, kWriting);
+    }
+}
+
+ExperimentStore ExperimentStore::open(const std::filesystem::path& file) {
+    std::error_code error;
+    if (!std::filesystem::exists(file, error))
+        throw Error(
+            {.what = "There is no such file", .where = file.string(), .expected = "the .mixo file of an experiment"});
+    try {
+        auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE);
+        checkSessionVersion(impl->database, file);
+        if (impl->database.execAndGet("SELECT count(*) FROM sqlite_master WHERE name = 'experiment'").getInt() == 0 ||
+            impl->database.execAndGet("SELECT count(*) FROM experiment").getInt() == 0)
+            throw Error({.what = "This session holds no experiment", .where = file.string()});
+        return ExperimentStore(std::move(impl));
+    } catch (const SQLite::Exception& exception) {
+        throw sessionError(exception, file, kReading);
+    }
+}
+
+ExperimentStore ExperimentStore::resume(const std::filesystem::path& file, const ExperimentIdentity& identity) {
+    ExperimentStore store = open(file);
+    const ExperimentIdentity recorded = store.identity();
+    requireSame(file, "experiment", recorded.experiment_json, identity.experiment_json,
+                "Undo the change of the experiment file, or give another directory");
+    requireSame(file, "model", recorded.model_hash, identity.model_hash,
+                "Open the model that it was begun with, or give another directory");
+    requireSame(file, "task file", recorded.tasks_hash, identity.tasks_hash,
+                "Bring the task files back, or give another directory");
+    return store;
+}
+
+ExperimentIdentity ExperimentStore::identity() const {
+    return m_impl->guarded(kReading, [&] {
+        SQLite::Statement row(m_impl->database, "SELECT json, model_hash, tasks_hash FROM experiment WHERE id = 1");
+        row.executeStep();
+        return ExperimentIdentity{.experiment_json = row.getColumn(0).getString(),
+                                  .model_hash = row.getColumn(1).getString(),
+                                  .tasks_hash = row.getColumn(2).getString()};
+    });
+}
+
+std::set<RunKey> ExperimentStore::done() const {
+    return m_impl->guarded(kReading, [&] {
+        std::set<RunKey> keys;
+        SQLite::Statement row(m_impl->database, "SELECT cell, item FROM runs ORDER BY cell, item");
+        while (row.executeStep())
+            keys.insert({static_cast<std::size_t>(row.getColumn(0).getInt64()),
+                         static_cast<std::size_t>(row.getColumn(1).getInt64())});
+        return keys;
+    });
+}
+
+void ExperimentStore::add(const RunResult& run) {
+    m_impl->guarded(kWriting, [&] {
+        if (!m_impl->insert) m_impl->insert = std::make_unique<SQLite::Statement>(m_impl->database, kInsertRun);
+        const auto now = std::chrono::steady_clock::now();
+        if (m_impl->in_transaction && now - m_impl->begun >= kCommitEvery) m_impl->commit();
+        if (!m_impl->in_transaction) {
+            m_impl->database.exec("BEGIN IMMEDIATE");
+            m_impl->in_transaction = true;
+            m_impl->begun = now;
+        }
+        bindRun(*m_impl->insert, run);
+        m_impl->insert->exec();
+        m_impl->insert->reset();
+    });
+}
+
+void ExperimentStore::commit() {
+    m_impl->guarded(kWriting, [&] { m_impl->commit(); });
+}
+
+void ExperimentStore::forRuns(const std::function<void(const RunResult&)>& visit) const {
+    m_impl->guarded(kReading, [&] {
+        SQLite::Statement row(m_impl->database, kSelectRuns);
+        while (row.executeStep()) visit(runOf(row));
+    });
+}
+
+}  // namespace mixoscope

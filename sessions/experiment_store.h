@@ -1,0 +1,50 @@
+// The experiment in a .mixo file: what was asked for, and every run that has finished. A run is in the file whole or
+// not at all; what was committed survives a crash, and a sweep goes on from there.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "sessions/sweep.h"
+
+namespace mixoscope {
+
+/// What must be the same for runs to belong to one experiment.
+struct ExperimentIdentity {
+    std::string experiment_json;  // experimentJson()
+    std::string model_hash;
+    std::string tasks_hash;  // over the prompts and references of all items
+};
+ExperimentIdentity identityOf(const Sweep& sweep);
+
+class ExperimentStore {
+public:
+    /// A new file. Throws Error when it exists or cannot be written.
+    static ExperimentStore create(const std::filesystem::path& file, const ExperimentIdentity& identity);
+    /// Goes on with a file. Throws Error when it is no experiment, or one of another experiment, model or task file:
+    /// which of them, what was recorded and what is asked for.
+    static ExperimentStore resume(const std::filesystem::path& file, const ExperimentIdentity& identity);
+    /// Only to read.
+    static ExperimentStore open(const std::filesystem::path& file);
+    ~ExperimentStore();
+    ExperimentStore(ExperimentStore&&) noexcept;
+
+    ExperimentIdentity identity() const;
+    std::set<RunKey> done() const;
+    /// Takes a run in; it is committed within kCommitEvery of it, with the next add() or by commit(). Throws Error.
+    void add(const RunResult& run);
+    void commit();
+    /// Every run, by cell and item.
+    void forRuns(const std::function<void(const RunResult&)>& visit) const;
+
+private:
+    struct Impl;
+    explicit ExperimentStore(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> m_impl;
+};
+
+}  // namespace mixoscope

@@ -1,0 +1,188 @@
+#include "sessions/sweep.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <utility>
+
+#include "engine/error.h"
+#include "engine/forward.h"
+#include "engine/generation.h"
+#include "engine/routing_policy.h"
+#include "sessions/record_names.h"
+
+namespace mixoscope {
+
+namespace {
+
+double millisecondsSince(std::chrono::steady_clock::time_point begin) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// Sorts what the lanes of a batch tell by lane.
+class RunMeters : public TraceSink {
+public:
+    void add(LaneId lane, const TraceShape& shape) { m_meters.emplace(lane, shape); }
+    RunMeter take(LaneId lane) { return std::move(m_meters.extract(lane).mapped()); }
+
+    void onRow(const StepTrace& trace) override { m_meters.at(trace.lane).add(trace); }
+    void onEvent(const LaneEvent& event) override {
+        if (const auto meter = m_meters.find(event.lane); meter != m_meters.end()) meter->second.add(event);
+    }
+    void onStepEnd(Step /*step*/) override {}
+
+private:
+    std::map<LaneId, RunMeter> m_meters;
+};
+
+TaskSet readTask(const ExperimentTask& task) {
+    TaskSet set = readTaskSet(task.file, task.layout);
+    if (!task.rule.empty()) set.rule = AnswerRule::parse(task.rule, task.name);
+    if (task.limit > 0 && set.items.size() > static_cast<std::size_t>(task.limit))
+        set.items.resize(static_cast<std::size_t>(task.limit));
+    return set;
+}
+
+}  // namespace
+
+/// The lanes under way: a run each, replaced by the next as it ends.
+struct Sweep::Batch {
+    struct Run {
+        RunKey key;
+        LaneId lane = 0;
+        std::chrono::steady_clock::time_point began;
+    };
+
+    Batch(const Sweep& sweep, std::int32_t lanes)
+        : generation(sweep.m_loaded->model, *sweep.m_loaded->backend, {.max_lanes = lanes, .slots = sweep.m_slots},
+                     &meters) {}
+
+    RunMeters meters;
+    Generation generation;
+    std::vector<Run> runs;
+};
+
+Sweep::Sweep(std::shared_ptr<LoadedModel> loaded, Experiment experiment)
+    : m_loaded(std::move(loaded)), m_experiment(std::move(experiment)), m_cells(experimentCells(m_experiment)) {
+    const Model& model = m_loaded->model;
+    if (!m_loaded->canChat())
+        throw Error({.what = "This model has no tokenizer, so it cannot be asked",
+                     .where = model.name,
+                     .expected = "a model directory with tokenizer.json"});
+    for (const ThinkingMode mode : m_experiment.modes) {
+        if (m_loaded->possibleMode(mode) != mode)
+            throw Error({.what = "The checkpoint does not have this mode",
+                         .where = m_experiment.name + ", field modes",
+                         .expected = modeName(static_cast<std::int64_t>(m_loaded->possibleMode(mode))),
+                         .found = modeName(static_cast<std::int64_t>(mode))});
+    }
+    m_slots = static_cast<std::int32_t>(model.config.num_experts_per_tok);
+    for (const std::string& policy : m_experiment.policies)
+        m_slots = std::max(m_slots, parsePolicy(policy, model)->maxSlots());
+    const TraceShape shape = traceShapeOf(model.config, m_slots, false);
+    m_load_counts = static_cast<std::size_t>(shape.moe_layers) * static_cast<std::size_t>(shape.experts);
+    for (const ExperimentTask& task : m_experiment.tasks) m_tasks.push_back(readTask(task));
+}
+
+std::size_t Sweep::runCount() const {
+    std::size_t count = 0;
+    for (const ExperimentCell& cell : m_cells) count += items(cell);
+    return count;
+}
+
+LaneSettings Sweep::settingsOf(const ExperimentCell& cell) const {
+    const Experiment::Sampling& chosen = m_experiment.samplings[cell.sampling];
+    LaneSettings settings;
+    settings.mode = cell.mode;
+    settings.budget = cell.budget;
+    settings.policy = m_experiment.policies[cell.policy];
+    settings.max_tokens = m_experiment.max_tokens;
+    const bool thinks = cell.mode == ThinkingMode::kThink && cell.budget > 0;
+    settings.sampling = m_loaded->sampling(thinks ? ThinkingMode::kThink : ThinkingMode::kNoThink);
+    settings.sampling.greedy = chosen.greedy;
+    settings.sampling.seed = cell.seed;
+    if (chosen.temperature) settings.sampling.temperature = static_cast<float>(*chosen.temperature);
+    if (chosen.top_p) settings.sampling.top_p = static_cast<float>(*chosen.top_p);
+    if (chosen.top_k) settings.sampling.top_k = static_cast<std::int32_t>(*chosen.top_k);
+    if (chosen.min_p) settings.sampling.min_p = static_cast<float>(*chosen.min_p);
+    return settings;
+}
+
+void Sweep::start(Batch& batch, RunKey key) const {
+    const ExperimentCell& cell = m_cells[key.cell];
+    const Model& model = m_loaded->model;
+    std::vector<Message> messages;
+    if (const std::string& system = m_experiment.tasks[cell.task].system; !system.empty())
+        messages.push_back({Role::kSystem, system});
+    std::string prompt = m_tasks[cell.task].items[key.item].prompt;
+    if (m_experiment.soft_switch) prompt += cell.mode == ThinkingMode::kThink ? " /think" : " /no_think";
+    messages.push_back({Role::kUser, std::move(prompt)});
+    // A budget of 0 is not thinking, token for token; a model that always thinks gets its block closed at once instead.
+    const bool thinking =
+        model.thinking_support == ThinkingSupport::kAlways || (cell.mode == ThinkingMode::kThink && cell.budget != 0);
+    const std::vector<TokenId> ids = model.tokenizer->encode(renderChat(messages, thinking, model.thinking_support));
+    const LaneId lane = batch.generation.addLane(settingsOf(cell));
+    batch.meters.add(lane, batch.generation.traceShape());
+    batch.runs.push_back({.key = key, .lane = lane, .began = std::chrono::steady_clock::now()});
+    batch.generation.startTurn(lane, ids, thinking);
+}
+
+RunResult Sweep::resultOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const {
+    const ExperimentCell& cell = m_cells[key.cell];
+    const TaskSet& set = task(cell);
+    RunResult result{.key = key,
+                     .answer = validUtf8(m_loaded->model.tokenizer->decode(meter.answer())),
+                     .judged = set.rule.kind() != AnswerKind::kNone,
+                     .prompt_tokens = status.prompt_tokens,
+                     .thinking_tokens = status.thinking_tokens,
+                     .answer_tokens = status.answer_tokens,
+                     .injected_tokens = status.injected_tokens,
+                     .stop_reason = status.stop_reason,
+                     .ttft_ms = status.ttft_ms,
+                     .tpot_ms = status.tpot_ms,
+                     .latency_ms = latency_ms,
+                     .measures = meter.measures()};
+    result.correct = result.judged && set.rule.correct(result.answer, set.items[key.item].reference);
+    const bool should_think = cell.mode == ThinkingMode::kThink && cell.budget > 0;
+    result.followed_mode = result.measures.stray_tags == 0 && should_think == (status.thinking_tokens > 0);
+    return result;
+}
+
+bool Sweep::run(const std::set<RunKey>& done, const std::function<void(const RunResult&)>& finished,
+                std::stop_token stop) {
+    for (std::size_t cell = 0; cell < m_cells.size(); ++cell) {
+        std::vector<RunKey> waiting;  // the next one last
+        for (std::size_t item = items(m_cells[cell]); item-- > 0;) {
+            if (!done.contains({cell, item})) waiting.push_back({cell, item});
+        }
+        // A batch holds one cell only, so that its speed is the policy's.
+        if (!waiting.empty() && !runCell(std::move(waiting), finished, stop)) return false;
+    }
+    return true;
+}
+
+bool Sweep::runCell(std::vector<RunKey> waiting, const std::function<void(const RunResult&)>& finished,
+                    const std::stop_token& stop) {
+    const auto lanes = std::min<std::size_t>(static_cast<std::size_t>(m_experiment.lanes), waiting.size());
+    Batch batch(*this, static_cast<std::int32_t>(lanes));
+    while (!waiting.empty() || !batch.runs.empty()) {
+        if (stop.stop_requested()) return false;
+        while (batch.runs.size() < lanes && !waiting.empty()) {
+            start(batch, waiting.back());
+            waiting.pop_back();
+        }
+        batch.generation.step();
+        std::erase_if(batch.runs, [&](const Batch::Run& run) {
+            const LaneStatus status = batch.generation.status(run.lane);
+            if (status.state != LaneState::kFinished) return false;
+            const RunResult result =
+                resultOf(run.key, batch.meters.take(run.lane), status, millisecondsSince(run.began));
+            batch.generation.removeLane(run.lane);
+            finished(result);
+            return true;
+        });
+    }
+    return true;
+}
+
+}  // namespace mixoscope

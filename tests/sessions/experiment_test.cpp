@@ -1,0 +1,87 @@
+// Experiment files: what they say, what is refused, and the cells that they mean.
+#include "sessions/experiment.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/error.h"
+
+namespace mixoscope {
+namespace {
+
+Experiment parse(std::string_view text) {
+    return parseExperiment(std::as_bytes(std::span(text)), "/there/e.json");
+}
+
+std::string refusal(std::string_view text) {
+    try {
+        parse(text);
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "(accepted)";
+}
+
+constexpr std::string_view kFull = R"({
+  "name": "demo", "model": "demo", "soft_switch": true, "max_tokens": 300, "lanes": 4,
+  "tasks": [{"file": "a.jsonl", "limit": 10}, {"name": "b", "file": "/else/b.csv", "layout": "gpqa", "answer": "option", "system": "Be brief."}],
+  "policies": ["model", "top-k:k=1"], "modes": ["think", "no_think"], "budgets": [0, 32, "unlimited"],
+  "sampling": [{"greedy": true}, {"temperature": 0.6, "top_p": 0.95, "top_k": 20}, {}], "seeds": [1, 2]})";
+
+TEST(Experiment, ReadsEveryField) {
+    const Experiment experiment = parse(kFull);
+    EXPECT_EQ(experiment.tasks[0].name, "a");
+    EXPECT_EQ(experiment.tasks[0].file, "/there/a.jsonl");
+    EXPECT_EQ(experiment.tasks[0].limit, 10);
+    EXPECT_EQ(experiment.tasks[1].layout, TaskLayout::kGpqa);
+    EXPECT_EQ(experiment.tasks[1].rule, "option");
+    EXPECT_EQ(experiment.tasks[1].system, "Be brief.");
+    EXPECT_EQ(experiment.budgets, (std::vector<std::int32_t>{0, 32, kUnlimitedBudget}));
+    EXPECT_TRUE(experiment.soft_switch);
+    EXPECT_EQ(experiment.max_tokens, 300);
+    EXPECT_EQ(experiment.lanes, 4);
+    EXPECT_EQ(samplingText(experiment.samplings[0]), "greedy");
+    EXPECT_EQ(samplingText(experiment.samplings[2]), "default");
+}
+
+TEST(Experiment, ComesBackFromItsText) {
+    const std::string text = experimentJson(parse(kFull));
+    EXPECT_EQ(experimentJson(parse(text)), text);
+    EXPECT_NE(experimentJson(parse(R"({"tasks": [{"file": "a.jsonl"}]})")), text);
+}
+
+TEST(Experiment, CellsLeaveOutChoicesWithoutEffect) {
+    const Experiment experiment = parse(kFull);
+    const std::vector<ExperimentCell> cells = experimentCells(experiment);
+    // Tasks × policies × (greedy: one seed; two samplings: two seeds) × (think: three budgets; no_think: one).
+    EXPECT_EQ(cells.size(), 2U * 2U * (1U + 2U * 2U) * (3U + 1U));
+    for (std::size_t a = 0; a < cells.size(); ++a) {
+        for (std::size_t b = 0; b < a; ++b) EXPECT_FALSE(cells[a] == cells[b]) << a << ' ' << b;
+        EXPECT_TRUE(cells[a].mode == ThinkingMode::kThink || cells[a].budget == kUnlimitedBudget);
+    }
+}
+
+TEST(Experiment, RefusesWhatItDoesNotKnowAndNamesTheField) {
+    const std::string task = R"("tasks": [{"file": "a.jsonl"}])";
+    EXPECT_NE(refusal("{}").find("field tasks"), std::string::npos);
+    EXPECT_NE(refusal(R"({"tasks": []})").find("field tasks"), std::string::npos);
+    EXPECT_NE(refusal(R"({"tasks": [{}]})").find("task 1, field file"), std::string::npos);
+    EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl"}, {"file": "b/a.jsonl"}]})").find("one name"),
+              std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "policy": ["model"]})").find("found policy"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "policies": ["model", "model"]})").find("twice"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "policies": []})").find("field policies"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "modes": ["auto"]})").find("choice 1"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "budgets": [-1]})").find("field budgets"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "budgets": [1.5]})").find("field budgets"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "seeds": ["a"]})").find("field seeds"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "sampling": [{"heat": 1}]})").find("found heat"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "sampling": [{"greedy": true, "top_k": 3}]})").find("Greedy"),
+              std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "lanes": 0})").find("field lanes"), std::string::npos);
+    EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "layout": "x"}]})").find("field layout"), std::string::npos);
+    EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "answer": "x"}]})").find("field answer"), std::string::npos);
+    EXPECT_NE(refusal("[").find("e.json"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace mixoscope
