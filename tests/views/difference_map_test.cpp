@@ -1,0 +1,118 @@
+// Maps below the lanes: load shares, their differences, overlap and divergence by token.
+#include "views/difference_map.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "sample_comparison_test.h"
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+using test::judge;
+using test::sampleComparison;
+using test::sampleLane;
+
+/// A uses experts 0 and 1, B experts 1 and 2, in every row and layer.
+std::shared_ptr<ComparisonSnapshot> twoLanes() {
+    return sampleComparison({sampleLane(0, "model", {.tokens = {"a", "b", "c", "d"}, .experts = {0, 1}}),
+                             sampleLane(1, "random", {.tokens = {"a", "x", "c", "d"}, .experts = {1, 2}})});
+}
+
+TEST(DifferenceMap, LoadSharesAreOfTheLayersSelectionsInPercent) {
+    DifferenceMaps maps;
+    maps.update(*twoLanes(), LaneMeasure::kLoadShare, 100);
+    const DifferenceMap& base = maps.maps()[0];
+    ASSERT_EQ(base.data.rows, 2);
+    ASSERT_EQ(base.data.columns, 8);
+    EXPECT_FALSE(base.symmetric);
+    EXPECT_FLOAT_EQ(base.data.at(0, 0), 50.0F);
+    EXPECT_FLOAT_EQ(base.data.at(1, 1), 50.0F);
+    EXPECT_FLOAT_EQ(base.data.at(0, 2), 0.0F);
+    const DifferenceMap& other = maps.maps()[1];
+    EXPECT_TRUE(other.symmetric);
+    EXPECT_FLOAT_EQ(other.data.low, -other.data.high);
+    EXPECT_FLOAT_EQ(other.data.at(0, 0), -50.0F);
+    EXPECT_FLOAT_EQ(other.data.at(0, 1), 0.0F);
+    EXPECT_FLOAT_EQ(other.data.at(0, 2), 50.0F);
+    EXPECT_TRUE(other.title.contains(u"B − A"_s));
+    EXPECT_TRUE(other.remark.contains(u"load moved: 50.0 %"_s)) << other.remark.toStdString();
+    EXPECT_TRUE(other.remark.contains(u"free run"_s));
+}
+
+TEST(DifferenceMap, AllLanesShareOneScaleAndClippedEndsAreKnown) {
+    auto comparison = sampleComparison({sampleLane(0, "model", {.tokens = {"a", "b"}, .experts = {0, 1}}),
+                                        sampleLane(1, "random", {.tokens = {"a", "b"}, .experts = {1, 2}}),
+                                        sampleLane(2, "model", {.tokens = {"a", "b"}, .experts = {0, 1}})});
+    DifferenceMaps maps;
+    maps.update(*comparison, LaneMeasure::kLoadShare, 100);
+    EXPECT_EQ(maps.maps()[1].data.high, maps.maps()[2].data.high);
+    EXPECT_GE(maps.maps()[1].data.high, 50.0F);
+    EXPECT_FALSE(maps.maps()[1].clipped_high);
+    EXPECT_FALSE(maps.maps()[2].clipped_low);
+    for (const float value : maps.maps()[2].data.values) EXPECT_EQ(value, 0.0F);
+}
+
+TEST(DifferenceMap, OverlapAndDivergenceNeedTheForcedPass) {
+    auto comparison = twoLanes();
+    DifferenceMaps maps;
+    for (const LaneMeasure measure : {LaneMeasure::kOverlap, LaneMeasure::kDivergence}) {
+        maps.update(*comparison, measure, 100);
+        EXPECT_EQ(maps.maps()[1].data.rows, 0);
+        EXPECT_TRUE(maps.maps()[1].reason.contains(u"teacher-forced"_s));
+        EXPECT_TRUE(maps.maps()[0].reason.contains(u"baseline"_s));
+    }
+    const ComparedLane base = comparison->lanes[0];
+    judge(comparison->lanes[0], base, {0, 0, 0, 0}, 0.4);
+    judge(comparison->lanes[1], base, {0.1, 2.0, 0.3, 0.2}, 1.4);
+    maps.update(*comparison, LaneMeasure::kOverlap, 100);
+    const DifferenceMap& overlap = maps.maps()[1];
+    ASSERT_EQ(overlap.data.rows, 2);
+    // Rows from the one before the first generated token on: 4 tokens and the row of the last.
+    ASSERT_EQ(overlap.data.columns, 5);
+    EXPECT_NEAR(overlap.data.at(1, 2), 1.0 / 3.0, 1e-6);  // {0, 1} and {1, 2}
+    maps.update(*comparison, LaneMeasure::kDivergence, 100);
+    const DifferenceMap& divergence = maps.maps()[1];
+    ASSERT_EQ(divergence.data.columns, 4);
+    EXPECT_FLOAT_EQ(divergence.data.at(0, 1), 2.0F);
+    EXPECT_GE(divergence.data.high, 2.0F);
+    EXPECT_EQ(maps.maps()[0].data.rows, 0);
+}
+
+TEST(DifferenceMap, SeveralTokensInAColumnShowTheLargestDivergence) {
+    auto comparison = twoLanes();
+    const ComparedLane base = comparison->lanes[0];
+    judge(comparison->lanes[0], base, {0, 0, 0, 0}, 0.4);
+    judge(comparison->lanes[1], base, {0.1, 2.0, 0.3, 0.2}, 1.4);
+    DifferenceMaps maps;
+    maps.update(*comparison, LaneMeasure::kDivergence, 2);
+    const DifferenceMap& map = maps.maps()[1];
+    ASSERT_EQ(map.data.columns, 2);
+    EXPECT_EQ(map.data.tokens_per_column, 2);
+    EXPECT_FLOAT_EQ(map.data.at(0, 0), 2.0F);
+    EXPECT_FLOAT_EQ(map.data.at(0, 1), 0.3F);
+    EXPECT_TRUE(map.column_title.contains(u"largest"_s));
+}
+
+TEST(DifferenceMap, OverlapFollowsAPassThatGrowsAndForgetsAnotherOne) {
+    const auto history = [](int tokens, std::vector<std::int16_t> experts) {
+        return sampleLane(0, "model",
+                          {.tokens = std::vector<std::string>(static_cast<std::size_t>(tokens), "a"),
+                           .experts = std::move(experts)})
+            .free.history;
+    };
+    OverlapCells cells;
+    cells.update(history(4, {0, 1}), history(2, {0, 1}), 2);
+    EXPECT_EQ(cells.tokens(), 3);
+    EXPECT_EQ(cells.at(0, 1), 1.0F);
+    cells.update(history(4, {0, 1}), history(4, {0, 1}), 2);
+    EXPECT_EQ(cells.tokens(), 5);
+    cells.update(history(4, {0, 1}), history(1, {2, 3}), 2);
+    EXPECT_EQ(cells.tokens(), 2);
+    EXPECT_EQ(cells.at(1, 0), 0.0F);
+}
+
+}  // namespace
+}  // namespace mixoscope
