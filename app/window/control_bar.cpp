@@ -5,8 +5,8 @@
 #include <QLabel>
 #include <QLayout>
 #include <QToolButton>
-#include <QVBoxLayout>
 
+#include "app/window/captioned_control.h"
 #include "sessions/workbench.h"
 #include "views/budget_control.h"
 #include "views/format.h"
@@ -25,8 +25,6 @@ constexpr int kWordsFrom = 1200;
 constexpr int kWideModel = 230;
 constexpr int kNarrowModel = 170;
 constexpr int kNarrowestModel = 140;
-constexpr int kBelowControls = 8;  // beside the ticks below the slider
-constexpr int kControlHeight = 28;
 constexpr int kModelCaption = 0;  // among m_captions, in the order in which they were added
 constexpr int kDeviceCaption = 1;
 
@@ -75,20 +73,8 @@ ControlBar::ControlBar(QUndoStack& undo, QWidget* parent)
 }
 
 QAction* ControlBar::addControl(const QString& caption, QWidget* control) {
-    auto* group = new QWidget(this);
-    auto* column = new QVBoxLayout(group);
-    column->setContentsMargins(0, 0, 0, 0);
-    column->setSpacing(3);
-    auto* label = new QLabel(caption, group);
-    label->setProperty("role", u"caption"_s);
-    label->setFixedHeight(16);
+    const auto [group, label] = captionedControl(caption, control, this);
     m_captions << label;
-    control->setFixedHeight(kControlHeight);
-    column->addStretch(1);
-    column->addWidget(label);
-    column->addWidget(control);
-    column->addSpacing(kBelowControls);
-    column->addStretch(1);
     return addWidget(group);
 }
 
@@ -149,6 +135,11 @@ void ControlBar::showRecording(const WorkbenchSnapshot& snapshot) {
     m_record->setToolTip(snapshot.recorded ? tr("This is a recording already")
                          : recording       ? tr("Stop recording; what is in the file stays")
                                            : tr("Record to a session file"));
+}
+
+void ControlBar::setChatting(bool chatting) {
+    const QList<QAction*> all = actions();
+    for (QAction* action : all.mid(all.indexOf(m_device_action) + 1)) action->setVisible(chatting);
 }
 
 void ControlBar::fitWidth(int window_width) {

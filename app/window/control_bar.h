@@ -26,6 +26,8 @@ public:
     /// Narrow windows lose the captions, the device and the policy's parameters in words first, then what units and
     /// recording say in words; all of it is in the tooltips. The controls themselves stay.
     void fitWidth(int window_width);
+    /// Other workspaces than the chat have model and device only.
+    void setChatting(bool chatting);
 
     ModelPicker& modelPicker() { return *m_model; }
     ModeSwitch& modeSwitch() { return *m_mode; }

@@ -14,18 +14,23 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "app/window/comparison_bar.h"
+#include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
 #include "app/window/panel_dock.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/checks_view.h"
+#include "views/comparison_status.h"
 #include "views/composer.h"
 #include "views/error_page.h"
 #include "views/expert_inspector.h"
 #include "views/format.h"
 #include "views/heatmap_view.h"
+#include "views/lanes_view.h"
 #include "views/load_chart.h"
 #include "views/log_view.h"
+#include "views/metrics_view.h"
 #include "views/mode_switch.h"
 #include "views/model_picker.h"
 #include "views/policy_picker.h"
@@ -59,11 +64,16 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
 
     m_controls = new ControlBar(m_undo, this);
     addToolBar(m_controls);
+    m_comparison = new ComparisonWorkspace(
+        m_workbench, [this] { return m_settings.systemPrompt(); }, this);
+    addToolBar(&m_comparison->bar());
     makePanels();
     m_status = new StatusLine(m_bridge, this);
     statusBar()->setSizeGripEnabled(false);
     statusBar()->addWidget(m_status, 1);
+    statusBar()->addWidget(&m_comparison->status(), 1);
     makeMenus();
+    makeWorkspaceSwitch();
     connectControls();
 
     m_workbench.setSystemPrompt(m_settings.systemPrompt().toStdString());
@@ -150,6 +160,13 @@ void MainWindow::makePanels() {
     addPanel(u"timeline"_s, tr("Timeline"), new Timeline(m_selection, this));
     m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionListView(-1, this));
     addPanel(u"log"_s, tr("Log"), new LogView(m_bridge, this));
+    // The workspace gives its panels their snapshots.
+    for (auto* view : std::initializer_list<ExportableView*>{&m_comparison->lanes(), &m_comparison->metrics()})
+        m_exportable.push_back(view);
+    m_panels.emplace_back(u"lanes"_s, new PanelDock(u"dock_lanes"_s, tr("Lanes"), &m_comparison->lanes(), this));
+    m_panels.emplace_back(u"metrics"_s,
+                          new PanelDock(u"dock_metrics"_s, tr("Metrics"), &m_comparison->metrics(), this));
+    connect(m_comparison, &ComparisonWorkspace::captionChanged, panel(u"lanes"_s), &PanelDock::setSubtitle);
 }
 
 void MainWindow::connectControls() {
@@ -243,6 +260,7 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
                             lane->history.shape().experts);
     }
     for (const auto& listener : m_listeners) listener(snapshot);
+    m_comparison->takeSnapshot(snapshot);
 
     const bool generating = snapshot->state == WorkbenchState::kGenerating;
     m_composer->setGenerating(generating);
@@ -276,11 +294,15 @@ void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
         m_start->showLoading({}, {});
     }
     if (page == m_page) return;
+    // Only the chat has a page for what went wrong.
+    if (page == m_error && m_workspace != Workspace::kChat) setWorkspace(Workspace::kChat);
     keepLayout();
     m_page = page;
     m_pages->setCurrentIndex(page == m_start ? 0 : page == m_error ? 1 : 2);
     panel(u"chat"_s)->setTitleVisible(page == m_chat_page);
-    if (page == m_chat_page) {
+    if (m_workspace != Workspace::kChat) {
+        return;
+    } else if (page == m_chat_page) {
         m_composer->setFocus();
     } else {
         page->setFocus();
@@ -305,7 +327,9 @@ void MainWindow::refreshSessions() {
 }
 
 void MainWindow::stopOrClear() {
-    if (m_bridge.latest()->state == WorkbenchState::kGenerating) {
+    if (m_workspace == Workspace::kCompare) {
+        m_comparison->stopOrClear();
+    } else if (m_bridge.latest()->state == WorkbenchState::kGenerating) {
         m_workbench.stop();
     } else {
         m_selection.clear();
@@ -336,6 +360,7 @@ void MainWindow::closeEvent(QCloseEvent* event) {
     keepLayout();
     m_settings.setGeometry(saveGeometry());
     for (std::size_t i = 0; i < m_layouts.size(); ++i) m_settings.setLayout(static_cast<int>(i), m_layouts[i]);
+    m_settings.setComparisonLayout(m_comparison_layout);
     m_workbench.stop();
     event->accept();
 }

@@ -17,11 +17,13 @@ class QAction;
 class QActionGroup;
 class QMenu;
 class QStackedWidget;
+class QTabBar;
 
 namespace mixoscope {
 
 class ChatView;
 class ChecksView;
+class ComparisonWorkspace;
 class Composer;
 class ControlBar;
 class ErrorPage;
@@ -37,6 +39,9 @@ struct WindowOptions {
     QString settings_file;  // empty: the user's; "-": none
     SnapshotSource source;  // empty: the workbench's own snapshots
 };
+
+/// What the window is arranged for; each has panels, a bar and a layout of its own.
+enum class Workspace { kChat, kCompare };
 
 class MainWindow : public QMainWindow {
     Q_OBJECT
@@ -57,6 +62,9 @@ public:
     void showPanel(const QString& name);
     /// The layout that a first start has.
     void resetLayout();
+    Workspace workspace() const { return m_workspace; }
+    void setWorkspace(Workspace workspace);
+    ComparisonWorkspace& comparison() { return *m_comparison; }
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
@@ -78,6 +86,7 @@ private:
     void makeEditMenu();
     void makeViewMenu();
     void makeChatMenu();
+    void makeLanesMenu();
     void makeSessionMenu();
     void makeHelpMenu();
     void makeThemeMenu(QMenu& menu);
@@ -95,6 +104,10 @@ private:
     void showSettings();
 
     // window_layout.cpp
+    void makeWorkspaceSwitch();
+    bool belongsTo(const QString& panel, Workspace workspace) const;
+    void showWorkspaceParts();
+    void arrangeComparison();
     enum class Narrowness { kWide, kInspectorTabbed, kLoadTabbed, kChatOver };
     static Narrowness narrownessOf(QSize size);
     void arrangePanels(Narrowness narrowness);
@@ -120,6 +133,9 @@ private:
     WorkbenchBridge m_bridge;
     Selection m_selection;
     QUndoStack m_undo;
+    Workspace m_workspace = Workspace::kChat;
+    ComparisonWorkspace* m_comparison = nullptr;
+    QTabBar* m_workspace_tabs = nullptr;
     ControlBar* m_controls = nullptr;
     StatusLine* m_status = nullptr;
     QStackedWidget* m_pages = nullptr;
@@ -146,6 +162,7 @@ private:
     Narrowness m_narrowness = Narrowness::kWide;
     std::array<QByteArray, 4> m_layouts;  // by Narrowness; empty: as at the first start
     QTimer m_rearrange;                   // after the window crossed a width
+    QByteArray m_comparison_layout;       // of the compare workspace, at any width
     bool m_arranged = false;
 };
 

@@ -6,12 +6,15 @@
 #include <QTimer>
 #include <memory>
 
+#include "app/window/comparison_workspace.h"
 #include "app/window/main_window.h"
 #include "app/window/platform.h"
 #include "engine/error.h"
 #include "sessions/session_snapshot.h"
 #include "views/exportable_view.h"
 #include "views/format.h"
+#include "views/lanes_text.h"
+#include "views/lanes_view.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -100,8 +103,12 @@ public:
         window.show();
     }
 
-    /// Has a token selected, and waits until layouts have settled and charts are drawn.
+    /// Shows what the snapshot is about, has a token selected, and waits until layouts have settled and charts are drawn.
     void settle() {
+        if (window.bridge().latest()->comparison != nullptr) {
+            window.setWorkspace(Workspace::kCompare);
+            window.comparison().lanes().text().setFollow(false);
+        }
         selectToken(window);
         QEventLoop settling;
         QTimer::singleShot(kSettleMs, &settling, &QEventLoop::quit);

@@ -13,6 +13,7 @@
 #include <QThreadPool>
 #include <array>
 
+#include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
@@ -26,6 +27,8 @@
 #include "views/exportable_view.h"
 #include "views/format.h"
 #include "views/heatmap_view.h"
+#include "views/lanes_text.h"
+#include "views/lanes_view.h"
 #include "views/mode_switch.h"
 #include "views/policy_picker.h"
 #include "views/settings_dialog.h"
@@ -60,14 +63,20 @@ void MainWindow::makeMenus() {
     makeEditMenu();
     makeViewMenu();
     makeChatMenu();
+    makeLanesMenu();
     makeSessionMenu();
     makeHelpMenu();
     for (QAction* menu : menuBar()->actions()) menu->menu()->setToolTipsVisible(true);
 
     // Single keys act only while no text field has the focus: those take them first.
     const auto key = [this](Qt::Key code, int by) {
-        connect(new QShortcut(QKeySequence(code), this), &QShortcut::activated, m_chat,
-                [this, by] { m_chat->moveToken(by); });
+        connect(new QShortcut(QKeySequence(code), this), &QShortcut::activated, m_chat, [this, by] {
+            if (m_workspace == Workspace::kCompare) {
+                m_comparison->lanes().text().stepToken(by);
+            } else {
+                m_chat->moveToken(by);
+            }
+        });
     };
     key(Qt::Key_J, -1);
     key(Qt::Key_K, 1);
@@ -100,7 +109,13 @@ void MainWindow::makeEditMenu() {
     menu.addActions({undo, redo});
     menu.addSeparator();
     addAction(menu, u"copy"_s, tr("Copy selected tokens"), tr("Copy the text of the selected tokens"),
-              QKeySequence::Copy, [this] { m_chat->copySelection(); });
+              QKeySequence::Copy, [this] {
+                  if (m_workspace == Workspace::kCompare) {
+                      m_comparison->copySelection();
+                  } else {
+                      m_chat->copySelection();
+                  }
+              });
     menu.addSeparator();
     addAction(menu, u"settings"_s, tr("Settings…"), tr("Sampling, system prompt, session folder"),
               QKeySequence(u"Ctrl+,"_s), [this] { showSettings(); });
@@ -108,6 +123,12 @@ void MainWindow::makeEditMenu() {
 
 void MainWindow::makeViewMenu() {
     QMenu& menu = *menuBar()->addMenu(tr("&View"));
+    addAction(menu, u"workspace_chat"_s, tr("Chat workspace"), tr("Talk to the model and watch it route"),
+              QKeySequence(u"Ctrl+1"_s), [this] { setWorkspace(Workspace::kChat); });
+    addAction(menu, u"workspace_compare"_s, tr("Compare workspace"),
+              tr("Run one prompt under several settings side by side"), QKeySequence(u"Ctrl+2"_s),
+              [this] { setWorkspace(Workspace::kCompare); });
+    menu.addSeparator();
     for (const auto& [name, dock] : m_panels) {
         QAction* action = dock->toggleViewAction();
         action->setToolTip(tr("Show or hide this panel"));
@@ -183,7 +204,13 @@ void MainWindow::makeChatMenu() {
     addAction(menu, u"policy"_s, tr("Set the routing policy…"), tr("Open the routing policy's text and parameters"),
               QKeySequence(u"Ctrl+P"_s), [this] { m_controls->policyPicker().openEditor(); });
     addAction(menu, u"focus_message"_s, tr("Write a message"), tr("Move the focus to the message"),
-              QKeySequence(u"Ctrl+L"_s), [this] { m_composer->setFocus(); });
+              QKeySequence(u"Ctrl+L"_s), [this] {
+                  if (m_workspace == Workspace::kCompare) {
+                      m_comparison->lanes().setFocus();
+                  } else {
+                      m_composer->setFocus();
+                  }
+              });
     menu.addSeparator();
     QMenu& pace = *menu.addMenu(tr("Decode pace"));
     auto* group = new QActionGroup(this);
@@ -201,6 +228,43 @@ void MainWindow::makeChatMenu() {
         for (QAction* action : group->actions()) {
             const QString name = u"action_pace_%1"_s.arg(static_cast<int>(m_workbench.decodePace()));
             action->setChecked(action->objectName() == name);
+        }
+    });
+}
+
+void MainWindow::makeLanesMenu() {
+    QMenu& menu = *menuBar()->addMenu(tr("&Lanes"));
+    // Each of them shows the workspace that it acts in.
+    const auto add = [&](const QString& name, const QString& text, const QString& tip, const QKeySequence& key,
+                         void (ComparisonWorkspace::*act)()) {
+        addAction(menu, name, text, tip, key, [this, act] {
+            setWorkspace(Workspace::kCompare);
+            (m_comparison->*act)();
+        });
+    };
+    add(u"run_lanes"_s, tr("Run all lanes"), tr("Run all lanes from the prompt"), QKeySequence(u"Ctrl+R"_s),
+        &ComparisonWorkspace::run);
+    add(u"measure_quality"_s, tr("Measure quality, teacher-forced"),
+        tr("Feed the baseline's tokens to all lanes and judge them"), {}, &ComparisonWorkspace::measureQuality);
+    add(u"measure_alone"_s, tr("Measure each lane's speed alone"),
+        tr("Run each lane once more without the others, for its speed"), {}, &ComparisonWorkspace::measureAlone);
+    menu.addSeparator();
+    add(u"add_lane"_s, tr("Add a lane"), tr("Add a lane with another policy"), QKeySequence(u"Ctrl+Shift+A"_s),
+        &ComparisonWorkspace::addLane);
+    addAction(menu, u"edit_lanes"_s, tr("Edit lanes…"), tr("Set policy, budget, mode and sampling of each lane"),
+              QKeySequence(u"Ctrl+Shift+P"_s), [this] {
+                  setWorkspace(Workspace::kCompare);
+                  m_comparison->editLanes();
+              });
+    menu.addSeparator();
+    add(u"export_lanes"_s, tr("Export the comparison as CSV…"), tr("Write texts and measures of all lanes"), {},
+        &ComparisonWorkspace::exportCsv);
+    connect(&menu, &QMenu::aboutToShow, this, [this] {
+        const QString reason = m_comparison->whyNothingToMeasure();
+        for (const QString& name : {u"measure_quality"_s, u"measure_alone"_s, u"export_lanes"_s}) {
+            auto* action = findChild<QAction*>(u"action_"_s + name);
+            action->setEnabled(reason.isEmpty());
+            if (!reason.isEmpty()) action->setToolTip(reason);
         }
     });
 }

@@ -1,23 +1,32 @@
 // Where the panels are: the layout of a first start at each width, and what is kept from one start to the next.
 #include <QApplication>
+#include <QMenuBar>
 #include <QPointer>
 #include <QResizeEvent>
+#include <QSignalBlocker>
 #include <QStackedWidget>
 #include <QTabBar>
 #include <algorithm>
 
+#include "app/window/comparison_bar.h"
+#include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
+#include "views/comparison_status.h"
 #include "views/composer.h"
 #include "views/error_page.h"
 #include "views/start_page.h"
+#include "views/status_line.h"
 
 namespace mixoscope {
 
 using namespace Qt::StringLiterals;
 
 constexpr int kLayoutVersion = 2;
+constexpr int kComparisonLayoutVersion = 1001;
+constexpr int kFewestMetrics = 150;
+constexpr int kMostMetrics = 260;
 constexpr int kInspectorFrom = 1400;
 constexpr int kLoadFrom = 1200;
 constexpr int kBesideFrom = 1100;
@@ -151,17 +160,103 @@ void MainWindow::sizePanels(Narrowness narrowness) {
     resizeDocks(docks, sizes, Qt::Vertical);
 }
 
+void MainWindow::makeWorkspaceSwitch() {
+    m_workspace_tabs = new QTabBar(this);
+    m_workspace_tabs->setObjectName(u"workspaces"_s);
+    m_workspace_tabs->setAccessibleName(tr("Workspaces"));
+    m_workspace_tabs->setDrawBase(false);
+    m_workspace_tabs->setExpanding(false);
+    m_workspace_tabs->addTab(tr("Chat"));
+    m_workspace_tabs->addTab(tr("Compare"));
+    m_workspace_tabs->setTabToolTip(0, tr("Talk to the model and watch it route (Ctrl+1)"));
+    m_workspace_tabs->setTabToolTip(1, tr("Run one prompt under several settings side by side (Ctrl+2)"));
+    menuBar()->setCornerWidget(m_workspace_tabs, Qt::TopRightCorner);
+    connect(m_workspace_tabs, &QTabBar::currentChanged, this,
+            [this](int index) { setWorkspace(static_cast<Workspace>(index)); });
+    showWorkspaceParts();
+}
+
+bool MainWindow::belongsTo(const QString& name, Workspace workspace) const {
+    const bool compared = name == u"lanes"_s || name == u"metrics"_s;
+    return compared == (workspace == Workspace::kCompare);
+}
+
+void MainWindow::showWorkspaceParts() {
+    const bool chat = m_workspace == Workspace::kChat;
+    m_controls->setChatting(chat);
+    m_controls->fitWidth(width());
+    m_comparison->bar().setVisible(!chat);
+    m_status->setVisible(chat);
+    m_comparison->status().setVisible(!chat);
+    for (const auto& [name, dock] : m_panels) {
+        const bool belongs = belongsTo(name, m_workspace);
+        dock->toggleViewAction()->setVisible(belongs);
+        if (!belongs) dock->hide();
+    }
+    const QSignalBlocker blocker(m_workspace_tabs);
+    m_workspace_tabs->setCurrentIndex(static_cast<int>(m_workspace));
+}
+
+void MainWindow::setWorkspace(Workspace workspace) {
+    if (workspace == m_workspace) return;
+    keepLayout();
+    m_workspace = workspace;
+    if (m_arranged) {
+        if (m_workspace == Workspace::kChat) {
+            arrangePanels(narrownessOf(size()));
+        } else {
+            arrangeComparison();
+        }
+        bringBackLayout();
+    }
+    showWorkspaceParts();
+    if (workspace == Workspace::kCompare) {
+        m_comparison->enter();
+    } else {
+        (m_page == m_chat_page ? static_cast<QWidget*>(m_composer) : m_page)->setFocus();
+    }
+}
+
+void MainWindow::arrangeComparison() {
+    for (const auto& [name, dock] : m_panels) {
+        removeDockWidget(dock);
+        dock->setFloating(false);
+    }
+    PanelDock* lanes = panel(u"lanes"_s);
+    PanelDock* metrics = panel(u"metrics"_s);
+    addDockWidget(Qt::LeftDockWidgetArea, lanes);
+    splitDockWidget(lanes, metrics, Qt::Vertical);
+    lanes->show();
+    metrics->show();
+    const int tall = height() - kAroundPanels;
+    const int table = std::clamp(tall * 27 / 100, kFewestMetrics, kMostMetrics);
+    resizeDocks({lanes, metrics}, {tall - table, table}, Qt::Vertical);
+}
+
 void MainWindow::resetLayout() {
+    if (m_workspace == Workspace::kCompare) {
+        m_comparison_layout.clear();
+        return arrangeComparison();
+    }
     m_layouts = {};
     arrangePanels(narrownessOf(size()));
 }
 
 void MainWindow::keepLayout() {
-    if (!m_arranged || m_page != m_chat_page) return;
+    if (!m_arranged) return;
+    if (m_workspace == Workspace::kCompare) {
+        m_comparison_layout = saveState(kComparisonLayoutVersion);
+        return;
+    }
+    if (m_page != m_chat_page) return;
     m_layouts[static_cast<std::size_t>(m_narrowness)] = saveState(kLayoutVersion);
 }
 
 void MainWindow::bringBackLayout() {
+    if (m_workspace == Workspace::kCompare) {
+        if (!m_comparison_layout.isEmpty()) restoreState(m_comparison_layout, kComparisonLayoutVersion);
+        return nameTabBars();
+    }
     const QByteArray& kept = m_layouts[static_cast<std::size_t>(m_narrowness)];
     const bool chatting = m_page == m_chat_page;
     // Another version's layout is refused, and the default stays.
@@ -178,6 +273,7 @@ void MainWindow::fitHeight() {
 }
 
 void MainWindow::rearrange() {
+    if (m_workspace != Workspace::kChat) return;  // its panels fit any width
     const Narrowness narrowness = narrownessOf(size());
     if (narrowness == m_narrowness) return;
     // Panels that are taken out and put back lose the focus to whatever stands next.
@@ -191,6 +287,7 @@ void MainWindow::rearrange() {
 void MainWindow::resizeEvent(QResizeEvent* event) {
     QMainWindow::resizeEvent(event);
     m_controls->fitWidth(event->size().width());
+    m_comparison->bar().fitWidth(event->size().width());
     fitHeight();
     if (m_arranged) m_rearrange.start();
 }
@@ -200,15 +297,25 @@ void MainWindow::showEvent(QShowEvent* event) {
     if (m_arranged) return;
     m_arranged = true;
     for (std::size_t i = 0; i < m_layouts.size(); ++i) m_layouts[i] = m_settings.layout(static_cast<int>(i));
+    m_comparison_layout = m_settings.comparisonLayout();
     m_controls->fitWidth(width());
+    m_comparison->bar().fitWidth(width());
+    if (m_workspace == Workspace::kCompare) {
+        arrangeComparison();
+        bringBackLayout();
+        return showWorkspaceParts();
+    }
     arrangePanels(narrownessOf(size()));
     bringBackLayout();
+    showWorkspaceParts();
     (m_page == m_chat_page ? static_cast<QWidget*>(m_composer) : m_page)->setFocus();
 }
 
 void MainWindow::showPanel(const QString& name) {
     PanelDock* dock = panel(name);
     if (dock == nullptr) return;
+    if (!belongsTo(name, m_workspace))
+        setWorkspace(m_workspace == Workspace::kChat ? Workspace::kCompare : Workspace::kChat);
     dock->show();
     dock->raise();
     dock->widget()->setFocus();

@@ -97,4 +97,12 @@ void WindowSettings::setLayout(int width_class, const QByteArray& layout) {
     set(u"window/layout_%1"_s.arg(width_class), layout);
 }
 
+QByteArray WindowSettings::comparisonLayout() const {
+    return value(u"window/layout_compare"_s).toByteArray();
+}
+
+void WindowSettings::setComparisonLayout(const QByteArray& layout) {
+    set(u"window/layout_compare"_s, layout);
+}
+
 }  // namespace mixoscope

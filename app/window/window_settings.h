@@ -34,6 +34,8 @@ public:
     /// Where the panels are, apart for each class of window widths.
     QByteArray layout(int width_class) const;
     void setLayout(int width_class, const QByteArray& layout);
+    QByteArray comparisonLayout() const;
+    void setComparisonLayout(const QByteArray& layout);
 
 private:
     QVariant value(const QString& key) const;

@@ -1,0 +1,367 @@
+// The compare workspace as a person uses it: four lanes on the demo model, run, read, exported, held against the file.
+#include <QApplication>
+#include <QComboBox>
+#include <QDir>
+#include <QFile>
+#include <QFileDialog>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPushButton>
+#include <QScrollBar>
+#include <QTabBar>
+#include <QTableView>
+#include <QTest>
+#include <QTimer>
+#include <QToolButton>
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "app/window/comparison_workspace.h"
+#include "sessions/session_file.h"
+#include "views/composer.h"
+#include "views/difference_map_view.h"
+#include "views/exportable_view.h"
+#include "views/lane_editor.h"
+#include "views/lane_header.h"
+#include "views/lanes_text.h"
+#include "views/lanes_view.h"
+#include "views/metrics_view.h"
+#include "window_fixture_test.h"
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+
+const QStringList kPolicies{u"model"_s, u"top-k:k=1,capacity=1.25"_s, u"any-experts"_s, u"random"_s};
+
+class CompareWindow : public test::WindowTest {
+protected:
+    void enter(QSize size = {1600, 1000}) {
+        ASSERT_NO_FATAL_FAILURE(open("demo", size));
+        ASSERT_FALSE(latest()->load_error.has_value()) << Error(*latest()->load_error).what();
+        QTest::keyClick(window.get(), Qt::Key_2, Qt::ControlModifier);
+        ASSERT_TRUE(test::waitFor([this] { return lanes() == kFewestComparedLanes; }));
+    }
+    std::size_t lanes() const {
+        const auto& comparison = latest()->comparison;
+        return comparison == nullptr ? 0 : comparison->lanes.size();
+    }
+    const ComparisonSnapshot& comparison() const { return *latest()->comparison; }
+    LanesView& view() const { return find<LanesView>(u"lanes_view"_s); }
+    void setLaneCount(int count) {
+        QTest::mouseClick(&find<QToolButton>(u"lane_count_%1"_s.arg(count)), Qt::LeftButton);
+        ASSERT_TRUE(test::waitFor([&] { return lanes() == static_cast<std::size_t>(count); }));
+    }
+    /// Writes the policies into the editor, with keys.
+    void setPolicies(const QStringList& policies) {
+        QTest::mouseClick(&find<QPushButton>(u"edit_lanes"_s), Qt::LeftButton);
+        auto& editor = find<LaneEditor>(u"lane_editor"_s);
+        ASSERT_TRUE(test::waitFor([&] { return editor.laneCount() == static_cast<std::size_t>(policies.size()); }));
+        for (int i = 0; i < policies.size(); ++i) {
+            QLineEdit& field = editor.lane(static_cast<std::size_t>(i)).policy();
+            field.setFocus();
+            field.selectAll();
+            QTest::keyClicks(&field, policies[i]);
+            QTest::keyClick(&field, Qt::Key_Return);
+            const auto at = static_cast<std::size_t>(i);
+            ASSERT_TRUE(test::waitFor([&] {
+                return QString::fromStdString(comparison().lanes[at].settings.policy) == policies[i];
+            })) << policies[i].toStdString();
+        }
+        editor.close();
+        activate();
+    }
+    /// Keys go to the window again.
+    void activate() {
+        window->activateWindow();
+        ASSERT_TRUE(QTest::qWaitForWindowActive(window.get()));
+    }
+    void run(const QString& prompt) {
+        view().promptEdit().setFocus();
+        view().promptEdit().selectAll();
+        QTest::keyClicks(&view().promptEdit(), prompt);
+        QTest::keyClick(window.get(), Qt::Key_R, Qt::ControlModifier);
+        ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kComparing || isDone(); }));
+    }
+    bool hasTokens() const {
+        return std::ranges::all_of(comparison().lanes, [](const ComparedLane& lane) {
+            return !lane.free.turns.empty() && lane.free.turns.back().first_generated_position >= 0;
+        });
+    }
+    bool isDone() const {
+        if (latest()->state != WorkbenchState::kReady) return false;
+        return std::ranges::all_of(comparison().lanes, [](const ComparedLane& lane) {
+            return !lane.free.turns.empty() && lane.free.turns.back().stop_reason != StopReason::kNone;
+        });
+    }
+    void runToTheEnd(const QString& prompt) {
+        ASSERT_NO_FATAL_FAILURE(run(prompt));
+        ASSERT_TRUE(test::waitFor([this] { return isDone(); }));
+        ASSERT_FALSE(comparison().error.has_value()) << Error(*comparison().error).what();
+    }
+    /// Answers the next folder dialog with `folder`, as a person who types it in.
+    static void answerFolderDialog(const QString& folder) {
+        auto* timer = new QTimer(qApp);
+        QObject::connect(timer, &QTimer::timeout, timer, [timer, folder] {
+            auto* dialog = qobject_cast<QFileDialog*>(QApplication::activeModalWidget());
+            if (dialog == nullptr) return;
+            timer->deleteLater();
+            auto* field = dialog->findChild<QLineEdit*>(u"fileNameEdit"_s);
+            field->setText(folder);
+            QTest::keyClick(field, Qt::Key_Return);
+        });
+        timer->start(20);
+    }
+    static QList<QStringList> readCsv(const QString& path) {
+        QFile file(path);
+        if (!file.open(QIODevice::ReadOnly)) return {};
+        return parseCsv(QString::fromUtf8(file.readAll()));
+    }
+};
+
+/// What a session file holds of a lane, read row by row: independent of what the window computed.
+struct RecordedLane {
+    std::map<std::int32_t, TokenTrace> tokens;  // by position
+    std::int64_t ran = 0;
+    std::int64_t not_run = 0;
+    std::int64_t generated_ran = 0;
+    std::int64_t generated_rows = 0;
+    std::vector<TokenId> generated() const {
+        std::vector<TokenId> ids;
+        for (const auto& [position, token] : tokens) {
+            if (token.phase != Phase::kPrompt) ids.push_back(token.id);
+        }
+        return ids;
+    }
+};
+
+std::map<LaneId, RecordedLane> recordedLanes(const SessionReader& session) {
+    std::map<LaneId, RecordedLane> lanes;
+    session.replay(
+        [&](const StepTrace& trace) {
+            RecordedLane& lane = lanes[trace.lane];
+            lane.tokens[trace.token.position] = trace.token;
+            if (trace.next.id >= 0) lane.tokens[trace.next.position] = trace.next;
+            const bool generated = trace.token.phase != Phase::kPrompt;
+            lane.generated_rows += generated ? 1 : 0;
+            for (const std::int16_t id : trace.expert_ids) {
+                lane.ran += id >= 0 ? 1 : 0;
+                lane.generated_ran += id >= 0 && generated ? 1 : 0;
+                lane.not_run += isNotRun(id) ? 1 : 0;
+            }
+        },
+        [](const LaneEvent&) {});
+    return lanes;
+}
+
+TEST_F(CompareWindow, FourLanesRunDivergeAndTheirCsvAgreesWithTheSessionFile) {
+    ASSERT_NO_FATAL_FAILURE(enter());
+    ASSERT_NO_FATAL_FAILURE(setLaneCount(4));
+    ASSERT_NO_FATAL_FAILURE(setPolicies(kPolicies));
+    ASSERT_NO_FATAL_FAILURE(runToTheEnd(u"What is 17 + 25?"_s));
+    const SnapshotPointer shown = latest();
+    ASSERT_TRUE(shown->comparison->forced_complete);
+
+    // The markers: framed in the text, said in the header, the same as the file's tokens say.
+    ASSERT_TRUE(workbench->flush());
+    const std::filesystem::path file = shown->comparison_recorder.file;
+    ASSERT_TRUE(std::filesystem::exists(file)) << file;
+    const SessionReader session(file);
+    const auto recorded = recordedLanes(session);
+    std::map<std::int32_t, RecordedLane> by_tag;
+    for (const LaneOrigin& origin : session.lanes()) {
+        if (origin.role == LaneRole::kCompared) by_tag[origin.tag] = recorded.at(origin.lane);
+    }
+    ASSERT_EQ(by_tag.size(), 4U);
+    const std::vector<TokenId> base = by_tag.at(0).generated();
+    int diverging = 0;
+    std::map<std::int32_t, std::int32_t> first_different;
+    for (std::int32_t tag = 1; tag < 4; ++tag) {
+        const std::vector<TokenId> ids = by_tag.at(tag).generated();
+        const auto [at, other] = std::mismatch(base.begin(), base.end(), ids.begin(), ids.end());
+        const bool same = at == base.end() && other == ids.end();
+        first_different[tag] = same ? -1 : static_cast<std::int32_t>(at - base.begin());
+        const QString verdict = view().header(static_cast<std::size_t>(tag)).verdict();
+        if (same) {
+            EXPECT_EQ(verdict, u"= A"_s);
+            continue;
+        }
+        ++diverging;
+        EXPECT_EQ(verdict, u"≠ A from token %1"_s.arg(first_different[tag]));
+        EXPECT_EQ(shown->comparison->lanes[static_cast<std::size_t>(tag)].first_divergence, first_different[tag]);
+    }
+    EXPECT_GT(diverging, 0) << "no policy changed anything: nothing is tested";
+    EXPECT_EQ(view().header(0).verdict(), u"baseline"_s);
+
+    // Exported through the bar and its dialog.
+    const QString folder = QString::fromStdString((directory.path() / "csv").string());
+    ASSERT_TRUE(QDir().mkpath(folder));
+    answerFolderDialog(folder);
+    QTest::mouseClick(&find<QToolButton>(u"comparison_csv"_s), Qt::LeftButton);
+    ASSERT_TRUE(test::waitFor([&] {
+        return find<QLabel>(u"comparison_state"_s).text().contains(u"written"_s) &&
+               QFile::exists(folder + u"/comparison.csv"_s);
+    }));
+
+    const QList<QStringList> texts = readCsv(folder + u"/texts.csv"_s);
+    ASSERT_GT(texts.size(), 1);
+    std::map<QString, std::vector<TokenId>> exported;
+    for (const QStringList& row : texts.mid(1)) exported[row[0]].push_back(row[3].toInt());
+    std::map<QString, bool> seen_difference;
+    for (const auto& [tag, lane] : by_tag) {
+        const QString letter(QChar(static_cast<char16_t>(u'A' + tag)));
+        EXPECT_EQ(exported[letter], lane.generated()) << letter.toStdString();
+    }
+    for (const QStringList& row : texts.mid(1)) {
+        const std::int32_t tag = row[0].at(0).unicode() - u'A';
+        if (row[7] == u"1"_s && !std::exchange(seen_difference[row[0]], true))
+            EXPECT_EQ(row[1].toInt(), first_different.at(tag)) << row[0].toStdString();
+    }
+
+    const QList<QStringList> table = readCsv(folder + u"/comparison.csv"_s);
+    ASSERT_EQ(table.size(), 5);
+    const auto field = [&](std::int32_t tag, const QString& name) {
+        return table[tag + 1][table.front().indexOf(name)];
+    };
+    const MetricTable& metrics = find<MetricsView>(u"metrics_view"_s).table();
+    ASSERT_TRUE(metrics.forced);
+    for (std::int32_t tag = 0; tag < 4; ++tag) {
+        const RecordedLane& lane = by_tag.at(tag);
+        const auto row = static_cast<std::size_t>(tag);
+        if (tag > 0) EXPECT_EQ(field(tag, u"first_divergence"_s).toInt(), first_different.at(tag));
+        EXPECT_EQ(field(tag, u"selections"_s).toLongLong(), lane.ran + lane.not_run) << tag;
+        EXPECT_EQ(field(tag, u"dropped"_s).toLongLong() + field(tag, u"virtual"_s).toLongLong(), lane.not_run) << tag;
+        const auto layer_rows = static_cast<double>(lane.generated_rows * shown->model->moe_layers.size());
+        EXPECT_NEAR(field(tag, u"experts_per_layer"_s).toDouble(), static_cast<double>(lane.generated_ran) / layer_rows,
+                    1e-5)
+            << tag;
+        // The table on screen shows the same numbers as the file's forced tokens give.
+        const auto forced = session.forcedTokens(shown->comparison->lanes[row].forced_lane);
+        ASSERT_FALSE(forced.empty());
+        double nll = 0.0;
+        double divergence = 0.0;
+        for (const ForcedTokenMeasures& token : forced) {
+            nll -= token.logprob / static_cast<double>(forced.size());
+            divergence += token.divergence / static_cast<double>(forced.size());
+        }
+        EXPECT_NEAR(metrics.at(row, Metric::kNll).value, nll, 1e-6);
+        EXPECT_NEAR(metrics.at(row, Metric::kDivergence).value, divergence, 1e-6);
+        EXPECT_NEAR(field(tag, u"nll"_s).toDouble(), nll, 1e-4);
+    }
+    // Switch routing of one expert a token, and the model's own four.
+    EXPECT_EQ(metrics.at(1, Metric::kExperts).text, u"1.00"_s);
+    EXPECT_EQ(metrics.at(0, Metric::kExperts).text, u"4.00"_s);
+    keepPicture(u"window-compare-light"_s);
+}
+
+TEST_F(CompareWindow, ATokenPointedAtOrClickedIsTheSameInAllLanes) {
+    ASSERT_NO_FATAL_FAILURE(enter());
+    ASSERT_NO_FATAL_FAILURE(runToTheEnd(u"What is 2 + 3?"_s));
+    LanesText& text = view().text();
+    QScrollBar& scroll = find<QScrollBar>(u"lanes_scroll"_s);
+    scroll.setValue(0);
+    const QPoint third = text.tokenRect(1, 3).center().toPoint();
+    QTest::mouseMove(&text, third);
+    EXPECT_EQ(window->comparison().selection().hover().token, 3);
+    QTest::mouseClick(&text, Qt::LeftButton, {}, third);
+    EXPECT_EQ(window->comparison().selection().token(), 3);
+    EXPECT_TRUE(text.accessibleDescription().contains(u"Token 3"_s)) << text.accessibleDescription().toStdString();
+    QTest::keyClick(&text, Qt::Key_Right);
+    EXPECT_EQ(window->comparison().selection().token(), 4);
+    QTest::keyClick(&text, Qt::Key_Down);
+    EXPECT_EQ(window->comparison().selection().token(),
+              std::min(4 + text.rows().tokensPerRow(), text.rows().tokenCount() - 1));
+    QTest::keyClick(window.get(), Qt::Key_Escape);
+    EXPECT_EQ(window->comparison().selection().token(), -1);
+    EXPECT_EQ(window->selection().token(), -1) << "the chat's selection is its own";
+}
+
+TEST_F(CompareWindow, LanesAreAddedEditedAndRemovedWhileTheyRun) {
+    ASSERT_NO_FATAL_FAILURE(enter());
+    workbench->setDecodePace(5);
+    ASSERT_NO_FATAL_FAILURE(run(u"What is 7 + 8?"_s));
+    ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kComparing && hasTokens(); }));
+    EXPECT_EQ(find<QPushButton>(u"run_all"_s).text(), u"Stop"_s);
+    QTest::mouseClick(&find<QToolButton>(u"lane_add"_s), Qt::LeftButton);
+    ASSERT_TRUE(test::waitFor([this] { return lanes() == 3; }));
+    // A policy that is none says so beside its field, and the lane keeps what it had.
+    QTest::mouseClick(view().header(1).findChild<QToolButton*>(u"lane_edit"_s), Qt::LeftButton);
+    auto& editor = find<LaneEditor>(u"lane_editor"_s);
+    LaneForm& form = editor.lane(1);
+    const std::string before = comparison().lanes[1].settings.policy;
+    form.policy().selectAll();
+    QTest::keyClicks(&form.policy(), u"top-k:k=999"_s);
+    EXPECT_TRUE(form.policyError().contains(u"999"_s)) << form.policyError().toStdString();
+    QTest::keyClick(&form.policy(), Qt::Key_Return);
+    EXPECT_EQ(comparison().lanes[1].settings.policy, before);
+    form.policy().selectAll();
+    QTest::keyClicks(&form.policy(), u"top-k:k=2"_s);
+    EXPECT_TRUE(form.policyError().isEmpty()) << form.policyError().toStdString();
+    QTest::keyClick(&form.policy(), Qt::Key_Return);
+    ASSERT_TRUE(test::waitFor([this] { return comparison().lanes[1].settings.policy == "top-k:k=2"; }));
+    editor.close();
+    ASSERT_NO_FATAL_FAILURE(activate());
+    QTest::mouseClick(view().header(2).findChild<QToolButton*>(u"lane_remove"_s), Qt::LeftButton);
+    ASSERT_TRUE(test::waitFor([this] { return lanes() == 2; }));
+    EXPECT_FALSE(view().header(1).findChild<QToolButton*>(u"lane_remove"_s)->isEnabled()) << "two lanes are the fewest";
+    workbench->setDecodePace(0);
+    QTest::keyClick(window.get(), Qt::Key_Escape);
+    ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kReady; }));
+}
+
+TEST_F(CompareWindow, NarrowWindowsScrollSidewaysBelowTheBaseline) {
+    ASSERT_NO_FATAL_FAILURE(enter({1024, 640}));
+    ASSERT_NO_FATAL_FAILURE(setLaneCount(4));
+    QScrollBar& sideways = find<QScrollBar>(u"lanes_sideways"_s);
+    ASSERT_TRUE(test::waitFor([&] { return sideways.isVisible() && sideways.maximum() > 0; }));
+    const int base = view().header(0).x();
+    const int second = view().header(1).x();
+    EXPECT_GE(view().header(1).width(), kNarrowestLane);
+    sideways.setValue(sideways.maximum());
+    EXPECT_EQ(view().header(0).x(), base);
+    EXPECT_LT(view().header(1).x(), second);
+    EXPECT_LE(view().header(3).geometry().right(), view().width());
+    EXPECT_TRUE(find<QPushButton>(u"run_all"_s).isVisible());
+    EXPECT_LE(find<QPushButton>(u"run_all"_s).mapTo(window.get(), QPoint(find<QPushButton>(u"run_all"_s).width(), 0)).x(),
+              window->width());
+}
+
+TEST_F(CompareWindow, TheSwitchKeepsEachWorkspacesPanels) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    auto& tabs = find<QTabBar>(u"workspaces"_s);
+    EXPECT_EQ(tabs.count(), 2);
+    EXPECT_TRUE(window->widgetOf(u"heatmap"_s)->isVisible());
+    EXPECT_FALSE(view().isVisible());
+    QTest::mouseClick(&tabs, Qt::LeftButton, {}, tabs.tabRect(1).center());
+    EXPECT_EQ(window->workspace(), Workspace::kCompare);
+    EXPECT_TRUE(view().isVisible());
+    EXPECT_TRUE(find<MetricsView>(u"metrics_view"_s).isVisible());
+    EXPECT_FALSE(window->widgetOf(u"heatmap"_s)->isVisible());
+    EXPECT_EQ(QApplication::focusWidget(), &view().promptEdit());
+    QTest::keyClick(window.get(), Qt::Key_1, Qt::ControlModifier);
+    EXPECT_TRUE(window->widgetOf(u"heatmap"_s)->isVisible());
+    EXPECT_FALSE(view().isVisible());
+    EXPECT_EQ(tabs.currentIndex(), 0);
+}
+
+TEST_F(CompareWindow, TheChatsLastPromptIsOffered) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    EXPECT_FALSE(find<QPushButton>(u"use_last_prompt"_s).isEnabled());
+    type(u"What is 2 + 3? /no_think"_s);
+    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Return);
+    ASSERT_TRUE(test::waitFor([this] {
+        return latest()->state == WorkbenchState::kReady && !latest()->lanes.empty() &&
+               !latest()->lanes.front().turns.empty() &&
+               latest()->lanes.front().turns.back().stop_reason != StopReason::kNone;
+    }));
+    trigger(u"workspace_compare"_s);
+    EXPECT_FALSE(find<QPushButton>(u"run_all"_s).isEnabled());
+    QTest::mouseClick(&find<QPushButton>(u"use_last_prompt"_s), Qt::LeftButton);
+    EXPECT_EQ(view().prompt(), u"What is 2 + 3? /no_think"_s);
+    EXPECT_TRUE(test::waitFor([this] { return find<QPushButton>(u"run_all"_s).isEnabled(); }));
+}
+
+}  // namespace
+}  // namespace mixoscope
