@@ -9,6 +9,7 @@
 
 #include "engine/settings_json.h"
 #include "probes/aggregates.h"
+#include "sessions/comparison_export.h"
 #include "sessions/loaded_model.h"
 #include "sessions/session_file.h"
 #include "sessions/session_list.h"
@@ -99,6 +100,11 @@ std::shared_ptr<WorkbenchSnapshot> snapshotOfSession(const std::filesystem::path
                                           .turn = std::max(turn - first_turn, 0),
                                           .mode = static_cast<ThinkingMode>(mode)});
     });
+    auto comparison = std::make_shared<ComparisonSnapshot>(comparisonOf(reader));
+    reader.messages([&](int, int role, const std::string& text, int) {
+        comparison->messages.push_back({.role = static_cast<Role>(role), .content = text});
+    });
+    if (!comparison->lanes.empty()) snapshot->comparison = std::move(comparison);
     putLanes(*snapshot, lanesOf(reader, turns));
     if (!snapshot->lanes.empty()) snapshot->settings = snapshot->lanes.front().settings;
     snapshot->recorder.file = path;

@@ -179,7 +179,7 @@ void DifferenceMaps::makeLoad(const ComparisonSnapshot& comparison) {
         }
         map.data = loadDifferences(*base, *load);
         const double moved = forced ? compared.forced_load_moved : compared.free_load_moved;
-        map.remark = QObject::tr("%1 · load moved: %2, mean of layers").arg(sourceName(forced), format::percent(moved));
+        map.remark = QObject::tr("load moved: %1, mean of layers").arg(format::percent(moved));
         for (const float value : map.data.values) magnitudes.push_back(std::abs(value));
     }
     const float scale = scaleOf(std::move(magnitudes));

@@ -24,7 +24,7 @@ constexpr int kLine = 22;
 constexpr int kStripe = 3;        // of the phase, at a lane's left edge
 constexpr double kTextLeft = 10;  // within a lane
 constexpr double kMarkerRoom = 46;
-constexpr double kTokenWidth = 29;  // about what a token takes
+constexpr double kTokenWidth = 23;  // about what a token takes
 constexpr double kNarrowestToken = 6;
 constexpr int kFewestTokens = 4;
 constexpr int kLinesOfNotch = 3;
@@ -270,7 +270,8 @@ void LanesText::paintToken(QPainter& painter, std::size_t lane, const PlacedToke
     if (m_selection.range().contains(token.index)) painter.fillRect(cell, withAlpha(colours().accent, 50));
     const bool markup = (record.trace.flags & (token_flag::kTag | token_flag::kEndOfTurn)) != 0;
     painter.setPen(markup ? colours().muted_text : colours().text);
-    painter.drawText(rect, static_cast<int>(Qt::AlignLeft | Qt::AlignVCenter) | Qt::TextDontClip, flowingTokenText(record.bytes));
+    painter.drawText(rect, static_cast<int>(Qt::AlignLeft | Qt::AlignVCenter) | Qt::TextDontClip,
+                     flowingTokenText(record.bytes));
     painter.setBrush(Qt::NoBrush);
     if (lane > 0 && token.index == compared.first_divergence) {
         painter.setPen(QPen(laneColour(compared.origin.tag), 2.0));

@@ -24,7 +24,8 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
-constexpr int kMapsHeight = 168;
+constexpr int kLowestMaps = 110;
+constexpr int kHighestMaps = 190;
 constexpr int kSidewaysStep = 40;
 
 /// A strip of the panel's colour that its children are placed in by hand.
@@ -78,14 +79,13 @@ LanesView::LanesView(Selection& selection, QWidget* parent) : QWidget(parent), m
     text_row->addWidget(m_text, 1);
     text_row->addWidget(m_scroll);
     m_map_strip = makeStrip(u"difference_maps"_s, m_splitter);
-    m_map_strip->setMinimumHeight(96);
+    m_map_strip->setMinimumHeight(kLowestMaps);
     m_map_strip->installEventFilter(this);
     m_map_gutter = makeStrip(u"difference_gutter"_s, m_map_strip);
     m_splitter->addWidget(texts);
     m_splitter->addWidget(m_map_strip);
     m_splitter->setStretchFactor(0, 1);
     m_splitter->setStretchFactor(1, 0);
-    m_splitter->setSizes({400, kMapsHeight});
 
     m_sideways = new QScrollBar(Qt::Horizontal, this);
     m_sideways->setObjectName(u"lanes_sideways"_s);
@@ -101,6 +101,7 @@ LanesView::LanesView(Selection& selection, QWidget* parent) : QWidget(parent), m
     column->addWidget(m_splitter, 1);
     column->addWidget(m_sideways);
 
+    connect(m_splitter, &QSplitter::splitterMoved, this, [this] { m_splitter_moved = true; });
     connect(m_sideways, &QScrollBar::valueChanged, this, &LanesView::placeColumns);
     connect(m_text, &LanesText::contextMenuWanted, this,
             [this](QPoint position) { execExportMenu(*this, this, position); });
@@ -295,6 +296,11 @@ bool LanesView::eventFilter(QObject* watched, QEvent* event) {
 void LanesView::resizeEvent(QResizeEvent* event) {
     QWidget::resizeEvent(event);
     layout()->activate();
+    if (!m_splitter_moved) {
+        const int tall = m_splitter->height();
+        const int maps = std::clamp(tall * 38 / 100, kLowestMaps, kHighestMaps);
+        m_splitter->setSizes({tall - maps, maps});
+    }
     placeColumns();
     if (m_measure != LaneMeasure::kLoadShare) showMaps();  // another number of columns
 }

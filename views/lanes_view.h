@@ -79,8 +79,9 @@ private:
     LaneMeasure m_measure = LaneMeasure::kLoadShare;
     LaneColumns m_columns;
     DifferenceMaps m_maps;
-    bool m_outdated = false;  // a snapshot came while nobody looked
-    QTimer m_map_timer;       // maps follow ten times a second, texts every frame
+    bool m_outdated = false;        // a snapshot came while nobody looked
+    bool m_splitter_moved = false;  // by hand: its sizes stay
+    QTimer m_map_timer;             // maps follow ten times a second, texts every frame
 
     MessageEdit* m_prompt = nullptr;
     QPushButton* m_last_prompt = nullptr;

@@ -19,8 +19,8 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr int kRow = 38;
-constexpr int kColumn = 92;
-constexpr int kNllColumn = 158;
+constexpr int kColumn = 120;
+constexpr int kNllColumn = 196;
 constexpr int kLaneColumn = 232;
 constexpr int kHeader = 38;
 
@@ -195,6 +195,8 @@ MetricsView::MetricsView(QWidget* parent)
     header->setHighlightSections(false);
     m_corner->setProperty("role", u"caption"_s);
     m_corner->setIndent(10);
+    m_corner->setAutoFillBackground(true);
+    m_corner->setBackgroundRole(QPalette::Base);
     m_source->setObjectName(u"metrics_source"_s);
     m_source->setProperty("role", u"muted"_s);
     m_source->setFont(textFont(font_size::kTable));

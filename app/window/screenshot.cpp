@@ -103,7 +103,8 @@ public:
         window.show();
     }
 
-    /// Shows what the snapshot is about, has a token selected, and waits until layouts have settled and charts are drawn.
+    /// Shows what the snapshot is about, has a token selected, and waits until layouts have settled and charts are
+    /// drawn.
     void settle() {
         if (window.bridge().latest()->comparison != nullptr) {
             window.setWorkspace(Workspace::kCompare);

@@ -25,8 +25,9 @@ using namespace Qt::StringLiterals;
 
 constexpr int kLayoutVersion = 2;
 constexpr int kComparisonLayoutVersion = 1001;
+constexpr int kWorkspaceTabs = 168;
 constexpr int kFewestMetrics = 150;
-constexpr int kMostMetrics = 260;
+constexpr int kMostMetrics = 290;
 constexpr int kInspectorFrom = 1400;
 constexpr int kLoadFrom = 1200;
 constexpr int kBesideFrom = 1100;
@@ -166,9 +167,13 @@ void MainWindow::makeWorkspaceSwitch() {
     m_workspace_tabs->setAccessibleName(tr("Workspaces"));
     m_workspace_tabs->setDrawBase(false);
     m_workspace_tabs->setExpanding(false);
+    m_workspace_tabs->setUsesScrollButtons(false);
+    m_workspace_tabs->setElideMode(Qt::ElideNone);
     m_workspace_tabs->addTab(tr("Chat"));
     m_workspace_tabs->addTab(tr("Compare"));
     m_workspace_tabs->setTabToolTip(0, tr("Talk to the model and watch it route (Ctrl+1)"));
+    // The menu bar asks before the style sheet has given the tabs their padding.
+    m_workspace_tabs->setMinimumWidth(kWorkspaceTabs);
     m_workspace_tabs->setTabToolTip(1, tr("Run one prompt under several settings side by side (Ctrl+2)"));
     menuBar()->setCornerWidget(m_workspace_tabs, Qt::TopRightCorner);
     connect(m_workspace_tabs, &QTabBar::currentChanged, this,
@@ -229,7 +234,7 @@ void MainWindow::arrangeComparison() {
     lanes->show();
     metrics->show();
     const int tall = height() - kAroundPanels;
-    const int table = std::clamp(tall * 27 / 100, kFewestMetrics, kMostMetrics);
+    const int table = std::clamp(tall * 31 / 100, kFewestMetrics, kMostMetrics);
     resizeDocks({lanes, metrics}, {tall - table, table}, Qt::Vertical);
 }
 

@@ -39,7 +39,7 @@ TEST(DifferenceMap, LoadSharesAreOfTheLayersSelectionsInPercent) {
     EXPECT_FLOAT_EQ(other.data.at(0, 2), 50.0F);
     EXPECT_TRUE(other.title.contains(u"B − A"_s));
     EXPECT_TRUE(other.remark.contains(u"load moved: 50.0 %"_s)) << other.remark.toStdString();
-    EXPECT_TRUE(other.remark.contains(u"free run"_s));
+    EXPECT_TRUE(base.remark.contains(u"free run"_s));
 }
 
 TEST(DifferenceMap, AllLanesShareOneScaleAndClippedEndsAreKnown) {

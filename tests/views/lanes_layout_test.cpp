@@ -113,8 +113,8 @@ TEST(AlignedLanes, DifferAtAPlaceByTheirTokensAndByTheirEnds) {
     const AlignedLane lane = laneOf(1, {"a", "x", "c", "d"});
     EXPECT_FALSE(differsFrom(base, lane, 0));
     EXPECT_TRUE(differsFrom(base, lane, 1));
-    EXPECT_FALSE(differsFrom(base, lane, 2));  // the same again at this place
-    EXPECT_TRUE(differsFrom(base, lane, 3));   // the baseline ended before
+    EXPECT_FALSE(differsFrom(base, lane, 2));                               // the same again at this place
+    EXPECT_TRUE(differsFrom(base, lane, 3));                                // the baseline ended before
     EXPECT_FALSE(differsFrom(laneOf(0, {"a", "b", "c"}, false), lane, 3));  // it may still get there
 }
 

@@ -140,8 +140,7 @@ TEST_F(LanesViewTest, MapsShowTheDifferenceAndShareThePointer) {
     const ColourMap& seesaw = ColourMap::get(ColourMapName::kSeesaw, false);
     EXPECT_EQ(map.cells().pixel(0, 0), seesaw.at(0.0));
     EXPECT_EQ(map.cells().pixel(2, 1), seesaw.at(1.0));
-    EXPECT_EQ(view.map(0).cells().pixel(0, 0),
-              ColourMap::get(ColourMapName::kTide, false).at(1.0));
+    EXPECT_EQ(view.map(0).cells().pixel(0, 0), ColourMap::get(ColourMapName::kTide, false).at(1.0));
     const QRectF plot = map.plot();
     QTest::mouseMove(&map, QPointF(plot.left() + plot.width() * 2.5 / 8, plot.top() + plot.height() * 0.75).toPoint());
     EXPECT_EQ(selection.hover().expert, 2);

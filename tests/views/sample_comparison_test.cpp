@@ -25,7 +25,8 @@ ComparedLane sampleLane(std::int32_t tag, const std::string& policy, const Sampl
     std::vector<std::int16_t> experts = text.experts;
     experts.insert(experts.end(), text.experts.begin(), text.experts.end());
     const std::vector<float> weights(experts.size(), 0.5F);
-    const std::vector<RouterFacts> router(static_cast<std::size_t>(kComparedShape.moe_layers));
+    const std::vector<RouterFacts> router(static_cast<std::size_t>(kComparedShape.moe_layers),
+                                          {.active = static_cast<std::uint16_t>(kComparedShape.slots)});
     for (std::int32_t position = 0; position < count; ++position) {
         const bool generated = position >= text.prompt;
         const std::string bytes = generated ? text.tokens[static_cast<std::size_t>(position - text.prompt)]

@@ -216,8 +216,9 @@ TEST_F(CompareWindow, FourLanesRunDivergeAndTheirCsvAgreesWithTheSessionFile) {
     }
     for (const QStringList& row : texts.mid(1)) {
         const std::int32_t tag = row[0].at(0).unicode() - u'A';
-        if (row[7] == u"1"_s && !std::exchange(seen_difference[row[0]], true))
+        if (row[7] == u"1"_s && !std::exchange(seen_difference[row[0]], true)) {
             EXPECT_EQ(row[1].toInt(), first_different.at(tag)) << row[0].toStdString();
+        }
     }
 
     const QList<QStringList> table = readCsv(folder + u"/comparison.csv"_s);
@@ -230,7 +231,9 @@ TEST_F(CompareWindow, FourLanesRunDivergeAndTheirCsvAgreesWithTheSessionFile) {
     for (std::int32_t tag = 0; tag < 4; ++tag) {
         const RecordedLane& lane = by_tag.at(tag);
         const auto row = static_cast<std::size_t>(tag);
-        if (tag > 0) EXPECT_EQ(field(tag, u"first_divergence"_s).toInt(), first_different.at(tag));
+        if (tag > 0) {
+            EXPECT_EQ(field(tag, u"first_divergence"_s).toInt(), first_different.at(tag));
+        }
         EXPECT_EQ(field(tag, u"selections"_s).toLongLong(), lane.ran + lane.not_run) << tag;
         EXPECT_EQ(field(tag, u"dropped"_s).toLongLong() + field(tag, u"virtual"_s).toLongLong(), lane.not_run) << tag;
         const auto layer_rows = static_cast<double>(lane.generated_rows * shown->model->moe_layers.size());
@@ -324,8 +327,9 @@ TEST_F(CompareWindow, NarrowWindowsScrollSidewaysBelowTheBaseline) {
     EXPECT_LT(view().header(1).x(), second);
     EXPECT_LE(view().header(3).geometry().right(), view().width());
     EXPECT_TRUE(find<QPushButton>(u"run_all"_s).isVisible());
-    EXPECT_LE(find<QPushButton>(u"run_all"_s).mapTo(window.get(), QPoint(find<QPushButton>(u"run_all"_s).width(), 0)).x(),
-              window->width());
+    EXPECT_LE(
+        find<QPushButton>(u"run_all"_s).mapTo(window.get(), QPoint(find<QPushButton>(u"run_all"_s).width(), 0)).x(),
+        window->width());
 }
 
 TEST_F(CompareWindow, TheSwitchKeepsEachWorkspacesPanels) {
