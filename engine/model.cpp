@@ -247,14 +247,14 @@ Model openModelDirectory(const std::filesystem::path& directory, const Log& log)
 }
 
 bool isEmbeddedModel(std::string_view model) {
-    return model == kDemo || model == "demo-top1";
+    return model == kDemo || model == "demo-top1" || model == "demo-any";
 }
 
 Model openModel(std::string_view model, const std::filesystem::path& demo_directory, const Log& log) {
     constexpr std::string_view kRandom = "random:";
     if (model.empty()) {
         throw Error({.what = "No model is named",
-                     .expected = "demo, demo-top1, random:NAME[:TYPE] or a directory",
+                     .expected = "demo, demo-top1, demo-any, random:NAME[:TYPE] or a directory",
                      .found = "an empty text"});
     }
     if (isEmbeddedModel(model)) {

@@ -100,7 +100,7 @@ Model makeRandomModel(std::string_view spec);
 std::vector<std::string> randomModelNames();
 
 /// Whether the name is that of a model which comes with the program: "demo", or another member of its family,
-/// "demo-top1".
+/// "demo-top1" or "demo-any".
 bool isEmbeddedModel(std::string_view model);
 
 /// What a person writes after --model: an embedded model, "random:NAME[:TYPE]" or a directory. "demo" is looked for in

@@ -8,7 +8,7 @@
 namespace mixoscope {
 
 void ModelOptions::addModel(CLI::App& command) {
-    command.add_option("--model", model, "demo, demo-top1, a Hugging Face directory, or random:NAME[:TYPE]")
+    command.add_option("--model", model, "demo, demo-top1, demo-any, a Hugging Face directory, or random:NAME[:TYPE]")
         ->capture_default_str();
 }
 

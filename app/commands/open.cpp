@@ -45,7 +45,8 @@ void refuseSession(const std::filesystem::path& model) {
 void addOpenCommand(CLI::App& program, CommandAction& action) {
     auto options = std::make_shared<OpenOptions>();
     CLI::App* command = program.add_subcommand("open", "The workbench in its window (also without the word open)");
-    command->add_option("model", options->model, "demo, demo-top1, or a Hugging Face directory")->capture_default_str();
+    command->add_option("model", options->model, "demo, demo-top1, demo-any, or a Hugging Face directory")
+        ->capture_default_str();
     command->add_option("--sessions", options->session_directory, "Directory that sessions are written to");
     command->add_flag("--no-record", options->no_record, "Write no session file");
     command->add_option("--threads", options->threads, "Threads of the engine; 0: one for each core")

@@ -1,7 +1,7 @@
 // The embedded models through the whole engine: prompts, and greedy tokens to the end of the turn. The expected ids are
-// in resources/demo/eval/greedy, those of Hugging Face transformers, written by train/check_export.py.
-// MIXO_DEMO_ANSWERS names another file of that form, to compare more; the filter then has to choose the member that it
-// is of.
+// in resources/demo/eval/greedy, written by train/check_export.py: those of Hugging Face transformers, and for the rule
+// that demo-any was trained with, which transformers does not know, those of train/inference.py. MIXO_DEMO_ANSWERS
+// names another file of that form, to compare more; the filter then has to choose the member that it is of.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,6 +32,8 @@ struct Turns {
 constexpr Turns kTurns[] = {
     {.model = "demo", .policy = "model", .sample = "demo"},
     {.model = "demo-top1", .policy = "model", .sample = "demo-top1"},
+    {.model = "demo-any", .policy = "any-experts:min=2,max=6,virtual=0.4,importance=uncertainty", .sample = "demo-any"},
+    {.model = "demo-any", .policy = "model", .sample = "demo-any-top6"},
 };
 
 struct Exchange {

@@ -434,8 +434,8 @@ TEST(OpenModel, UnderstandsItsThreeSpellings) {
         openModel("", directory.path());
         FAIL();
     } catch (const Error& error) {
-        expectMessage(error.what(),
-                      {"No model is named", "demo, demo-top1, random:NAME[:TYPE] or a directory", "an empty text"});
+        expectMessage(error.what(), {"No model is named",
+                                     "demo, demo-top1, demo-any, random:NAME[:TYPE] or a directory", "an empty text"});
     }
     EXPECT_THROW(openModel("no/such/place", directory.path()), Error);
 }
