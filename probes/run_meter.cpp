@@ -16,26 +16,29 @@ void RunMeter::add(const StepTrace& trace) {
         const bool shown = (next.flags & (token_flag::kTag | token_flag::kEndOfTurn)) == 0;
         if (next.phase == Phase::kAnswer && shown) m_answer.push_back(next.id);
     }
-    if (trace.token.phase == Phase::kPrompt || (trace.token.flags & token_flag::kTemplate) != 0) {
-        m_measures.prompt_ms += share_ms;
-        return;
-    }
-    m_measures.generated_ms += share_ms;
-    ++m_measures.rows;
+    const bool prompt = trace.token.phase == Phase::kPrompt || (trace.token.flags & token_flag::kTemplate) != 0;
+    (prompt ? m_measures.prompt_ms : m_measures.generated_ms) += share_ms;
+    m_measures.rows += prompt ? 0 : 1;
     const auto slots = static_cast<std::size_t>(m_shape.slots);
-    const auto experts = static_cast<std::size_t>(m_shape.experts);
     for (std::size_t layer = 0; layer < static_cast<std::size_t>(m_shape.moe_layers); ++layer) {
         const bool virtual_ones = (trace.router[layer].flags & layer_flag::kVirtual) != 0;
         for (const std::int16_t id : trace.expert_ids.subspan(layer * slots, slots)) {
-            if (id >= 0) {
-                assert(static_cast<std::size_t>(id) < experts);
-                ++m_measures.ran;
-                ++m_measures.load[layer * experts + static_cast<std::size_t>(id)];
+            if (prompt) {
+                m_measures.prompt_selections += id != -1 ? 1 : 0;
+                m_measures.prompt_dropped += isNotRun(id) && !virtual_ones ? 1 : 0;
+            } else if (id >= 0) {
+                addRun(layer, id);
             } else if (isNotRun(id)) {
                 ++(virtual_ones ? m_measures.virtual_selections : m_measures.dropped);
             }
         }
     }
+}
+
+void RunMeter::addRun(std::size_t layer, std::int16_t expert) {
+    assert(expert < m_shape.experts);
+    ++m_measures.ran;
+    ++m_measures.load[layer * static_cast<std::size_t>(m_shape.experts) + static_cast<std::size_t>(expert)];
 }
 
 void RunMeter::add(const LaneEvent& event) {

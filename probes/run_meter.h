@@ -9,14 +9,16 @@
 
 namespace mixoscope {
 
-/// Counts of one run. Prompt rows count in prompt_ms alone: what differs between policies while a model answers is
-/// asked for, and a prompt's rows would outweigh it.
+/// Counts of one run. Prompt rows are counted apart: what differs between policies while a model answers is asked for,
+/// and a prompt's rows would outweigh it.
 struct RunMeasures {
     std::int64_t rows = 0;     // of tokens after the prompt, fed
     std::int64_t ran = 0;      // selections of those rows, over all MoE layers
     std::int64_t dropped = 0;  // selections that did not run, virtual ones apart
     std::int64_t virtual_selections = 0;
-    std::int32_t stray_tags = 0;  // thinking tags where none belongs
+    std::int64_t prompt_selections = 0;  // of the prompt's rows, whether they ran or not
+    std::int64_t prompt_dropped = 0;     // of those: a capacity acts on the prompt
+    std::int32_t stray_tags = 0;         // thinking tags where none belongs
     bool closed_by_budget = false;
     bool block_left_open = false;
     /// Sum over the steps of their time divided by the rows in them: what the run took of the batch's time.
@@ -36,6 +38,8 @@ public:
     const std::vector<TokenId>& answer() const { return m_answer; }
 
 private:
+    void addRun(std::size_t layer, std::int16_t expert);
+
     TraceShape m_shape;
     RunMeasures m_measures;
     std::vector<TokenId> m_answer;

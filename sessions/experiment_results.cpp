@@ -62,6 +62,8 @@ struct Gathered {
         total.ran += run.measures.ran;
         total.dropped += run.measures.dropped;
         total.virtual_selections += run.measures.virtual_selections;
+        total.prompt_selections += run.measures.prompt_selections;
+        total.prompt_dropped += run.measures.prompt_dropped;
         total.generated_ms += run.measures.generated_ms;
         total.load.resize(std::max(total.load.size(), run.measures.load.size()));
         for (std::size_t i = 0; i < run.measures.load.size(); ++i) total.load[i] += run.measures.load[i];
@@ -106,6 +108,8 @@ CellResult finish(Gathered& gathered, std::int64_t layers) {
     const auto selections = static_cast<double>(total.ran + total.dropped + total.virtual_selections);
     result.active_experts = ratio(static_cast<double>(total.ran), static_cast<double>(total.rows * layers));
     result.dropped_share = ratio(static_cast<double>(total.dropped), selections);
+    result.prompt_dropped_share =
+        ratio(static_cast<double>(total.prompt_dropped), static_cast<double>(total.prompt_selections));
     result.virtual_share = ratio(static_cast<double>(total.virtual_selections), selections);
     measureLoad(total, layers, result);
     return result;
@@ -176,7 +180,8 @@ void exportResults(const Sweep& sweep, const ExperimentStore& store, const std::
     CsvWriter results(directory / "results.csv",
                       "task,policy,sampling,mode,budget,seed,items,runs,correct,judged,accuracy,accuracy_low,"
                       "accuracy_high,only_baseline,only_this,p_value,thinking_tokens,thinking_median,thinking_p90,"
-                      "answer_tokens,ttft_ms,tpot_ms,latency_ms,tokens_per_s,active_experts,dropped_share,"
+                      "answer_tokens,ttft_ms,tpot_ms,latency_ms,tokens_per_s,active_experts,"
+                      "prompt_dropped_share,dropped_share,"
                       "virtual_share,load_cv,load_cv_floor,forced_stops,mode_errors,leaks,unfinished");
     for (const CellResult& result : experimentResults(sweep, store)) {
         writeChoices(results, experiment, result.cell);
@@ -192,6 +197,7 @@ void exportResults(const Sweep& sweep, const ExperimentStore& store, const std::
         results.field(result.answer_tokens.mean).field(result.ttft_ms).field(result.tpot_ms).field(result.latency_ms);
         results.field(result.tokens_per_s)
             .field(result.active_experts)
+            .field(result.prompt_dropped_share)
             .field(result.dropped_share)
             .field(result.virtual_share);
         results.field(result.load_cv).field(result.load_cv_floor);

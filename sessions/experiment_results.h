@@ -33,9 +33,10 @@ struct CellResult {
     double ttft_ms = 0.0;  // means; in a batch, beside others
     double tpot_ms = 0.0;
     double latency_ms = 0.0;
-    double tokens_per_s = 0.0;    // of the batch: generated rows over the time that their steps took
-    double active_experts = 0.0;  // that ran, per generated row and MoE layer
-    double dropped_share = 0.0;   // of the selections
+    double tokens_per_s = 0.0;          // of the batch: generated rows over the time that their steps took
+    double active_experts = 0.0;        // that ran, per generated row and MoE layer
+    double prompt_dropped_share = 0.0;  // of the prompts' selections
+    double dropped_share = 0.0;         // of the selections
     double virtual_share = 0.0;
     double load_cv = 0.0;           // of the generated rows: mean over the layers
     double load_cv_floor = 0.0;     // what an ideal random router shows over as few rows

@@ -23,12 +23,14 @@ constexpr std::chrono::milliseconds kCommitEvery{250};
 
 constexpr const char* kInsertRun =
     "INSERT INTO runs (cell, item, answer, judged, correct, followed_mode, prompt_tokens, thinking_tokens,"
-    " answer_tokens, injected_tokens, stop_reason, ttft_ms, tpot_ms, latency_ms, row_count, ran, dropped, virtual,"
-    " stray_tags, closed_by_budget, block_left_open, prompt_ms, generated_ms, load)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " answer_tokens, injected_tokens, stop_reason, ttft_ms, tpot_ms, latency_ms, row_count, ran, dropped,"
+    " virtual, prompt_selections, prompt_dropped, stray_tags, closed_by_budget, block_left_open, prompt_ms, "
+    "generated_ms, load)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr const char* kSelectRuns =
     "SELECT cell, item, answer, judged, correct, followed_mode, prompt_tokens, thinking_tokens, answer_tokens,"
-    " injected_tokens, stop_reason, ttft_ms, tpot_ms, latency_ms, row_count, ran, dropped, virtual, stray_tags,"
+    " injected_tokens, stop_reason, ttft_ms, tpot_ms, latency_ms, row_count, ran, dropped,"
+    " virtual, prompt_selections, prompt_dropped, stray_tags,"
     " closed_by_budget, block_left_open, prompt_ms, generated_ms, load FROM runs ORDER BY cell, item";
 
 /// Counts are written as little-endian 32-bit numbers, which is how every processor that this runs on has them.
@@ -62,6 +64,8 @@ RunResult runOf(SQLite::Statement& row) {
     run.measures.ran = number();
     run.measures.dropped = number();
     run.measures.virtual_selections = number();
+    run.measures.prompt_selections = number();
+    run.measures.prompt_dropped = number();
     run.measures.stray_tags = small();
     run.measures.closed_by_budget = small() != 0;
     run.measures.block_left_open = small() != 0;
@@ -92,6 +96,8 @@ void bindRun(SQLite::Statement& row, const RunResult& run) {
     put(run.measures.ran);
     put(run.measures.dropped);
     put(run.measures.virtual_selections);
+    put(run.measures.prompt_selections);
+    put(run.measures.prompt_dropped);
     put(run.measures.stray_tags);
     put(static_cast<int>(run.measures.closed_by_budget));
     put(static_cast<int>(run.measures.block_left_open));

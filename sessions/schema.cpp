@@ -162,6 +162,8 @@ CREATE TABLE runs (
     ran INTEGER NOT NULL,
     dropped INTEGER NOT NULL,
     virtual INTEGER NOT NULL,
+    prompt_selections INTEGER NOT NULL,
+    prompt_dropped INTEGER NOT NULL,
     stray_tags INTEGER NOT NULL,
     closed_by_budget INTEGER NOT NULL,
     block_left_open INTEGER NOT NULL,

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -106,6 +107,7 @@ nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult
                                    {"thinking_tokens", result.thinking_tokens.mean},
                                    {"active_experts", result.active_experts},
                                    {"load_cv", result.load_cv},
+                                   {"prompt_dropped_share", result.prompt_dropped_share},
                                    {"dropped_share", result.dropped_share},
                                    {"tokens_per_s", result.tokens_per_s}};
     if (result.p_value) json["p_value"] = *result.p_value;
@@ -113,20 +115,24 @@ nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult
 }
 
 void writeTable(const Experiment& experiment, const std::vector<CellResult>& results, std::ostream& out) {
-    out << std::left << std::setw(14) << "task" << std::setw(34) << "policy" << std::setw(10) << "mode" << std::setw(11)
-        << "budget" << std::right << std::setw(22) << "accuracy, 95 %" << std::setw(9) << "N" << std::setw(9)
-        << "experts" << std::setw(8) << "CV" << std::setw(10) << "dropped" << std::setw(11) << "tokens/s" << '\n';
+    std::size_t longest = 6;
+    for (const std::string& policy : experiment.policies) longest = std::max(longest, policy.size());
+    const int policy_width = static_cast<int>(longest) + 2;
+    out << std::left << std::setw(14) << "task" << std::setw(policy_width) << "policy" << std::setw(10) << "mode"
+        << std::setw(11) << "budget" << std::right << std::setw(20) << "accuracy, 95 %" << std::setw(8) << "N"
+        << std::setw(9) << "experts" << std::setw(7) << "CV" << std::setw(18) << "dropped of prompt" << std::setw(10)
+        << "tokens/s" << '\n';
     for (const CellResult& result : results) {
         std::ostringstream accuracy;
         accuracy << std::fixed << std::setprecision(1) << 100.0 * result.accuracy.share << " ("
                  << 100.0 * result.accuracy.low << "-" << 100.0 * result.accuracy.high << ")";
-        out << std::left << std::setw(14) << experiment.tasks[result.cell.task].name << std::setw(34)
+        out << std::left << std::setw(14) << experiment.tasks[result.cell.task].name << std::setw(policy_width)
             << experiment.policies[result.cell.policy] << std::setw(10)
             << modeName(static_cast<std::int64_t>(result.cell.mode)) << std::setw(11) << budgetText(result.cell.budget)
-            << std::right << std::setw(22) << (result.accuracy.trials > 0 ? accuracy.str() : "-") << std::fixed
-            << std::setprecision(1) << std::setw(9) << result.thinking_tokens.mean << std::setprecision(2)
-            << std::setw(9) << result.active_experts << std::setw(8) << result.load_cv << std::setprecision(1)
-            << std::setw(8) << 100.0 * result.dropped_share << " %" << std::setprecision(0) << std::setw(11)
+            << std::right << std::setw(20) << (result.accuracy.trials > 0 ? accuracy.str() : "-") << std::fixed
+            << std::setprecision(1) << std::setw(8) << result.thinking_tokens.mean << std::setprecision(2)
+            << std::setw(9) << result.active_experts << std::setw(7) << result.load_cv << std::setprecision(1)
+            << std::setw(16) << 100.0 * result.prompt_dropped_share << " %" << std::setprecision(0) << std::setw(10)
             << result.tokens_per_s << '\n';
     }
 }

@@ -126,6 +126,7 @@ TEST_F(SweepCommand, ResultsCountWhatTheRunsHold) {
         if (result.at("policy") == "top-k:k=1") {
             EXPECT_DOUBLE_EQ(std::stod(result.at("active_experts")), 1.0);
         }
+        EXPECT_EQ(std::stod(result.at("prompt_dropped_share")) > 0.0, result.at("policy") == "top-k:k=1,capacity=1");
         EXPECT_EQ(std::stod(result.at("dropped_share")), 0.0)
             << "capacity acts on the prompt, whose rows are not counted";
     }

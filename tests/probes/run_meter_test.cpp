@@ -79,6 +79,12 @@ TEST(RunMeter, TellsDroppedFromVirtualAndSharesTheStepsTime) {
     EXPECT_EQ(meter.measures().stray_tags, 1);
     EXPECT_TRUE(meter.answer().empty());
     EXPECT_DOUBLE_EQ(meter.measures().generated_ms, 0.5);
+    trace.token.phase = Phase::kPrompt;
+    meter.add(trace);
+    EXPECT_EQ(meter.measures().ran, 3) << "a prompt's row";
+    EXPECT_EQ(meter.measures().prompt_selections, 5);
+    EXPECT_EQ(meter.measures().prompt_dropped, 1);
+    EXPECT_DOUBLE_EQ(meter.measures().prompt_ms, 0.5);
     LaneEvent event;
     event.kind = LaneEventKind::kBudgetReached;
     meter.add(event);
