@@ -292,7 +292,7 @@ void PolicyEditor::addPart(const QString& name) {
 
 void PolicyEditor::changeParts(std::vector<PolicyPart> parts) {
     // Edits go behind the choosing parts, where the form shows them in any case.
-    std::ranges::stable_partition(parts, [this](const PolicyPart& part) {
+    std::stable_partition(parts.begin(), parts.end(), [this](const PolicyPart& part) {
         return std::ranges::find(m_specs, part.name, &PolicySpec::name)->role == PolicyRole::kChooses;
     });
     rebuildForms(std::move(parts));
