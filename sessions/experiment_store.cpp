@@ -147,9 +147,8 @@ struct ExperimentStore::Impl {
 
 ExperimentIdentity identityOf(const Sweep& sweep) {
     std::string items;
-    for (const ExperimentCell& cell : sweep.cells()) {
-        if (cell != sweep.cells().front() && cell.task == (&cell - 1)->task) continue;
-        for (const TaskItem& item : sweep.task(cell).items) items += item.prompt + '\0' + item.reference + '\0';
+    for (const TaskSet& task : sweep.tasks()) {
+        for (const TaskItem& item : task.items) items += item.prompt + '\0' + item.reference + '\0';
     }
     return {.experiment_json = experimentJson(sweep.experiment()),
             .model_hash = modelHash(sweep.model()),

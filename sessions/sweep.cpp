@@ -10,6 +10,7 @@
 #include "engine/generation.h"
 #include "engine/routing_policy.h"
 #include "sessions/record_names.h"
+#include "sessions/turn_plan.h"
 
 namespace mixoscope {
 
@@ -110,21 +111,18 @@ LaneSettings Sweep::settingsOf(const ExperimentCell& cell) const {
 
 void Sweep::start(Batch& batch, RunKey key) const {
     const ExperimentCell& cell = m_cells[key.cell];
-    const Model& model = m_loaded->model;
     std::vector<Message> messages;
     if (const std::string& system = m_experiment.tasks[cell.task].system; !system.empty())
         messages.push_back({Role::kSystem, system});
     std::string prompt = m_tasks[cell.task].items[key.item].prompt;
     if (m_experiment.soft_switch) prompt += cell.mode == ThinkingMode::kThink ? " /think" : " /no_think";
     messages.push_back({Role::kUser, std::move(prompt)});
-    // A budget of 0 is not thinking, token for token; a model that always thinks gets its block closed at once instead.
-    const bool thinking =
-        model.thinking_support == ThinkingSupport::kAlways || (cell.mode == ThinkingMode::kThink && cell.budget != 0);
-    const std::vector<TokenId> ids = model.tokenizer->encode(renderChat(messages, thinking, model.thinking_support));
-    const LaneId lane = batch.generation.addLane(settingsOf(cell));
+    const TurnPlan plan = planTurn(*m_loaded, std::move(messages), settingsOf(cell));
+    const std::vector<TokenId> ids = promptOf(*m_loaded, plan);
+    const LaneId lane = batch.generation.addLane(plan.settings);
     batch.meters.add(lane, batch.generation.traceShape());
     batch.runs.push_back({.key = key, .lane = lane, .began = std::chrono::steady_clock::now()});
-    batch.generation.startTurn(lane, ids, thinking);
+    batch.generation.startTurn(lane, ids, plan.thinking);
 }
 
 RunResult Sweep::resultOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const {

@@ -51,6 +51,7 @@ public:
     const Model& model() const { return m_loaded->model; }
     const Experiment& experiment() const { return m_experiment; }
     const std::vector<ExperimentCell>& cells() const { return m_cells; }
+    const std::vector<TaskSet>& tasks() const { return m_tasks; }
     const TaskSet& task(const ExperimentCell& cell) const { return m_tasks[cell.task]; }
     std::size_t items(const ExperimentCell& cell) const { return m_tasks[cell.task].items.size(); }
     std::size_t runCount() const;

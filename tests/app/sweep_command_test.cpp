@@ -9,7 +9,9 @@
 #include <sstream>
 
 #include "app/run_program_test.h"
+#include "engine/error.h"
 #include "sessions/csv_reader.h"
+#include "sessions/experiment_store.h"
 #include "support/paths.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
@@ -133,32 +135,46 @@ TEST_F(SweepCommand, ResultsCountWhatTheRunsHold) {
 }
 
 TEST_F(SweepCommand, GoesOnAfterKillsToTheSameResults) {
-    experiment["max_tokens"] = 60;
+    experiment["max_tokens"] = 200;
+    experiment["lanes"] = 1;  // slow enough to be killed between two commits
     experiment["seeds"] = {1, 2};
     experiment["sampling"] = json::array({json::object()});
     write();
     ASSERT_EQ(sweep("whole").status, 0);
+    const std::size_t all = table("whole/runs.csv").size();
+    const auto committed = [&]() -> std::size_t {
+        try {
+            return ExperimentStore::open(directory / "cut" / "experiment.mixo").done().size();
+        } catch (const Error&) {
+            return 0;  // not there yet, or without its tables
+        }
+    };
+    int interrupted = 0;
     for (int kill_number = 0; kill_number < 3; ++kill_number) {
+        const std::size_t before = committed();
         const pid_t child = fork();
         ASSERT_GE(child, 0);
         if (child == 0) {
             const std::string program = test::programPath().string();
             const std::string out = file("cut");
-            std::freopen("/dev/null", "w", stdout);
+            if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(126);
             execl(program.c_str(), program.c_str(), "sweep", file("e.json").c_str(), "--out", out.c_str(), "--resume",
                   nullptr);
             _exit(127);
         }
-        // Until some runs are committed, but not all.
-        for (int waited = 0; waited < 1000 && waitpid(child, nullptr, WNOHANG) == 0; ++waited) {
+        bool ended = false;
+        for (int waited = 0; waited < 6000 && !ended && committed() <= before; ++waited) {
             usleep(5000);
-            std::error_code error;
-            const auto log = std::filesystem::file_size(directory / "cut" / "experiment.mixo-wal", error);
-            if (!error && log > 100'000U * static_cast<unsigned>(kill_number + 1)) break;
+            ended = waitpid(child, nullptr, WNOHANG) != 0;
         }
+        if (ended) continue;
         kill(child, SIGKILL);
         waitpid(child, nullptr, 0);
+        const std::size_t after = committed();
+        EXPECT_GE(after, before);
+        interrupted += after > before && after < all ? 1 : 0;
     }
+    EXPECT_GE(interrupted, 1) << "no kill fell into the middle";
     const ProgramResult rest = sweep("cut", {"--resume"});
     ASSERT_EQ(rest.status, 0) << rest.err;
     EXPECT_EQ(table("cut/runs.csv"), table("whole/runs.csv"));

@@ -42,8 +42,8 @@ TEST(McNemarTest, IsTheBinomialTail) {
     EXPECT_NEAR(mcNemarTest(0, 5), 2.0 / 32.0, 1e-12);
     EXPECT_NEAR(mcNemarTest(1, 7), 2.0 * 9.0 / 256.0, 1e-12);
     EXPECT_EQ(mcNemarTest(1, 7), mcNemarTest(7, 1));
-    EXPECT_GT(mcNemarTest(0, 3000), 0.0 - 1e-300);
     EXPECT_LT(mcNemarTest(1000, 3000), 1e-100) << "no overflow for large counts";
+    EXPECT_GT(mcNemarTest(1000, 3000), 0.0);
 }
 
 }  // namespace
