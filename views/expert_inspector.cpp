@@ -17,6 +17,7 @@
 #include "views/empty_page.h"
 #include "views/expert_load_chart.h"
 #include "views/format.h"
+#include "views/segments.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -143,7 +144,6 @@ QWidget* ExpertInspector::makeHeader() {
     m_pinned_facts = facts(u"pinnedFacts"_s);
 
     auto* segments = new QHBoxLayout;
-    segments->setSpacing(0);
     m_page_buttons = new QButtonGroup(this);
     const std::pair<QString, QString> names[] = {
         {tr("Tokens"), tr("List the tokens that the expert got")},
@@ -152,20 +152,7 @@ QWidget* ExpertInspector::makeHeader() {
         {tr("Pairs"), tr("Show which experts run together with this one (co-activation, all pairs)")},
         {tr("Layer"), tr("Show how specialised the experts of this layer are")},
     };
-    for (int i = 0; i < 5; ++i) {
-        auto* button = new QToolButton(holder);
-        button->setObjectName(u"expertPage%1"_s.arg(i));
-        button->setProperty("role", u"segment"_s);
-        button->setText(names[i].first);
-        button->setToolTip(names[i].second);
-        button->setCheckable(true);
-        button->setChecked(i == 0);
-        button->setFont(textFont(font_size::kTable));
-        button->setMinimumWidth(
-            QFontMetrics(textFont(font_size::kTable, QFont::DemiBold)).horizontalAdvance(names[i].first) + 18);
-        m_page_buttons->addButton(button, i);
-        segments->addWidget(button);
-    }
+    addSegments(*m_page_buttons, *segments, u"expertPage"_s, names);
     segments->addStretch(1);
     connect(m_page_buttons, &QButtonGroup::idClicked, this, [this](int id) { setPage(static_cast<Page>(id)); });
     auto* column = new QVBoxLayout(holder);

@@ -14,6 +14,7 @@
 #include <cmath>
 
 #include "views/models/heatmap_table_model.h"
+#include "views/segments.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -97,28 +98,13 @@ QWidget* HeatmapView::makeProjectionSwitch() {
     auto* holder = new QWidget(this);
     auto* row = new QHBoxLayout(holder);
     row->setContentsMargins(0, 0, 0, 0);
-    row->setSpacing(0);
     m_projections = new QButtonGroup(this);
     const std::pair<QString, QString> names[] = {
         {tr("Expert × token"), tr("Show the experts of one layer for every token")},
         {tr("Layer × expert"), tr("Show all layers for the selected token or range")},
         {tr("Layer × token"), tr("Show entropy or margin of every layer and token")},
     };
-    for (int i = 0; i < 3; ++i) {
-        auto* button = new QToolButton(holder);
-        button->setObjectName(u"projection%1"_s.arg(i));
-        button->setProperty("role", u"segment"_s);
-        button->setText(names[i].first);
-        button->setToolTip(names[i].second);
-        button->setCheckable(true);
-        button->setChecked(i == 0);
-        button->setFont(textFont(font_size::kTable));
-        // Bold when checked: room for it, so that nothing moves.
-        button->setMinimumWidth(
-            QFontMetrics(textFont(font_size::kTable, QFont::DemiBold)).horizontalAdvance(names[i].first) + 18);
-        m_projections->addButton(button, i);
-        row->addWidget(button);
-    }
+    addSegments(*m_projections, *row, u"projection"_s, names);
     m_projections->setExclusive(true);
     connect(m_projections, &QButtonGroup::idClicked, this,
             [this](int id) { setProjection(static_cast<Projection>(id)); });
