@@ -1,5 +1,7 @@
 #include "kernels/cpu/dot.h"
 
+#include <algorithm>
+
 #include "kernels/cpu/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -21,15 +23,21 @@ using FloatVector = hn::Vec<FloatTag>;
 // second cache (the first would drop them again).
 constexpr std::size_t kPrefetchBytes = 16 * 1024;
 
-/// Asks for kOutputs lines of those that start at `ahead`, once for each line of a row.
+/// Asks for the lines behind `ahead` that take the place of `count` columns from `i` on of kOutputs rows.
 template <std::size_t kOutputs, typename Weight>
-HWY_INLINE void prefetchLines(const std::byte* ahead, std::size_t i) {
+HWY_INLINE void prefetchLines(const std::byte* ahead, std::size_t i, std::size_t count) {
     constexpr std::size_t kLine = 64 / sizeof(Weight);
     if (i % kLine != 0) return;
-    for (std::size_t o = 0; o < kOutputs; ++o) {
-        __builtin_prefetch(ahead + kOutputs * i * sizeof(Weight) + o * 64, 0, 2);
+    const std::size_t lines = std::max<std::size_t>(1, count / kLine) * kOutputs;
+    for (std::size_t line = 0; line < lines; ++line) {
+        __builtin_prefetch(ahead + kOutputs * i * sizeof(Weight) + line * 64, 0, 2);
     }
 }
+
+/// A sum of products is kept in kParts vectors that take turns, so that the multiply-adds of one output don't wait for
+/// each other. Where vectors are wide one row is bound by that wait and registers abound; elsewhere several outputs at
+/// a time hide it.
+constexpr std::size_t kParts = HWY_MAX_BYTES >= 64 ? 2 : 1;
 
 /// sums[r][o] of kRows rows and kOutputs consecutive weight rows; as many bytes are asked for from `ahead` on, which
 /// may be nullptr.
@@ -38,32 +46,37 @@ HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::
                         const std::byte* ahead) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
-    FloatVector sums[kRows][kOutputs];
-    for (std::size_t r = 0; r < kRows; ++r) {
-        for (std::size_t o = 0; o < kOutputs; ++o) sums[r][o] = hn::Zero(d);
-    }
-    std::size_t i = 0;
-    for (; i + lanes <= columns; i += lanes) {
-        if (ahead != nullptr) prefetchLines<kOutputs, Weight>(ahead, i);
-        FloatVector weights[kOutputs];
-        for (std::size_t o = 0; o < kOutputs; ++o) weights[o] = loadFloats(d, w + o * columns + i);
-        for (std::size_t r = 0; r < kRows; ++r) {
-            const FloatVector x = hn::LoadU(d, rows.in[r] + i);
-            for (std::size_t o = 0; o < kOutputs; ++o) sums[r][o] = hn::MulAdd(x, weights[o], sums[r][o]);
+    FloatVector sums[kParts][kRows][kOutputs];
+    for (auto& part : sums) {
+        for (auto& row : part) {
+            for (FloatVector& sum : row) sum = hn::Zero(d);
         }
     }
+    const auto add = [&](std::size_t part, const auto& load, std::size_t i) HWY_ATTR {
+        FloatVector weights[kOutputs];
+        for (std::size_t o = 0; o < kOutputs; ++o) weights[o] = load(w + o * columns + i);
+        for (std::size_t r = 0; r < kRows; ++r) {
+            const FloatVector x = load(rows.in[r] + i);
+            for (std::size_t o = 0; o < kOutputs; ++o) sums[part][r][o] = hn::MulAdd(x, weights[o], sums[part][r][o]);
+        }
+    };
+    const auto whole = [&](const auto* data) HWY_ATTR { return loadFloats(d, data); };
+    std::size_t i = 0;
+    for (; i + kParts * lanes <= columns; i += kParts * lanes) {
+        if (ahead != nullptr) prefetchLines<kOutputs, Weight>(ahead, i, kParts * lanes);
+        for (std::size_t part = 0; part < kParts; ++part) add(part, whole, i + part * lanes);
+    }
+    for (std::size_t part = 0; i + lanes <= columns; i += lanes) add(part++, whole, i);
     if (i < columns) {
         const std::size_t count = columns - i;
-        FloatVector weights[kOutputs];
-        for (std::size_t o = 0; o < kOutputs; ++o) weights[o] = loadFirstFloats(d, w + o * columns + i, count);
-        for (std::size_t r = 0; r < kRows; ++r) {
-            const FloatVector x = loadFirstFloats(d, rows.in[r] + i, count);
-            for (std::size_t o = 0; o < kOutputs; ++o) sums[r][o] = hn::MulAdd(x, weights[o], sums[r][o]);
-        }
+        add(
+            kParts - 1, [&](const auto* data) HWY_ATTR { return loadFirstFloats(d, data, count); }, i);
     }
     for (std::size_t r = 0; r < kRows; ++r) {
         for (std::size_t o = 0; o < kOutputs; ++o) {
-            rows.out[r][at + static_cast<std::int64_t>(o)] = hn::GetLane(hn::SumOfLanes(d, sums[r][o]));
+            FloatVector sum = sums[0][r][o];
+            for (std::size_t part = 1; part < kParts; ++part) sum = hn::Add(sum, sums[part][r][o]);
+            rows.out[r][at + static_cast<std::int64_t>(o)] = hn::GetLane(hn::SumOfLanes(d, sum));
         }
     }
 }
@@ -94,12 +107,23 @@ void dotTiles(const DotRows& rows, const Weight* w, const Matrix& matrix, std::i
 template <typename Weight>
 void dotBlockOf(const DotRows& rows, const Matrix& w, std::int64_t begin, std::int64_t end) {
     const auto* data = reinterpret_cast<const Weight*>(w.row(begin));
-    // One row: weights read as they lie come fastest, but one sum at a time is fast enough only where vectors are wide;
-    // else four streams, few enough for the ways of the first cache when rows lie a power of two apart.
-    // More: twelve accumulators fill the registers of AVX2 beside three weights and one input.
+    // Weights from memory come fastest in the order in which they lie, so one output at a time where vectors are wide.
+    if (kParts > 1 && rows.first) {
+        switch (rows.count) {
+            case 1:
+                return dotTiles<1, 1>(rows, data, w, begin, end);
+            case 2:
+                return dotTiles<2, 1>(rows, data, w, begin, end);
+            case 3:
+                return dotTiles<3, 1>(rows, data, w, begin, end);
+            default:
+                return dotTiles<4, 1>(rows, data, w, begin, end);
+        }
+    }
+    // Else one row reads four streams, few enough for the ways of the first cache when rows lie a power of two apart;
+    // of more rows, twelve accumulators fill the registers of AVX2 beside three weights and one input.
     switch (rows.count) {
         case 1:
-            if (hn::Lanes(FloatTag()) >= 16) return dotTiles<1, 1>(rows, data, w, begin, end);
             return dotTiles<1, 4>(rows, data, w, begin, end);
         case 2:
             return dotTiles<2, 4>(rows, data, w, begin, end);

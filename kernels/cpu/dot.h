@@ -27,8 +27,8 @@ inline const void* rowOrNone(const Matrix& w, std::int64_t output) {
 }
 
 /// rows.out[row][output - begin] = rows.in[row] · w[output] for begin ≤ output < end.
-/// The order of summation depends on w.columns only: lane l of one vector accumulator sums the columns ≡ l, then the
-/// lanes are added pairwise.
+/// The order of summation depends on w.columns only: each lane of one or two vectors that take turns sums the columns
+/// of its residue, then the vectors and at last the lanes are added.
 void dotBlock(const DotRows& rows, const Matrix& w, std::int64_t begin, std::int64_t end);
 
 /// Name of the instruction set in use, e.g. "AVX2".
