@@ -25,6 +25,8 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
+constexpr int kFieldHeight = 28;
+
 /// A caption above its field.
 QVBoxLayout* captioned(const QString& caption, QWidget* field, QWidget* parent) {
     auto* column = new QVBoxLayout;
@@ -91,6 +93,8 @@ LaneForm::LaneForm(QWidget* parent)
     m_remove->setIcon(themedIcon(u"close"_s));
     m_remove->setAccessibleName(tr("Remove this lane"));
 
+    // What is no field is as high as one, so that all stand on one line.
+    for (QWidget* beside : std::initializer_list<QWidget*>{m_letter, m_greedy}) beside->setFixedHeight(kFieldHeight);
     auto* row = new QHBoxLayout;
     row->setSpacing(10);
     row->addWidget(m_letter, 0, Qt::AlignBottom);
@@ -234,6 +238,7 @@ LaneEditor::LaneEditor(QWidget* parent) : QDialog(parent), m_rows(new QVBoxLayou
     area->setWidget(rows);
     area->setWidgetResizable(true);
     area->setFrameShape(QFrame::NoFrame);
+    area->setFocusPolicy(Qt::NoFocus);
     area->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     m_add->setObjectName(u"lane_editor_add"_s);
     m_add->setText(tr("Add a lane"));

@@ -19,6 +19,7 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr int kMarkerRoom = 22;
+constexpr int kWordsFrom = 360;  // width; narrower, the verdict leaves its words out, so that the policy has room
 
 /// Shortens at its end what does not fit; all of it is in the tooltip.
 class EndElidedLabel : public QLabel {
@@ -140,20 +141,32 @@ void LaneHeader::showVerdict(const ComparisonSnapshot& comparison, const Compare
         tip = tr("The other lanes are compared with this one");
     } else if (lane.first_divergence >= 0) {
         text = tr("≠ %1 from token %2").arg(base, format::count(lane.first_divergence));
-        tip = tr("The first generated token that differs from lane %1's; framed in the text").arg(base);
+        tip = tr("%1: the first generated token that differs from lane %2's; framed in the text").arg(text, base);
     } else if (!lane.free.turns.empty() && lane.free.turns.back().first_generated_position >= 0) {
         const bool ended = lane.free.turns.back().stop_reason != StopReason::kNone;
         text = ended ? tr("= %1").arg(base) : tr("= %1 so far").arg(base);
         tip = tr("Every token is lane %1's").arg(base);
     }
+    m_verdict_words = text;
+    m_verdict_sign =
+        !is_base && lane.first_divergence >= 0 ? u"≠ "_s + format::count(lane.first_divergence) : QString();
     m_verdict->setVisible(!text.isEmpty());
-    m_verdict->setText(text);
+    fitVerdict();
     m_verdict->setToolTip(tip);
     const bool outlined = !is_base && lane.first_divergence >= 0;
     setRole(*m_verdict, outlined ? u"chip-lane"_s : u"chip-prompt"_s);
     const QString colour = laneColour(lane.origin.tag).name();
     const QString sheet = outlined ? u"color: %1; border: 1px solid %1;"_s.arg(colour) : QString();
     if (m_verdict->styleSheet() != sheet) m_verdict->setStyleSheet(sheet);
+}
+
+void LaneHeader::fitVerdict() {
+    m_verdict->setText(width() < kWordsFrom && !m_verdict_sign.isEmpty() ? m_verdict_sign : m_verdict_words);
+}
+
+void LaneHeader::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    fitVerdict();
 }
 
 void LaneHeader::showFacts(const ComparedLane& lane, bool is_base) {
@@ -194,7 +207,7 @@ void LaneHeader::showNotes(const ComparedLane& lane) {
 }
 
 QString LaneHeader::verdict() const {
-    return m_verdict->text();
+    return m_verdict_words;
 }
 
 QString LaneHeader::facts() const {

@@ -31,13 +31,18 @@ Q_SIGNALS:
 
 protected:
     void paintEvent(QPaintEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
 
 private:
     void showVerdict(const ComparisonSnapshot& comparison, const ComparedLane& lane, bool is_base);
+    /// Shows the verdict in words, or as a sign where the header is narrow.
+    void fitVerdict();
     void showFacts(const ComparedLane& lane, bool is_base);
     void showNotes(const ComparedLane& lane);
 
     std::int32_t m_tag = 0;
+    QString m_verdict_words;
+    QString m_verdict_sign;  // empty: none is shorter than the words
     QLabel* m_letter;
     QLabel* m_policy;
     QLabel* m_verdict;

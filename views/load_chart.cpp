@@ -335,16 +335,13 @@ void LoadChart::placeFloorLabel() {
     const double floor = m_measures[layer].cv_floor;
     const bool on_axis = m_metric == LoadMetric::kCv;
     m_floor_label->setText(
-        on_axis ? tr("sampling floor %1 (T = %2)").arg(format::balance(floor), format::count(m_rows[layer]))
-                : tr("T = %1, CV floor %2").arg(format::count(m_rows[layer]), format::balance(floor)));
+        on_axis
+            ? u"\u2505 "_s + tr("sampling floor %1 (T = %2)").arg(format::balance(floor), format::count(m_rows[layer]))
+            : tr("T = %1, CV floor %2").arg(format::count(m_rows[layer]), format::balance(floor)));
     const QRectF plot = m_frame->chart()->plotArea();
     const QRectF text = m_floor_label->boundingRect();
-    double y = plot.top() - text.height();
-    if (on_axis && !m_floor->points().isEmpty()) {
-        y = m_frame->chart()->mapToPosition(QPointF(0, floor), m_floor).y() - text.height() - 2.0;
-    }
-    m_floor_label->setPos(plot.right() - text.width() - 2.0,
-                          std::clamp(y, 2.0, std::max(plot.bottom() - text.height(), 2.0)));
+    // Above the plot: beside its line it would lie over the bars.
+    m_floor_label->setPos(plot.right() - text.width() - 2.0, std::max(plot.top() - text.height(), 2.0));
     m_floor_plate->setRect(m_floor_label->sceneBoundingRect().adjusted(-4.0, -1.0, 3.0, 1.0));
 }
 

@@ -22,6 +22,7 @@ constexpr int kRow = 38;
 constexpr int kColumn = 120;
 constexpr int kNllColumn = 196;
 constexpr int kLaneColumn = 232;
+constexpr int kAroundPolicy = 60;  // marker and letter before it, air behind it
 constexpr int kHeader = 38;
 
 /// Value over remark, both to the right; a chip marks the best, a triangle says better or worse.
@@ -74,7 +75,6 @@ private:
 class LaneRowHeader : public QHeaderView {
 public:
     LaneRowHeader(const MetricsModel& model, QWidget* parent) : QHeaderView(Qt::Vertical, parent), m_model(model) {
-        setFixedWidth(kLaneColumn);
         setSectionResizeMode(QHeaderView::Fixed);
         setDefaultSectionSize(kRow);
     }
@@ -184,6 +184,7 @@ MetricsView::MetricsView(QWidget* parent)
     m_view->setAlternatingRowColors(true);
     m_view->setShowGrid(false);
     m_view->setCornerButtonEnabled(false);
+    m_view->setTabKeyNavigation(false);  // arrows go through the cells, Tab goes on to the next panel
     m_view->setEditTriggers(QAbstractItemView::NoEditTriggers);
     m_view->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
     m_view->setVerticalScrollMode(QAbstractItemView::ScrollPerPixel);
@@ -217,7 +218,14 @@ MetricsView::MetricsView(QWidget* parent)
 }
 
 void MetricsView::placeCorner() {
-    m_corner->setGeometry(0, 0, kLaneColumn, kHeader);
+    // Long policies get room, as long as the measures keep most of it.
+    int wide = kLaneColumn;
+    const QFontMetrics metrics(monoFont());
+    for (const MetricRow& row : m_model->table().rows)
+        wide = std::max(wide, metrics.horizontalAdvance(row.policy) + kAroundPolicy);
+    wide = std::min(wide, std::max(kLaneColumn, width() * 3 / 10));
+    m_view->verticalHeader()->setFixedWidth(wide);
+    m_corner->setGeometry(m_view->frameWidth(), m_view->frameWidth(), wide, kHeader);
     m_corner->raise();
 }
 
@@ -232,6 +240,7 @@ void MetricsView::setComparison(const std::shared_ptr<const ComparisonSnapshot>&
     const MetricTable& shown = m_model->table();
     if (columns_before == 0 && m_model->columnCount() > 0)
         m_view->horizontalHeader()->resizeSection(static_cast<int>(Metric::kNll), kNllColumn);
+    placeCorner();
     m_source->setText(shown.rows.empty()
                           ? tr("Measures of each lane appear here once lanes run")
                           : tr("%1 · Δ to %2 · ▲ better ▼ worse · “best” leaves %2 out where a column compares with it")

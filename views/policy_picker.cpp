@@ -22,6 +22,7 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr QSize kDialogSize(600, 620);
+constexpr QSize kAroundDialog(20, 60);  // its frame and title, on small screens
 constexpr int kRuleWidth = 132;
 constexpr int kCompactRuleWidth = 112;
 constexpr int kParametersWidth = 132;
@@ -167,8 +168,10 @@ void PolicyPicker::openEditor() {
         QPoint place = m_parameters->mapToGlobal(QPoint(0, m_parameters->height() + 6));
         if (const QScreen* shown = screen()) {
             const QRect room = shown->availableGeometry();
+            m_dialog->resize(m_dialog->size().boundedTo(room.size() - kAroundDialog));
             place.setX(std::clamp(place.x(), room.left(), std::max(room.left(), room.right() - m_dialog->width())));
-            place.setY(std::clamp(place.y(), room.top(), std::max(room.top(), room.bottom() - m_dialog->height())));
+            place.setY(std::clamp(place.y(), room.top(),
+                                  std::max(room.top(), room.bottom() - m_dialog->height() - kAroundDialog.height())));
         }
         m_dialog->move(place);
     }

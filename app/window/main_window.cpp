@@ -6,6 +6,7 @@
 #include <QFileInfo>
 #include <QMimeData>
 #include <QPointer>
+#include <QScreen>
 #include <QScrollArea>
 #include <QStackedWidget>
 #include <QStatusBar>
@@ -88,7 +89,7 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
     takeSnapshot(m_bridge.latest());
     refreshSessions();
 
-    resize(1600, 1000);
+    resize(QSize(1600, 1000).boundedTo(screen()->availableGeometry().size()));
     if (!m_settings.geometry().isEmpty()) restoreGeometry(m_settings.geometry());
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <QApplication>
+#include <QScreen>
 #include <QTimer>
 #include <cstdlib>
 #include <filesystem>
@@ -78,14 +79,19 @@ TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
     EXPECT_EQ(number(20), 800);
 }
 
+QSize first_size;  // of the program's window, where nothing was kept from a start before
+QSize screen_size;
+
 /// Closes the program's window once its model is open. Runs when the program makes its application.
 void closeOnceOpen() {
     auto* check = new QTimer(qApp);
     QObject::connect(check, &QTimer::timeout, check, [] {
         for (QWidget* widget : QApplication::topLevelWidgets()) {
             auto* window = qobject_cast<MainWindow*>(widget);
-            if (window != nullptr && window->isVisible() && window->bridge().latest()->model != nullptr)
-                window->close();
+            if (window == nullptr || !window->isVisible() || window->bridge().latest()->model == nullptr) continue;
+            first_size = window->size();
+            screen_size = window->screen()->availableGeometry().size();
+            window->close();
         }
     });
     check->start(5);
@@ -103,6 +109,8 @@ TEST(WindowCommand, OpenRunsUntilTheWindowIsClosed) {
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_EQ(result.err, "");
     EXPECT_TRUE(std::filesystem::exists(directory / "config")) << "the window keeps where its panels were";
+    ASSERT_LT(screen_size.height(), 1000) << "or nothing is tested here";
+    EXPECT_LE(first_size.height(), screen_size.height());
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include <QApplication>
 #include <QDialog>
+#include <QHeaderView>
+#include <QLabel>
 #include <QScrollBar>
 #include <QTableView>
 #include <QTest>
@@ -73,6 +75,20 @@ TEST_F(LanesViewTest, HeadersSayWhereALaneLeavesTheBaseline) {
     EXPECT_EQ(view.header(1).notes(), u"capacity: acts on the prompt only"_s);
     EXPECT_TRUE(view.header(1).facts().contains(u"N 30 / unlimited"_s)) << view.header(1).facts().toStdString();
     EXPECT_TRUE(view.header(1).facts().contains(u"greedy"_s));
+}
+
+TEST_F(LanesViewTest, NarrowHeadersSayLessSoThatThePolicyHasRoom) {
+    ASSERT_NO_FATAL_FAILURE(show(sampleComparison({sampleLane(0, "model", {.tokens = words(30)}),
+                                                   sampleLane(1, "top-k:k=8,phase=thinking", {.tokens = words(30, 9)}),
+                                                   sampleLane(2, "random", {.tokens = words(30)})})));
+    auto& shown = *view.header(1).findChild<QLabel*>(u"lane_verdict"_s);
+    EXPECT_EQ(shown.text(), u"≠ A from token 9"_s);
+    view.resize(960, 700);
+    QTest::qWait(0);
+    EXPECT_EQ(shown.text(), u"≠ 9"_s);
+    EXPECT_EQ(view.header(1).verdict(), u"≠ A from token 9"_s) << "as it is told to who does not see it";
+    EXPECT_TRUE(shown.toolTip().contains(u"≠ A from token 9"_s));
+    EXPECT_EQ(view.header(2).findChild<QLabel*>(u"lane_verdict"_s)->text(), u"= A"_s);
 }
 
 TEST_F(LanesViewTest, TheFirstDifferenceIsFramedAndLaterOnesAreTinted) {
@@ -204,6 +220,20 @@ TEST(MetricsViewTest, ShowsTheTableAndWarnsOfFreeText) {
     EXPECT_TRUE(nll.data(Qt::ToolTipRole).toString().contains(u"Not measured"_s));
     EXPECT_TRUE(view.findChild<QWidget*>(u"metrics_illustration"_s)->isVisible());
     EXPECT_EQ(parseCsv(view.csv()).size(), 3);
+}
+
+TEST(MetricsViewTest, LongPoliciesGetRoomBesideTheMeasures) {
+    MetricsView view;
+    view.resize(1200, 240);
+    view.show();
+    const QHeaderView* policies = view.findChild<QTableView*>(u"metrics_table"_s)->verticalHeader();
+    view.setComparison(sampleComparison(
+        {sampleLane(0, "model", {.tokens = words(3)}), sampleLane(1, "random", {.tokens = words(3)})}));
+    const int brief = policies->width();
+    view.setComparison(sampleComparison(
+        {sampleLane(0, "model", {.tokens = words(3)}), sampleLane(1, std::string(80, 'k'), {.tokens = words(3)})}));
+    EXPECT_GT(policies->width(), brief);
+    EXPECT_LE(policies->width(), view.width() * 3 / 10) << "the measures keep most of the width";
 }
 
 }  // namespace
