@@ -86,6 +86,7 @@ void ExportableView::showTable(QWidget* parent) const {
     dialog->setWindowTitle(QObject::tr("%1 as a table").arg(view.viewTitle()));
     auto* table = new QTableView(dialog);
     table->setAccessibleName(view.viewTitle());
+    table->setTabKeyNavigation(false);
     auto* model = new QStandardItemModel(table);
     const auto rows = parseCsv(view.csv());
     if (!rows.isEmpty()) model->setHorizontalHeaderLabels(rows.front());

@@ -30,6 +30,7 @@ void HeatmapCanvas::paintEvent(QPaintEvent*) {
     painter.fillRect(rect(), colours().base);
     if (isEmpty()) {
         paintEmptyState(painter);
+        if (hasFocus()) paintFocusFrame(painter, rect());
         return;
     }
     painter.setFont(textFont(font_size::kTick));

@@ -6,6 +6,7 @@
 #include <QPushButton>
 #include <QScrollBar>
 #include <QSplitter>
+#include <QToolButton>
 #include <QVBoxLayout>
 #include <QWheelEvent>
 #include <algorithm>
@@ -190,6 +191,21 @@ void LanesView::fitLaneCount(std::size_t lanes) {
     }
     m_header_strip->setVisible(lanes > 0);
     m_map_strip->setVisible(lanes > 0);
+    orderTabs();
+}
+
+void LanesView::orderTabs() {
+    // From the top to the bottom, whenever the lanes came.
+    QWidget* last = m_last_prompt;
+    const auto then = [&last](QWidget* widget) {
+        setTabOrder(last, widget);
+        last = widget;
+    };
+    for (const LaneHeader* header : m_headers) {
+        for (QToolButton* button : header->findChildren<QToolButton*>()) then(button);
+    }
+    then(m_text);
+    for (DifferenceMapView* map : m_map_views) then(map);
 }
 
 void LanesView::placeColumns() {

@@ -67,6 +67,7 @@ protected:
 private:
     QWidget* makePromptRow();
     void fitLaneCount(std::size_t lanes);
+    void orderTabs();
     void placeColumns();
     void showLanes();
     void showMaps();

@@ -27,6 +27,15 @@ bool sameRules(const std::vector<PolicyPartForm*>& forms, const std::vector<Poli
     });
 }
 
+/// The last of a widget's children in the order of Tab.
+QWidget* lastWithin(QWidget* widget) {
+    QWidget* last = widget;
+    for (QWidget* at = widget->nextInFocusChain(); widget->isAncestorOf(at); at = at->nextInFocusChain()) {
+        if (at->focusPolicy() != Qt::NoFocus) last = at;
+    }
+    return last;
+}
+
 QToolButton* menuButton(const QString& name, const QString& text, const QString& tip, QWidget* parent) {
     auto* button = new QToolButton(parent);
     button->setObjectName(name);
@@ -259,6 +268,11 @@ void PolicyEditor::rebuildForms(std::vector<PolicyPart> parts) {
         // Choosing parts stand first: of them alone the order matters.
         form->setMovable(i > 0 && i<choosing, i + 1 < choosing, parts.size()> 1);
     }
+    // Tab comes to the menus below the forms after these.
+    if (m_forms.empty()) return;
+    setTabOrder(lastWithin(m_forms.back()), m_add);
+    setTabOrder(m_add, m_presets);
+    setTabOrder(m_presets, m_recent);
 }
 
 void PolicyEditor::movePart(std::size_t index, int by) {

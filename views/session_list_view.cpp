@@ -84,7 +84,6 @@ SessionListView::SessionListView(int most, QWidget* parent)
     m_list->setAccessibleName(tr("Recorded sessions"));
     m_list->setItemDelegate(new SessionDelegate(m_list));
     m_list->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    m_list->setFrameShape(QFrame::NoFrame);
     m_empty->setText(tr("No sessions yet\nEvery conversation is recorded from its first message."));
     m_empty->setAlignment(Qt::AlignCenter);
     m_empty->setWordWrap(true);

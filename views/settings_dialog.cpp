@@ -99,6 +99,7 @@ QWidget* SettingsDialog::makeSampling() {
     columns->addLayout(right, 1);
     rows->addWidget(m_greedy);
     rows->addLayout(columns);
+    setTabOrder(m_min_p, m_seed);  // down the columns
 
     for (QDoubleSpinBox* field : {m_temperature, m_top_p, m_min_p, m_presence, m_repetition}) {
         connect(field, &QDoubleSpinBox::valueChanged, this, &SettingsDialog::announceSampling);

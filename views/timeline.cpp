@@ -138,6 +138,7 @@ void Timeline::paintEvent(QPaintEvent*) {
         paintEmptyState(
             painter, rect(),
             {.icon = u"play"_s, .title = tr("No tokens yet"), .text = tr("It starts with the first message.")});
+        if (hasFocus()) paintFocusFrame(painter, rect());
         return;
     }
     const Tracks rows = tracks();
@@ -369,17 +370,27 @@ void Timeline::wheelEvent(QWheelEvent* event) {
     const WheelTurn turn = wheelTurn(*event);
     if (turn.sideways) {
         m_axis.panByNotches(turn.notches);
+        update();
     } else {
-        m_axis.setFollow(false);
-        m_axis.zoomByNotches(event->position().x(), turn.notches);
-        const bool everything = m_axis.begin() <= 0.0 && m_axis.end() >= m_axis.tokenCount();
-        if (everything) m_axis.resetZoom();
+        zoom(event->position().x(), turn.notches);
     }
-    update();
     event->accept();
 }
 
+void Timeline::zoom(double about_x, double notches) {
+    m_axis.setFollow(false);
+    m_axis.zoomByNotches(about_x, notches);
+    const bool everything = m_axis.begin() <= 0.0 && m_axis.end() >= m_axis.tokenCount();
+    if (everything) m_axis.resetZoom();
+    update();
+}
+
 void Timeline::keyPressEvent(QKeyEvent* event) {
+    if (event->key() == Qt::Key_Plus || event->key() == Qt::Key_Minus) {
+        const bool cursor = m_selection.token() >= m_axis.firstVisible() && m_selection.token() < m_axis.endVisible();
+        return zoom(cursor ? m_axis.toX(m_selection.token() + 0.5) : kLabels + m_axis.width() / 2.0,
+                    event->key() == Qt::Key_Plus ? 1.0 : -1.0);
+    }
     if (!m_cursor.pressKey(*event, m_axis.tokenCount())) QWidget::keyPressEvent(event);
 }
 

@@ -76,6 +76,8 @@ private:
     const History& history() const;
     Tracks tracks() const;
     const TimelineMark* markAt(QPointF point) const;
+    /// Zooms about a place; all the way out, it follows the newest token again.
+    void zoom(double about_x, double notches);
     /// The token that a press at a point means, −1 left of the tracks.
     std::int32_t pressedToken(QPointF point) const;
     void paintHeader(QPainter& painter) const;

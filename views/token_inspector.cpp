@@ -72,6 +72,8 @@ TokenInspector::TokenInspector(Selection& selection, QWidget* parent)
     auto* scroll = new QScrollArea(this);
     scroll->setWidget(m_detail);
     scroll->setWidgetResizable(true);
+    scroll->setObjectName(u"tokenRanks"_s);
+    scroll->setAccessibleName(tr("Experts of the layer by rank"));
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     auto* splitter = new QSplitter(Qt::Vertical, this);

@@ -141,6 +141,7 @@ void TokenStrip::paintEvent(QPaintEvent*) {
         painter.drawText(header.adjusted(used, 0, 0, 0), Qt::AlignLeft | Qt::AlignVCenter, tr("none yet"));
         painter.drawText(QRectF(kMargin, kHeader, width() - 2 * kMargin, kCellHeight), Qt::AlignCenter,
                          tr("Each token appears here with the entropy of its routing."));
+        if (hasFocus()) paintFocusFrame(painter, rect());
         return;
     }
     painter.drawText(header.adjusted(used, 0, 0, 0), Qt::AlignLeft | Qt::AlignVCenter, tr("bar: mean router entropy"));

@@ -69,6 +69,7 @@ public:
 protected:
     void resizeEvent(QResizeEvent* event) override;
     void showEvent(QShowEvent* event) override;
+    bool focusNextPrevChild(bool next) override;
     void closeEvent(QCloseEvent* event) override;
     void dragEnterEvent(QDragEnterEvent* event) override;
     void dropEvent(QDropEvent* event) override;
@@ -99,6 +100,8 @@ private:
     /// Runs `work` on another thread and what it returns on this one; shows the text that comes of it, or why not.
     void inBackground(std::function<std::function<QString()>()> work);
     void browseModel();
+    /// Has the panels show an earlier turn, or a later one.
+    void stepTurn(std::int32_t by);
     void showKeys();
     void showAbout();
     void showSettings();

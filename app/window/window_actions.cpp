@@ -11,6 +11,7 @@
 #include <QPushButton>
 #include <QShortcut>
 #include <QThreadPool>
+#include <algorithm>
 #include <array>
 
 #include "app/window/comparison_workspace.h"
@@ -143,12 +144,25 @@ void MainWindow::makeViewMenu() {
               QKeySequence(u"Ctrl+T"_s), [this] { m_chat->toggleThinkBlock(); });
     addAction(menu, u"newest"_s, tr("Go to the newest token"), tr("Scroll the chat to its end and follow it"),
               QKeySequence(u"Ctrl+End"_s), [this] { m_chat->showNewest(); });
+    addAction(menu, u"turn_before"_s, tr("Show the turn before"), tr("Show the routing of the turn before this one"),
+              QKeySequence(u"Alt+Up"_s), [this] { stepTurn(-1); });
+    addAction(menu, u"turn_after"_s, tr("Show the turn after"), tr("Show the routing of the turn after this one"),
+              QKeySequence(u"Alt+Down"_s), [this] { stepTurn(1); });
     menu.addSeparator();
     makeThemeMenu(*menu.addMenu(tr("Theme")));
     makeColoursMenu(*menu.addMenu(tr("Colours of entropy and margin")));
     QAction* full = addAction(menu, u"full_screen"_s, tr("Full screen"), tr("Fill the screen or leave it"),
                               QKeySequence(u"F11"_s), [this] { setWindowState(windowState() ^ Qt::WindowFullScreen); });
     full->setCheckable(true);
+}
+
+void MainWindow::stepTurn(std::int32_t by) {
+    const LaneSnapshot* lane = findLane(m_bridge.latest(), m_selection.lane());
+    if (lane == nullptr || lane->turns.empty()) return;
+    const auto newest = static_cast<std::int32_t>(lane->turns.size()) - 1;
+    const std::int32_t now = m_selection.turn() < 0 ? newest : m_selection.turn();
+    const std::int32_t next = std::clamp(now + by, 0, newest);
+    m_selection.setTurn(next == newest ? -1 : next);  // the newest one follows the chat
 }
 
 void MainWindow::makeThemeMenu(QMenu& menu) {
@@ -410,6 +424,7 @@ void MainWindow::showKeys() {
     add(tr("Left, Right; J, K"), tr("Previous and next token"));
     add(tr("[, ]"), tr("Previous and next layer, in the heatmap"));
     add(tr("F"), tr("Follow the newest token, in the heatmap"));
+    add(tr("+, −"), tr("Zoom, in the heatmap and in the timeline"));
     for (const QAction* action : findChildren<QAction*>()) {
         if (!action->shortcut().isEmpty() && !action->text().isEmpty()) {
             add(action->shortcut().toString(QKeySequence::NativeText), action->text().remove(u'&'));

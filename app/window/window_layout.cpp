@@ -316,6 +316,23 @@ void MainWindow::showEvent(QShowEvent* event) {
     (m_page == m_chat_page ? static_cast<QWidget*>(m_composer) : m_page)->setFocus();
 }
 
+bool MainWindow::focusNextPrevChild(bool next) {
+    // Panels behind another one of their tabs are visible to Qt, but not to anyone who follows the focus.
+    QWidget* const from = focusWidget() == nullptr ? this : focusWidget();
+    const auto takesTab = [this](const QWidget* widget) {
+        return (widget->focusPolicy() & Qt::TabFocus) == Qt::TabFocus && widget->focusProxy() == nullptr &&
+               widget->window() == this && widget->isEnabled() && widget->isVisibleTo(this) &&
+               !widget->visibleRegion().isEmpty();
+    };
+    QWidget* to = from;
+    do {
+        to = next ? to->nextInFocusChain() : to->previousInFocusChain();
+    } while (to != from && !takesTab(to));
+    if (to == from) return false;
+    to->setFocus(next ? Qt::TabFocusReason : Qt::BacktabFocusReason);
+    return true;
+}
+
 void MainWindow::showPanel(const QString& name) {
     PanelDock* dock = panel(name);
     if (dock == nullptr) return;

@@ -34,6 +34,7 @@ TEST(TimelineData, growsWithTheSequenceAndFillsInTheRoutingOfTheNewest) {
     EXPECT_EQ(data.thinking()[15], 5);
     EXPECT_EQ(data.budget()[15], 64);
     EXPECT_EQ(data.thinking()[34], -1) << "the answer is outside the block";
+    EXPECT_EQ(data.budget()[34], -1) << "and has no budget";
 }
 
 TEST(TimelineMarks, belongToTheirTurn) {
@@ -121,6 +122,21 @@ TEST_F(TimelineTest, wheelZoomsAboutThePointerAndBackToEverything) {
     EXPECT_LT(timeline.axis().endVisible() - timeline.axis().firstVisible(), tokens);
     wheel(-10);
     EXPECT_EQ(timeline.axis().firstVisible(), 0);
+    EXPECT_TRUE(timeline.axis().follow());
+}
+
+TEST_F(TimelineTest, keysZoomAboutTheCursorAndBackToEverything) {
+    lane.feedAll();
+    timeline.setSnapshot(lane.snapshot());
+    selection.setToken(60);
+    const std::int32_t tokens = timeline.axis().tokenCount();
+    const double before = timeline.axis().toX(60.5);
+    QTest::keyClick(&timeline, Qt::Key_Plus);
+    EXPECT_LT(timeline.axis().endVisible() - timeline.axis().firstVisible(), tokens);
+    EXPECT_NEAR(timeline.axis().toX(60.5), before, 1e-6);
+    for (int i = 0; i < 3; ++i) QTest::keyClick(&timeline, Qt::Key_Minus);
+    EXPECT_EQ(timeline.axis().firstVisible(), 0);
+    EXPECT_EQ(timeline.axis().endVisible(), tokens);
     EXPECT_TRUE(timeline.axis().follow());
 }
 
