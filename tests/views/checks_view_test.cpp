@@ -32,11 +32,9 @@ CheckResult check(bool ran, bool holds) {
     result.holds = holds;
     result.name = "Selections counted";
     result.equation = "3,872 = 242 × 4 × 4 − 0";
-    if (!holds) {
-        result.violation = "8 of 3,872 selections missing: layer 2, position 12";
-        result.layer = 2;
-        result.position = 12;
-    }
+    result.layer = 2;
+    result.position = 12;
+    if (!holds) result.violation = "8 of 3,872 selections missing: layer 2, position 12";
     return result;
 }
 

@@ -112,13 +112,17 @@ TEST(ModelPicker, LeavesOutWholeFactsWhereThereIsNoRoom) {
     picker.showModel(u"demo"_s, u"4 layers × 64 experts, top-4, BF16"_s);
     EXPECT_EQ(picker.text().trimmed(), u"demo · 4 layers × 64 experts, top-4, BF16"_s);
     QString text = picker.text();
+    QStringList seen;
     for (int width = 400; width >= 100; width -= 5) {
         picker.resize(width, 28);
+        seen << picker.text().trimmed();
         EXPECT_FALSE(picker.text().contains(u"…"_s)) << picker.text().toStdString();
         EXPECT_TRUE(text.startsWith(picker.text())) << picker.text().toStdString();
         text = picker.text();
     }
     EXPECT_EQ(text.trimmed(), u"demo"_s);
+    EXPECT_TRUE(seen.contains(u"demo · 4 layers × 64 experts, top-4"_s));
+    EXPECT_TRUE(seen.contains(u"demo · 4 layers × 64 experts"_s));
     EXPECT_TRUE(picker.toolTip().contains(u"top-4, BF16"_s));
     picker.showModel(QString(120, u'x'), u"4 layers"_s);
     EXPECT_TRUE(picker.text().contains(u"…"_s));

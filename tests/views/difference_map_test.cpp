@@ -55,6 +55,35 @@ TEST(DifferenceMap, AllLanesShareOneScaleAndClippedEndsAreKnown) {
     for (const float value : maps.maps()[2].data.values) EXPECT_EQ(value, 0.0F);
 }
 
+TEST(DifferenceMap, WhatLiesBeyondTheScaleIsClippedAndSaysSo) {
+    std::vector<ComparedLane> lanes;
+    for (std::int32_t tag = 0; tag < 8; ++tag)
+        lanes.push_back(sampleLane(tag, "model", {.tokens = {"a", "b"}, .experts = {0, 1}}));
+    auto comparison = sampleComparison(std::move(lanes));
+    // One lane of eight has two cells of 112 that differ: less than the scale has to cover.
+    auto load = std::make_shared<LoadCounter>(test::kComparedShape);
+    const std::vector<std::int16_t> experts{0, 2, 0, 1};  // of two layers
+    const std::vector<float> weights(4, 0.5F);
+    const std::vector<RouterFacts> router(2, {.active = 2});
+    StepTrace trace;
+    trace.token = {.position = 0, .phase = Phase::kThinking};
+    trace.expert_ids = experts;
+    trace.expert_weights = weights;
+    trace.router = router;
+    load->add(trace);
+    comparison->lanes[1].free.load = load;
+    DifferenceMaps maps;
+    maps.update(*comparison, LaneMeasure::kLoadShare, 100);
+    const DifferenceMap& map = maps.maps()[1];
+    EXPECT_FLOAT_EQ(map.data.at(0, 1), -50.0F);
+    EXPECT_FLOAT_EQ(map.data.at(0, 2), 50.0F);
+    EXPECT_LT(map.data.high, 50.0F);
+    EXPECT_TRUE(map.clipped_low);
+    EXPECT_TRUE(map.clipped_high);
+    EXPECT_FALSE(maps.maps()[2].clipped_low);
+    EXPECT_FALSE(maps.maps()[2].clipped_high);
+}
+
 TEST(DifferenceMap, OverlapAndDivergenceNeedTheForcedPass) {
     auto comparison = twoLanes();
     DifferenceMaps maps;

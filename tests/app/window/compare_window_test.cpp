@@ -309,9 +309,10 @@ TEST_F(CompareWindow, LanesAreAddedEditedAndRemovedWhileTheyRun) {
     QTest::mouseClick(view().header(2).findChild<QToolButton*>(u"lane_remove"_s), Qt::LeftButton);
     ASSERT_TRUE(test::waitFor([this] { return lanes() == 2; }));
     EXPECT_FALSE(view().header(1).findChild<QToolButton*>(u"lane_remove"_s)->isEnabled()) << "two lanes are the fewest";
-    workbench->setDecodePace(0);
+    workbench->setDecodePace(0.001);  // no lane ends by itself
     QTest::keyClick(window.get(), Qt::Key_Escape);
     ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kReady; }));
+    EXPECT_EQ(comparison().lanes[0].free.turns.back().stop_reason, StopReason::kStopped);
 }
 
 TEST_F(CompareWindow, NarrowWindowsScrollSidewaysBelowTheBaseline) {
@@ -365,6 +366,8 @@ TEST_F(CompareWindow, TheChatsLastPromptIsOffered) {
     QTest::mouseClick(&find<QPushButton>(u"use_last_prompt"_s), Qt::LeftButton);
     EXPECT_EQ(view().prompt(), u"What is 2 + 3? /no_think"_s);
     EXPECT_TRUE(test::waitFor([this] { return find<QPushButton>(u"run_all"_s).isEnabled(); }));
+    view().setPrompt(u" "_s);
+    EXPECT_FALSE(find<QPushButton>(u"run_all"_s).isEnabled()) << "there is nothing to run";
 }
 
 }  // namespace

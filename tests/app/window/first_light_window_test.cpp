@@ -2,6 +2,7 @@
 #include <QApplication>
 #include <QPushButton>
 #include <QTest>
+#include <algorithm>
 #include <map>
 #include <numeric>
 
@@ -9,6 +10,7 @@
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/composer.h"
+#include "views/exportable_view.h"
 #include "views/heatmap_view.h"
 #include "window_fixture_test.h"
 
@@ -79,6 +81,27 @@ TEST_F(FirstLightWindow, ABudgetDraggedWhileTheModelThinksClosesTheBlock) {
     for (const TextToken& token : chat.turn(0).thinkingTokens())
         injected += (token.flags & token_flag::kInjected) != 0 ? 1 : 0;
     EXPECT_GT(injected, 0);
+    // It is marked on screen too: hatched in the colour of thinking, which no text of the model's own is.
+    const auto hatched = [&](const TextToken& token) {
+        const QRect place = chat.tokenRect(token.position);
+        const QImage image = renderWidget(chat, 1.0).copy(place);
+        int coloured = 0;
+        for (int y = 0; y < image.height(); ++y) {
+            for (int x = 0; x < image.width(); ++x) coloured += image.pixelColor(x, y).saturation() > 8 ? 1 : 0;
+        }
+        return image.isNull() ? -1.0 : static_cast<double>(coloured) / (image.width() * image.height());
+    };
+    const auto tokens = chat.turn(0).thinkingTokens();
+    const auto longest = [&](bool of_injected) {
+        const auto length = [&](const TextToken& token) {
+            return ((token.flags & token_flag::kInjected) != 0) == of_injected ? token.end - token.start : -1;
+        };
+        return *std::ranges::max_element(tokens, {}, length);
+    };
+    EXPECT_GT(hatched(longest(true)), 0.6);
+    const double plain = hatched(longest(false));
+    EXPECT_GE(plain, 0.0) << "a token of the model's own is in sight";
+    EXPECT_LT(plain, 0.4);
     EXPECT_FALSE(chat.turn(0).answerText().trimmed().isEmpty());
 
     // The heatmap has a column for every row, and every generated token but the one that ends the turn is a row.

@@ -124,8 +124,10 @@ TEST_F(MainWindowTest, EverythingCanBeDoneFromTheKeyboard) {
     chat.setFocus();
     QTest::keyClick(&chat, Qt::Key_Left);
     EXPECT_EQ(window->selection().token(), latest()->lanes.front().history.tokenCount() - 1);
-    QTest::keyClick(&chat, Qt::Key_J);
+    QTest::keyClick(&chat, Qt::Key_Left);
     EXPECT_EQ(window->selection().token(), latest()->lanes.front().history.tokenCount() - 2);
+    QTest::keyClick(&chat, Qt::Key_J);
+    EXPECT_EQ(window->selection().token(), latest()->lanes.front().history.tokenCount() - 3);
     QTest::keyClick(window.get(), Qt::Key_Escape);
     EXPECT_EQ(window->selection().token(), -1);
     QTest::keyClick(window.get(), Qt::Key_Z, Qt::ControlModifier);

@@ -80,6 +80,7 @@ TEST_F(PolicyWindowTest, APolicyDraggedWhileTheModelThinksActsAtTheNextTokenAndI
     auto* slider = editor().part(0).findChild<QSlider*>(u"slider_k"_s);
     QTest::mousePress(slider, Qt::LeftButton, {}, handle(*slider, 2));
     for (const int step : {3, 1, 0}) QTest::mouseMove(slider, handle(*slider, step));
+    EXPECT_EQ(workbench->settings().policy, "top-k:k=1") << "before the button is released";
     QTest::mouseRelease(slider, Qt::LeftButton, {}, handle(*slider, 0));
     EXPECT_EQ(workbench->settings().policy, "top-k:k=1");
     workbench->setDecodePace(0);

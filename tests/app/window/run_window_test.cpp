@@ -78,6 +78,19 @@ TEST_F(RunWindow, TakesThemeAndSessionFolderFromTheUsersSettings) {
     EXPECT_EQ(shown.window().bridge().latest()->recorder.file.parent_path(), chosen);
 }
 
+TEST_F(RunWindow, KeepsItsSizeFromOneStartToTheNext) {
+    const QSize chosen(1210, 777);
+    {
+        ShownWindow shown(options(), settingsFile());
+        ASSERT_TRUE(QTest::qWaitForWindowExposed(&shown.window()));
+        ASSERT_NE(shown.window().size(), chosen);
+        shown.window().resize(chosen);
+        shown.window().close();
+    }
+    ShownWindow again(options(), settingsFile());
+    EXPECT_EQ(again.window().size(), chosen);
+}
+
 TEST_F(RunWindow, SessionsGoToTheUsersDataFolderByDefault) {
     qputenv("XDG_DATA_HOME", QByteArray::fromStdString(directory.path().string()));
     EXPECT_EQ(sessionDirectoryDefault(), directory.path() / "mixoscope" / "sessions");

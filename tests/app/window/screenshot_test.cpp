@@ -179,7 +179,12 @@ TEST_F(Screenshot, RefusalsNameWhatIsThere) {
     options.session.clear();
     options.view.clear();
     options.model = (directory.path() / "no-model").string();
-    EXPECT_THROW(pictureOf(options), Error);
+    try {
+        pictureOf(options);
+        FAIL() << "a model that does not exist";
+    } catch (const Error& error) {
+        EXPECT_NE(error.parts().where.find("no-model"), std::string::npos) << error.what();
+    }
 }
 
 }  // namespace
