@@ -5,6 +5,7 @@
 #include <QLabel>
 
 #include "sessions/comparison_snapshot.h"
+#include "views/elided_label.h"
 #include "views/format.h"
 #include "views/models/checks_model.h"
 #include "views/theme.h"
@@ -71,8 +72,12 @@ ComparisonStatus::ComparisonStatus(QWidget* parent) : QWidget(parent) {
     m_rate = addPart(u"comparison_rate"_s);
     m_shared = addPart(u"comparison_shared"_s);
     m_checks = addPart(u"comparison_checks"_s);
+    m_recorder = new ElidedLabel(this);  // a session's name is long
+    m_recorder->setObjectName(u"comparison_recorder"_s);
+    m_recorder->setFont(textFont(font_size::kTable));
+    m_recorder->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
     row->addStretch(1);
-    m_recorder = addPart(u"comparison_recorder"_s);
+    row->addWidget(m_recorder, 100);  // where there is something to say
     m_message.setSingleShot(true);
     connect(&m_message, &QTimer::timeout, this,
             [this] { setPart(*m_state, m_state_text, tr("What the comparison does")); });

@@ -62,7 +62,7 @@ void HeatmapCanvas::paintEmptyState(QPainter& painter) const {
         state.text = tr("Click a token in the chat or in the token strip: its experts of every layer appear here.");
     } else if (m_snapshot != nullptr && m_snapshot->load_error && m_snapshot->model == nullptr) {
         state.title = tr("No tokens");
-        state.text = tr("Needs a model. The message on the left says why this one did not open.");
+        state.text = tr("Needs a model. The chat's panel says why this one did not open.");
     } else if (m_snapshot != nullptr && m_snapshot->model != nullptr && m_snapshot->model->moe_layers.empty()) {
         state.title = tr("No experts");
         state.text = tr("This model is dense: every token takes the same way through it.");

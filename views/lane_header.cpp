@@ -8,6 +8,7 @@
 #include <QVBoxLayout>
 #include <algorithm>
 
+#include "views/elided_label.h"
 #include "views/format.h"
 #include "views/lane_style.h"
 #include "views/lanes_layout.h"
@@ -20,22 +21,6 @@ using namespace Qt::StringLiterals;
 
 constexpr int kMarkerRoom = 22;
 constexpr int kWordsFrom = 360;  // width; narrower, the verdict leaves its words out, so that the policy has room
-
-/// Shortens at its end what does not fit; all of it is in the tooltip.
-class EndElidedLabel : public QLabel {
-public:
-    explicit EndElidedLabel(QWidget* parent) : QLabel(parent) {
-        setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    }
-
-protected:
-    void paintEvent(QPaintEvent*) override {
-        QPainter painter(this);
-        painter.setPen(palette().color(foregroundRole()));
-        painter.drawText(rect(), Qt::AlignLeft | Qt::AlignVCenter,
-                         fontMetrics().elidedText(text(), Qt::ElideRight, width()));
-    }
-};
 
 QToolButton* flatButton(const QString& icon, const QString& tip, QWidget* parent) {
     auto* button = new QToolButton(parent);
@@ -71,9 +56,9 @@ QString samplingText(const SamplingSettings& sampling) {
 LaneHeader::LaneHeader(QWidget* parent)
     : QWidget(parent),
       m_letter(new QLabel(this)),
-      m_policy(new EndElidedLabel(this)),
+      m_policy(new ElidedLabel(this)),
       m_verdict(new QLabel(this)),
-      m_facts(new EndElidedLabel(this)),
+      m_facts(new ElidedLabel(this)),
       m_notes(new QLabel(this)) {
     setAutoFillBackground(true);
     setBackgroundRole(QPalette::Base);

@@ -10,6 +10,7 @@
 #include <QVBoxLayout>
 #include <algorithm>
 
+#include "views/elided_label.h"
 #include "views/lane_style.h"
 #include "views/theme.h"
 
@@ -174,7 +175,7 @@ MetricsView::MetricsView(QWidget* parent)
       m_model(new MetricsModel(this)),
       m_view(new QTableView(this)),
       m_corner(new QLabel(tr("Lane · policy"), m_view)),
-      m_source(new QLabel(this)) {
+      m_source(new ElidedLabel(this)) {
     setObjectName(u"metrics_view"_s);
     m_view->setObjectName(u"metrics_table"_s);
     m_view->setAccessibleName(tr("Metrics of the lanes"));
@@ -201,7 +202,6 @@ MetricsView::MetricsView(QWidget* parent)
     m_source->setObjectName(u"metrics_source"_s);
     m_source->setProperty("role", u"muted"_s);
     m_source->setFont(textFont(font_size::kTable));
-    m_source->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
     auto* warning = new QLabel(tr("Free-running text is an illustration, not a measurement"), this);
     warning->setObjectName(u"metrics_illustration"_s);
     warning->setProperty("role", u"chip-warning"_s);

@@ -14,6 +14,7 @@
 
 #include "chat_script_test.h"
 #include "views/composer.h"
+#include "views/elided_label.h"
 #include "views/error_page.h"
 #include "views/log_view.h"
 #include "views/mode_switch.h"
@@ -159,6 +160,20 @@ TEST(ModelPicker, ElidesALongNameAndTellsItWhole) {
     EXPECT_TRUE(picker.toolTip().contains(u"Qwen3-30B-A3B-Thinking-2507 · 48 layers × 128 experts, top-8"_s));
     picker.showLoading(u"big"_s);
     EXPECT_EQ(picker.text().trimmed(), u"Opening big…"_s);
+}
+
+TEST(ElidedLabel, ShortensAtItsEndAndSaysSo) {
+    ElidedLabel label(nullptr);
+    label.resize(120, 20);
+    const QString text = u"Recording a session with a long name"_s;
+    const QString fits = label.fontMetrics().elidedText(text, Qt::ElideRight, 120);
+    ASSERT_TRUE(fits.endsWith(u'…'));
+    label.setText(text);
+    const QImage shown = label.grab().toImage();
+    label.setText(fits);
+    EXPECT_EQ(shown, label.grab().toImage());
+    label.setText(u"brief"_s);
+    EXPECT_NE(shown, label.grab().toImage());
 }
 
 TEST(LogView, ListsTheStepsAndTheErrorAfterThem) {
