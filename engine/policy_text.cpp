@@ -50,6 +50,12 @@ std::vector<std::string_view> splitOutsideQuotes(std::string_view text, char sep
     return pieces;
 }
 
+/// The largest position that a part can name.
+double lastPosition(const ModelConfig& config) {
+    constexpr std::int64_t kMost = 1 << 24;  // bounds the room that a list needs
+    return static_cast<double>(std::clamp<std::int64_t>(config.max_position_embeddings, 1, kMost) - 1);
+}
+
 /// What every part takes.
 std::vector<ParameterSpec> scopeParameters(const ModelConfig& config) {
     return {
@@ -75,6 +81,14 @@ std::vector<ParameterSpec> scopeParameters(const ModelConfig& config) {
              "Kinds of tokens on which this part acts: <think> and </think> of a turn are tags, the early-stop text "
              "is injected",
          .choices = {kTokenKindWords.begin(), kTokenKindWords.end()},
+         .also = "all",
+         .scope = true},
+        {.key = "positions",
+         .type = ParameterType::kList,
+         .minimum = 0.0,
+         .maximum = lastPosition(config),
+         .default_value = "all",
+         .help = "Positions of the lane's tokens at which this part acts, 0 the first of the prompt",
          .also = "all",
          .scope = true}};
 }
@@ -189,6 +203,20 @@ std::uint8_t wordBits(std::string_view value, std::span<const char* const> words
     return bits;
 }
 
+/// Of a list of positions in its normal form; "all" leaves nothing.
+std::vector<PositionRange> rangesOf(const std::string& list, const ModelConfig& config) {
+    std::vector<PositionRange> ranges;
+    if (list == "all") return ranges;
+    const auto members = *parsedList(list, 0.0, lastPosition(config));
+    for (std::size_t position = 0; position < members.size(); ++position) {
+        if (!members[position]) continue;
+        const auto at = static_cast<std::int64_t>(position);
+        if (ranges.empty() || ranges.back().last + 1 < at) ranges.push_back({.first = at, .last = at});
+        ranges.back().last = at;
+    }
+    return ranges;
+}
+
 PolicyScope scopeOf(const PolicyArguments& arguments, std::string_view text, const ModelConfig& config) {
     std::vector<bool> layers;
     const std::string& list = arguments.text("layers");
@@ -203,7 +231,8 @@ PolicyScope scopeOf(const PolicyArguments& arguments, std::string_view text, con
         }
     }
     return PolicyScope(std::move(layers), wordBits(arguments.text("phase"), kPhaseWords),
-                       wordBits(arguments.text("tokens"), kTokenKindWords));
+                       wordBits(arguments.text("tokens"), kTokenKindWords),
+                       rangesOf(arguments.text("positions"), config));
 }
 
 /// Which tokens of which layers the parts so far decide.
@@ -216,6 +245,7 @@ public:
         for (std::size_t layer = 0; layer < m_tokens.size(); ++layer) {
             if (!scope.coversLayer(static_cast<int>(layer))) continue;
             acts = acts || (scope.tokens() & ~m_tokens[layer]) != 0;
+            if (!scope.coversAllPositions()) continue;
             m_tokens[layer] = static_cast<std::uint16_t>(m_tokens[layer] | scope.tokens());
         }
         return acts;
@@ -225,7 +255,7 @@ public:
     }
 
 private:
-    std::vector<std::uint16_t> m_tokens;  // (MoE layers) bits as in PolicyScope::tokens
+    std::vector<std::uint16_t> m_tokens;  // (MoE layers) bits as in PolicyScope::tokens, decided at all positions
 };
 
 /// Loads the file of a part that names one.

@@ -10,8 +10,21 @@ namespace mixoscope {
 namespace {
 
 /// Some edits act only on some tokens; a token class is decided by those that cover it.
-bool covers(const PolicyScope& scope, int layer, int token_class) {
-    return scope.coversLayer(layer) && (scope.tokens() >> token_class & 1) != 0;
+bool covers(const PolicyScope& scope, int layer, int token_class, std::int64_t position) {
+    return scope.coversLayer(layer) && (scope.tokens() >> token_class & 1) != 0 && scope.coversPosition(position);
+}
+
+/// One position for every set of edits that act together somewhere: none of those named, and where each range begins.
+std::vector<std::int64_t> positionsToCheck(const std::vector<EditPart>& edits) {
+    constexpr std::int64_t kNotNamed = -1;
+    std::vector<std::int64_t> positions{kNotNamed};
+    for (const EditPart& edit : edits) {
+        for (const PositionRange& range : edit.scope.positions()) positions.push_back(range.first);
+    }
+    std::ranges::sort(positions);
+    const auto repeated = std::ranges::unique(positions);
+    positions.erase(repeated.begin(), repeated.end());
+    return positions;
 }
 
 const char* phaseWord(int token_class) {
@@ -50,35 +63,40 @@ RoutingPolicy::RoutingPolicy(std::string text, const ModelConfig& config, std::v
 }
 
 void RoutingPolicy::checkEdits(const ModelConfig& config) const {
-    const std::vector<std::int32_t> model_layers = config.moeLayers();
-    const auto fail = [&](std::string what, std::string expected, int layer, int token_class, std::string found) {
+    if (m_edits.empty()) return;
+    for (const std::int64_t position : positionsToCheck(m_edits)) {
+        for (int layer = 0; layer < static_cast<int>(config.moeLayerCount()); ++layer) {
+            for (int token_class = 0; token_class < PolicyScope::kTokenClasses; ++token_class)
+                checkEditsAt(config, layer, token_class, position);
+        }
+    }
+}
+
+void RoutingPolicy::checkEditsAt(const ModelConfig& config, int layer, int token_class, std::int64_t position) const {
+    const auto fail = [&](std::string what, std::string expected, std::string found) {
+        const std::string at = position < 0 ? "" : ", position " + std::to_string(position);
         throw Error({.what = std::move(what),
                      .where = "routing policy \"" + m_text + "\", layer " +
-                              std::to_string(model_layers[static_cast<std::size_t>(layer)]) + ", " +
-                              phaseWord(token_class),
+                              std::to_string(config.moeLayers()[static_cast<std::size_t>(layer)]) + ", " +
+                              phaseWord(token_class) + at,
                      .expected = std::move(expected),
                      .found = std::move(found)});
     };
-    for (int layer = 0; layer < static_cast<int>(model_layers.size()); ++layer) {
-        for (int token_class = 0; token_class < PolicyScope::kTokenClasses; ++token_class) {
-            std::vector<bool> removed(static_cast<std::size_t>(config.num_experts), false);
-            for (const EditPart& edit : m_edits) {
-                if (!covers(edit.scope, layer, token_class)) continue;
-                for (std::size_t expert = 0; expert < removed.size(); ++expert) {
-                    if (edit.rule->removes(layer, static_cast<std::int32_t>(expert))) removed[expert] = true;
-                }
-            }
-            if (!removed.empty() && std::ranges::count(removed, false) == 0)
-                fail("no expert is left to choose", "at least one of " + std::to_string(removed.size()), layer,
-                     token_class, "all of them taken away");
-            for (const EditPart& edit : m_edits) {
-                if (!covers(edit.scope, layer, token_class)) continue;
-                for (const std::int32_t expert : edit.rule->forced(layer)) {
-                    if (removed[static_cast<std::size_t>(expert)])
-                        fail("an expert is forced and taken away at once", "", layer, token_class,
-                             "expert " + std::to_string(expert));
-                }
-            }
+    std::vector<bool> removed(static_cast<std::size_t>(config.num_experts), false);
+    for (const EditPart& edit : m_edits) {
+        if (!covers(edit.scope, layer, token_class, position)) continue;
+        for (std::size_t expert = 0; expert < removed.size(); ++expert) {
+            if (edit.rule->removes(layer, static_cast<std::int32_t>(expert))) removed[expert] = true;
+        }
+    }
+    if (!removed.empty() && std::ranges::count(removed, false) == 0)
+        fail("no expert is left to choose", "at least one of " + std::to_string(removed.size()),
+             "all of them taken away");
+    for (const EditPart& edit : m_edits) {
+        if (!covers(edit.scope, layer, token_class, position)) continue;
+        for (const std::int32_t expert : edit.rule->forced(layer)) {
+            if (removed[static_cast<std::size_t>(expert)])
+                fail("an expert is forced and taken away at once", "", "expert " + std::to_string(expert));
         }
     }
 }

@@ -4,8 +4,9 @@
 //   policy = part { "+" part }            part = name [ ":" key=value { "," key=value } ]
 //
 // A part either chooses experts (model, top-k, top-p …) or edits the choice (ban, force, bias, prune). Every part may
-// be restricted by `layers`, `phase` and `tokens`; where several choosing parts apply the first one decides, where none
-// does the checkpoint's own rule. All edits that apply act together. So "8 experts while thinking, 4 else" is
+// be restricted by `layers`, `phase`, `tokens` and `positions`; where several choosing parts apply the first one
+// decides, where none does the checkpoint's own rule. All edits that apply act together. So "8 experts while thinking,
+// 4 else" is
 //
 //   top-k:k=8,phase=thinking+top-k:k=4
 //
@@ -110,6 +111,7 @@ public:
 
 private:
     void checkEdits(const ModelConfig& config) const;
+    void checkEditsAt(const ModelConfig& config, int layer, int token_class, std::int64_t position) const;
 
     std::string m_text;
     std::vector<ChoosingPart> m_choosing;

@@ -57,6 +57,8 @@ TEST(PolicyText, NormalFormKeepsWhatMattersAndIsItsOwnNormalForm) {
         {"ban:experts=1,layers=1", "ban:experts=1,layers=1"},
         {"ban:experts=1,phase=answer/prompt", "ban:experts=1,phase=prompt/answer"},
         {"ban:experts=1,phase=answer/prompt/thinking", "ban:experts=1"},
+        {"ban:experts=1,positions=9/7-8/30", "ban:experts=1,positions=7-9/30"},
+        {"ban:experts=1,positions=0-1023", "ban:experts=1"},
         {"top-k:k=8,phase=thinking+top-k:k=4,phase=answer", "top-k:k=8,phase=thinking+top-k:k=4,phase=answer"},
         {"force:experts=2+random:seed=3", "force:experts=2+random:k=4,seed=3"},
         {"prune:experts=none", "prune"},
@@ -98,7 +100,7 @@ TEST(PolicyText, RangesAreTheModels) {
     EXPECT_EQ(spec.parameters[0].minimum, 1.0);
     EXPECT_EQ(spec.parameters[0].maximum, 128.0);
     EXPECT_EQ(spec.parameters[0].default_value, "8");
-    EXPECT_EQ(spec.parameters.back().key, "tokens");
+    EXPECT_EQ(spec.parameters.back().key, "positions");
     EXPECT_TRUE(spec.parameters.back().scope);
 }
 
@@ -116,11 +118,11 @@ TEST(PolicyText, ErrorsNameTheKeyTheRangeAndWhatWasFound) {
         "prune; found \"top-q\"");
     EXPECT_EQ(messageFor("round-robin:n=3"),
               "routing policy \"round-robin:n=3\": round-robin has no parameter of that name; expected one of the keys "
-              "k, renorm, layers, phase, tokens; found \"n\"");
+              "k, renorm, layers, phase, tokens, positions; found \"n\"");
     EXPECT_EQ(messageFor("top-k:k=3,k=4"), "routing policy \"top-k:k=3,k=4\": a parameter is given twice; found \"k\"");
     EXPECT_EQ(messageFor("model:3"),
               "routing policy \"model:3\": a parameter is written key=value; expected one of the keys layers, phase, "
-              "tokens; found \"3\"");
+              "tokens, positions; found \"3\"");
     EXPECT_EQ(messageFor("top-k:capacity=0"),
               "routing policy \"top-k:capacity=0\", capacity: the value does not fit; expected a number from 0.01 to "
               "1000, or inf; found \"0\"");
@@ -165,6 +167,16 @@ TEST(PolicyText, PartsThatCannotBeMeantAreRefused) {
     EXPECT_EQ(messageFor("force:experts=3+ban:experts=2-3,phase=answer"),
               "routing policy \"force:experts=3+ban:experts=2-3,phase=answer\", layer 0, answer: an expert is forced "
               "and taken away at once; found expert 3");
+    // Edits that meet at no position take nothing from each other.
+    EXPECT_EQ(messageFor("force:experts=3,positions=5-9+ban:experts=2-3,positions=10"), "(accepted)");
+    EXPECT_EQ(messageFor("force:experts=3,positions=5-9+ban:experts=2-3,positions=9-12"),
+              "routing policy \"force:experts=3,positions=5-9+ban:experts=2-3,positions=9-12\", layer 0, prompt, "
+              "position 9: an expert is forced and taken away at once; found expert 3");
+    EXPECT_NE(messageFor("ban:experts=0-30+ban:experts=31,positions=8"), "(accepted)");
+    EXPECT_EQ(messageFor("top-k:k=3,positions=4+top-k:k=4"), "(accepted)");
+    EXPECT_EQ(messageFor("ban:experts=3,positions=1024"),
+              "routing policy \"ban:experts=3,positions=1024\", positions: the value does not fit; expected numbers and "
+              "ranges from 0 to 1023 such as 3-5/17, or all; found \"1024\"");
     ModelConfig sparse = moeConfig(32, 4, true, 4);
     sparse.mlp_only_layers = {0, 2};
     EXPECT_EQ(messageFor("random:layers=0/2", sparse),
@@ -314,6 +326,25 @@ TEST(PolicyScopes, TokenKindsAreToldApart) {
     EXPECT_EQ(count(token_flag::kSampled | token_flag::kTag), 1U);
     EXPECT_EQ(count(token_flag::kInjected), 2U);
     EXPECT_EQ(count(token_flag::kInjected | token_flag::kTag), 2U) << "an injected </think> is injected";
+}
+
+TEST(PolicyScopes, PartsActAtTheirPositionsOnly) {
+    std::mt19937 random(kSeed);
+    const std::vector<PolicyRow> rows = test::randomRows(random, 12, 32);  // positions 0 to 11
+    PolicyRunner runner("round-robin:k=2,positions=3-4/9+ban:experts=0-15,positions=4-6", moeConfig());
+    PolicyRunner model("model", moeConfig());
+    PolicyRunner banned("ban:experts=0-15", moeConfig());
+    const std::vector<PolicyChoice> together = runner.step(rows);
+    for (std::size_t position = 0; position < rows.size(); ++position) {
+        if (position == 3 || position == 4 || position == 9) {
+            EXPECT_EQ(together[position].ids.size(), 2U) << position;
+        } else {
+            PolicyRunner& alone = position == 5 || position == 6 ? banned : model;
+            EXPECT_EQ(together[position], alone.one(rows[position])) << position;
+        }
+    }
+    // In turn among those that are left.
+    for (const std::int32_t id : together[4].ids) EXPECT_GE(id, 16);
 }
 
 // --- edits ---------------------------------------------------------------------------------------------------------

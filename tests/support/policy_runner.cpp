@@ -48,6 +48,7 @@ ModelConfig moeConfig(std::int64_t experts, std::int64_t k, bool renormalise, st
     config.num_experts = experts;
     config.num_experts_per_tok = k;
     config.norm_topk_prob = renormalise;
+    config.max_position_embeddings = 1024;
     return config;
 }
 
