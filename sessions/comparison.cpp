@@ -5,9 +5,7 @@
 #include <chrono>
 #include <utility>
 
-#include "engine/next_token_divergence.h"
 #include "engine/routing_policy.h"
-#include "engine/sampler.h"
 #include "sessions/fork_change.h"
 #include "sessions/probe_thread.h"
 #include "sessions/ring_shape.h"
@@ -41,38 +39,7 @@ std::int32_t slotsFor(const std::vector<LaneSettings>& lanes, const Model& model
     return slots;
 }
 
-/// Settings of a lane that have no effect, for people.
-std::vector<std::string> notesFor(const LaneSettings& settings, const RoutingPolicy& policy, bool thinking) {
-    std::vector<std::string> notes;
-    if (policy.dependsOnStep()) notes.emplace_back("capacity: acts on the prompt and on injected text only");
-    if (!thinking && settings.budget != kUnlimitedBudget && settings.budget != 0)
-        notes.emplace_back("budget: not in no_think mode");
-    return notes;
-}
-
 }  // namespace
-
-/// The ring, and whoever else listens.
-class Comparison::Sinks : public TraceSink {
-public:
-    Sinks(TraceRing& ring, TraceSink* also) : m_ring(ring), m_also(also) {}
-    void onRow(const StepTrace& trace) override {
-        m_ring.onRow(trace);
-        if (m_also != nullptr) m_also->onRow(trace);
-    }
-    void onEvent(const LaneEvent& event) override {
-        m_ring.onEvent(event);
-        if (m_also != nullptr) m_also->onEvent(event);
-    }
-    void onStepEnd(Step step) override {
-        m_ring.onStepEnd(step);
-        if (m_also != nullptr) m_also->onStepEnd(step);
-    }
-
-private:
-    TraceRing& m_ring;
-    TraceSink* m_also;
-};
 
 Comparison::Comparison(std::shared_ptr<LoadedModel> loaded, ComparisonPrompt prompt,
                        const std::vector<LaneSettings>& lanes, Options options)
@@ -83,7 +50,7 @@ Comparison::Comparison(std::shared_ptr<LoadedModel> loaded, ComparisonPrompt pro
           const TraceShape shape = tracedShape(m_loaded->model.config, slotsFor(lanes, m_loaded->model));
           return std::make_shared<TraceRing>(shape, ringSlots(shape));
       }()),
-      m_sinks(std::make_unique<Sinks>(*m_ring, m_options.also)),
+      m_sinks(*m_ring, m_options.also),
       m_recorder_reader(m_ring->makeReader()),
       m_measures(m_ring->shape(), m_loaded->model.expertBytes()) {
     const Model& model = m_loaded->model;
@@ -94,7 +61,7 @@ Comparison::Comparison(std::shared_ptr<LoadedModel> loaded, ComparisonPrompt pro
     const GenerationLimits limits{.max_lanes = kMostLanes,
                                   .lanes_per_step = static_cast<std::int32_t>(kMostComparedLanes),
                                   .slots = m_ring->shape().slots};
-    m_generation = std::make_unique<Generation>(model, *m_loaded->backend, limits, m_sinks.get());
+    m_generation = std::make_unique<Generation>(model, *m_loaded->backend, limits, &m_sinks);
     m_draft.messages = m_prompt.messages;
     m_draft.bootstrap_seed = m_options.bootstrap_seed;
     for (std::size_t index = 0; index < lanes.size(); ++index) {
@@ -139,6 +106,16 @@ Comparison::Turn Comparison::turnOf(const LaneSettings& settings) const {
     return {.settings = plan.settings, .prompt = promptOf(*m_loaded, plan), .thinking = plan.thinking};
 }
 
+/// Settings that have no effect, for people.
+std::vector<std::string> Comparison::notesFor(const LaneSettings& settings) const {
+    std::vector<std::string> notes;
+    if (parsePolicy(settings.policy, m_loaded->model)->dependsOnStep())
+        notes.emplace_back("capacity: acts on the prompt and on injected text only");
+    if (!mayThink(settings) && settings.budget != kUnlimitedBudget && settings.budget != 0)
+        notes.emplace_back("budget: not in no_think mode");
+    return notes;
+}
+
 /// A lane that is not running yet. Throws Error for settings that make no sense.
 ComparedLane Comparison::seat(const LaneSettings& settings) const {
     m_generation->checkSettings(settings);
@@ -148,8 +125,7 @@ ComparedLane Comparison::seat(const LaneSettings& settings) const {
     lane.origin.tag = freeTag();
     lane.origin.settings = settings;
     lane.settings = settings;
-    const auto policy = parsePolicy(settings.policy, m_loaded->model);
-    lane.notes = notesFor(settings, *policy, mayThink(settings));
+    lane.notes = notesFor(settings);
     return lane;
 }
 
@@ -284,117 +260,6 @@ void Comparison::startRun() {
     publish();
 }
 
-/// Forgets an earlier forced pass: the lanes' records stay, their pages go.
-void Comparison::dropForced() {
-    for (ComparedLane& lane : m_draft.lanes) {
-        if (lane.forced_lane >= 0) m_generation->removeLane(lane.forced_lane);
-        lane.forced_lane = -1;
-        lane.forced = {};
-        lane.forced_tokens.reset();
-        lane.quality = {};
-        lane.layer_overlaps.clear();
-    }
-    m_judged.clear();
-}
-
-void Comparison::startForced() {
-    std::vector<ComparedLane> lanes;
-    {
-        const std::lock_guard lock(m_mutex);
-        lanes = m_draft.lanes;
-    }
-    const LaneId base = lanes.front().origin.lane;
-    const LaneStatus status = base >= 0 ? m_generation->status(base) : LaneStatus{};
-    if (status.tokens <= status.prompt_tokens)
-        throw Error(
-            {.what = "There are no tokens of the baseline to feed to the lanes", .advice = "Run the lanes first"});
-    m_stopping = false;
-    const std::vector<TokenId> sequence = m_generation->tokens(base);
-    const auto prompt = std::span(sequence).first(static_cast<std::size_t>(status.prompt_tokens));
-    ForcedContinuation continuation{.ends_turn = true};
-    for (std::int32_t position = status.prompt_tokens; position < status.tokens; ++position) {
-        const TokenTrace token = m_generation->token(base, position);
-        continuation.tokens.push_back({.id = token.id, .injected = (token.flags & token_flag::kInjected) != 0});
-    }
-    {
-        const std::lock_guard lock(m_mutex);
-        dropForced();
-        m_draft.state = ComparisonState::kForcing;
-        m_draft.forced_complete = false;
-        m_draft.done = 0;
-        m_draft.total = std::ssize(continuation.tokens);
-        m_draft.error.reset();
-    }
-    const Turn& base_turn = m_turns.at(lanes.front().origin.tag);
-    for (const ComparedLane& lane : lanes) {
-        LaneSettings settings = base_turn.settings;
-        settings.policy = lane.settings.policy;
-        const LaneId id = m_generation->addLane(settings);
-        {
-            const std::lock_guard lock(m_mutex);
-            seatOf(lane.origin.tag)->forced_lane = id;
-        }
-        introduce({.lane = id,
-                   .role = LaneRole::kForced,
-                   .tag = lane.origin.tag,
-                   .parent = lane.origin.lane,
-                   .change = {},
-                   .settings = settings});
-        m_judged[id];
-        m_generation->startTurn(id, prompt, base_turn.thinking);
-        m_generation->forceContinuation(id, continuation);
-    }
-    m_judged_size = status.prompt_tokens;
-    publish();
-}
-
-void Comparison::startAlone() {
-    m_stopping = false;
-    m_alone_due.clear();
-    {
-        const std::lock_guard lock(m_mutex);
-        for (ComparedLane& lane : m_draft.lanes) {
-            // A fork has no beginning of its own that could be run again.
-            if (lane.origin.role == LaneRole::kFork || lane.origin.lane < 0) continue;
-            m_alone_due.push_back(lane.origin.tag);
-            if (lane.alone_lane >= 0) m_generation->removeLane(lane.alone_lane);
-            lane.alone_lane = -1;
-            lane.alone_ttft_ms = lane.alone_tpot_ms = -1.0;
-        }
-        if (m_alone_due.empty())
-            throw Error({.what = "There are no turns to run alone", .advice = "Run the lanes first"});
-        m_draft.state = ComparisonState::kMeasuringAlone;
-        m_draft.done = 0;
-        m_draft.total = std::ssize(m_alone_due);
-        m_draft.error.reset();
-    }
-    startNextAlone();
-    publish();
-}
-
-bool Comparison::startNextAlone() {
-    while (!m_alone_due.empty() && !m_stopping) {
-        const std::int32_t tag = m_alone_due.front();
-        m_alone_due.erase(m_alone_due.begin());
-        const auto turn = m_turns.find(tag);
-        if (turn == m_turns.end()) continue;
-        const LaneId id = m_generation->addLane(turn->second.settings);
-        LaneOrigin origin{
-            .lane = id, .role = LaneRole::kAlone, .tag = tag, .change = {}, .settings = turn->second.settings};
-        {
-            const std::lock_guard lock(m_mutex);
-            ComparedLane* lane = seatOf(tag);
-            lane->alone_lane = id;
-            origin.parent = lane->origin.lane;
-        }
-        introduce(origin);
-        m_generation->startTurn(id, turn->second.prompt, turn->second.thinking);
-        return true;
-    }
-    m_alone_due.clear();
-    return false;
-}
-
 void Comparison::startFork(const ForkRequest& request) {
     ComparedLane fork;
     std::int32_t parent_tag = -1;
@@ -447,7 +312,10 @@ bool Comparison::step() {
         const std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
         const bool running = state() == ComparisonState::kRunning;
         if (counts && running) countSpeed(elapsed.count(), m_generation->times().rows - before.rows);
-        if (!m_judged.empty()) judge();
+        if (m_forced && m_forced->judge()) {
+            const std::lock_guard lock(m_mutex);
+            ++m_draft.done;
+        }
         if (m_options.wait_for_readers) keepReaders();
         return true;
     }
@@ -470,69 +338,6 @@ void Comparison::countSpeed(double elapsed_ms, std::int64_t tokens) {
     m_draft.tokens_per_s = m_decode_ms > 0.0 ? static_cast<double>(m_decode_tokens) / m_decode_ms * 1000.0 : -1.0;
 }
 
-/// Compares what the forced lanes expected with what the baseline's text has, when a step has brought them a token
-/// further.
-void Comparison::judge() {
-    std::vector<std::pair<std::int32_t, LaneId>> forced;  // tag and lane, the baseline first
-    {
-        const std::lock_guard lock(m_mutex);
-        for (const ComparedLane& lane : m_draft.lanes) {
-            if (lane.forced_lane >= 0) forced.emplace_back(lane.origin.tag, lane.forced_lane);
-        }
-    }
-    if (forced.empty()) return;
-    const LaneId base = forced.front().second;
-    const std::int32_t size = m_generation->status(base).tokens;
-    if (size <= m_judged_size || m_judged_size == 0) return;
-    m_judged_size = size;
-    const TokenTrace token = m_generation->token(base, size - 1);
-    {
-        const std::lock_guard lock(m_mutex);
-        ++m_draft.done;
-    }
-    if ((token.flags & token_flag::kInjected) != 0) return;
-    const std::span<const float> base_logits = m_generation->lastLogits(base);
-    const TokenId likeliest = likeliestToken(base_logits);
-    for (const auto& [tag, lane] : forced) {
-        if (m_generation->status(lane).tokens != size) continue;  // it ended for a reason of its own
-        const std::span<const float> logits = m_generation->lastLogits(lane);
-        m_judged[lane].push_back({.position = token.position,
-                                  .token = token.id,
-                                  .logprob = logProbability(logits, token.id),
-                                  .divergence = nextTokenDivergence(base_logits, logits),
-                                  .same_top = likeliestToken(logits) == likeliest});
-    }
-}
-
-/// The judgements of a pass that is over, measured without holding anybody up, and kept.
-void Comparison::keepJudgements() {
-    std::vector<LaneId> forced;
-    bool complete = false;
-    {
-        const std::lock_guard lock(m_mutex);
-        if (m_draft.state != ComparisonState::kForcing) return;
-        complete = m_draft.done == m_draft.total;
-        for (const ComparedLane& lane : m_draft.lanes) forced.push_back(lane.forced_lane);
-    }
-    const auto judged = std::exchange(m_judged, {});
-    const auto base = judged.find(forced.front());
-    for (const auto& [lane, tokens] : judged) {
-        if (m_recorder) m_recorder->addForcedTokens(lane, tokens);
-        if (!complete || base == judged.end()) continue;
-        const ForcedMeasures quality = measureForced(base->second, tokens, m_options.bootstrap_seed);
-        const std::lock_guard lock(m_mutex);
-        m_measures.keepQuality(lane, base->first, quality);
-    }
-    if (m_recorder) m_recorder->setMetadata("forced_complete", complete ? "1" : "0");
-    const std::lock_guard lock(m_mutex);
-    m_draft.forced_complete = complete;
-    for (ComparedLane& lane : m_draft.lanes) {
-        const auto tokens = judged.find(lane.forced_lane);
-        if (tokens == judged.end()) continue;
-        lane.forced_tokens = std::make_shared<const std::vector<ForcedTokenMeasures>>(tokens->second);
-    }
-}
-
 void Comparison::finish() {
     m_probes->catchUp();
     keepJudgements();
@@ -551,153 +356,6 @@ void Comparison::keepReaders() {
     m_probes->catchUp();
     if (m_recorder) m_recorder->flush();
     m_read_up_to = m_ring->written();
-}
-
-// --- what others ask -------------------------------------------------------------------------------------------------
-
-void Comparison::setLane(std::size_t index, const LaneSettings& settings) {
-    {
-        const std::lock_guard lock(m_mutex);
-        if (index >= m_draft.lanes.size()) return;
-        ComparedLane& lane = m_draft.lanes[index];
-        lane.error.reset();
-        try {
-            LaneSettings wanted = settings;
-            wanted.mode = m_loaded->possibleMode(wanted.mode);
-            m_generation->checkSettings(wanted);
-            if (lane.origin.lane >= 0) m_generation->requestSettings(lane.origin.lane, wanted);
-            lane.settings = wanted;
-            lane.notes = notesFor(wanted, *parsePolicy(wanted.policy, m_loaded->model), mayThink(wanted));
-        } catch (const Error& error) {
-            lane.error = error.parts();
-        }
-    }
-    publish();
-}
-
-void Comparison::addLane(const LaneSettings& settings) {
-    {
-        const std::lock_guard lock(m_mutex);
-        m_requests.emplace_back([this, settings] {
-            std::int32_t tag = -1;
-            {
-                const std::lock_guard inner(m_mutex);
-                if (m_draft.lanes.size() >= kMostComparedLanes) return;
-                try {
-                    m_draft.lanes.push_back(seat(settings));
-                } catch (const Error& error) {
-                    m_draft.error = error.parts();
-                    return;
-                }
-                tag = m_draft.lanes.back().origin.tag;
-            }
-            if (m_run) startLane(tag);
-        });
-    }
-}
-
-void Comparison::removeLane(std::size_t index) {
-    const std::lock_guard lock(m_mutex);
-    if (index >= m_draft.lanes.size()) return;
-    m_requests.emplace_back([this, tag = m_draft.lanes[index].origin.tag] { remove(tag); });
-}
-
-void Comparison::remove(std::int32_t tag) {
-    std::vector<LaneId> gone;
-    {
-        const std::lock_guard lock(m_mutex);
-        const auto lane =
-            std::ranges::find_if(m_draft.lanes, [&](const ComparedLane& other) { return other.origin.tag == tag; });
-        if (lane == m_draft.lanes.end() || m_draft.lanes.size() <= kFewestComparedLanes) return;
-        gone = {lane->origin.lane, lane->forced_lane, lane->alone_lane};
-        m_draft.lanes.erase(lane);
-        m_measures.measure(m_measured, m_draft);
-    }
-    std::erase_if(m_waiting, [&](const Waiting& waiting) { return waiting.tag == tag; });
-    m_turns.erase(tag);
-    for (const LaneId lane : gone) {
-        if (lane >= 0) m_generation->removeLane(lane);
-    }
-    publish();
-}
-
-void Comparison::takeRequests() {
-    std::vector<std::function<void()>> requests;
-    {
-        const std::lock_guard lock(m_mutex);
-        requests.swap(m_requests);
-    }
-    for (const auto& request : requests) request();
-    if (!requests.empty()) publish();
-    if (m_stopping) m_waiting.clear();
-}
-
-void Comparison::stop() {
-    m_stopping = true;
-    const std::lock_guard lock(m_mutex);
-    for (const ComparedLane& lane : m_draft.lanes) {
-        for (const LaneId id : {lane.origin.lane, lane.forced_lane, lane.alone_lane}) {
-            if (id >= 0) m_generation->requestStop(id);
-        }
-    }
-}
-
-std::shared_ptr<Recorder> Comparison::recorder() const {
-    const std::lock_guard lock(m_mutex);
-    return m_recorder;
-}
-
-RecorderStatus Comparison::recorderStatus() const {
-    const std::lock_guard lock(m_mutex);
-    return m_recorder ? m_recorder->status() : RecorderStatus{};
-}
-
-void Comparison::fail(const ErrorParts& error) {
-    {
-        const std::lock_guard lock(m_mutex);
-        m_draft.error = error;
-        m_draft.state = ComparisonState::kReady;
-    }
-    publish();
-}
-
-std::int32_t Comparison::indexOf(LaneId lane) const {
-    const std::lock_guard lock(m_mutex);
-    for (std::size_t index = 0; index < m_draft.lanes.size(); ++index) {
-        if (m_draft.lanes[index].origin.lane == lane) return static_cast<std::int32_t>(index);
-    }
-    return -1;
-}
-
-// --- publishing ------------------------------------------------------------------------------------------------------
-
-std::shared_ptr<const ComparisonSnapshot> Comparison::snapshot() const {
-    const std::lock_guard lock(m_mutex);
-    return m_published ? m_published : std::make_shared<const ComparisonSnapshot>(m_draft);
-}
-
-ComparisonState Comparison::state() const {
-    const std::lock_guard lock(m_mutex);
-    return m_draft.state;
-}
-
-void Comparison::publish() {
-    const std::lock_guard order(m_publishing);
-    std::shared_ptr<const ComparisonSnapshot> made;
-    {
-        const std::lock_guard lock(m_mutex);
-        made = m_published = std::make_shared<const ComparisonSnapshot>(m_draft);
-    }
-    if (m_options.publish) m_options.publish(std::move(made));
-}
-
-void Comparison::lanesMeasured(std::vector<LaneSnapshot> lanes) {
-    {
-        const std::lock_guard lock(m_mutex);
-        m_measured = std::move(lanes);
-        m_measures.measure(m_measured, m_draft);
-    }
-    publish();
 }
 
 }  // namespace mixoscope

@@ -9,14 +9,17 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/generation.h"
 #include "sessions/comparison_measures.h"
 #include "sessions/comparison_snapshot.h"
+#include "sessions/forced_pass.h"
 #include "sessions/loaded_model.h"
 #include "sessions/recorder.h"
+#include "sessions/trace_tee.h"
 #include "sessions/turn_plan.h"
 
 namespace mixoscope {
@@ -86,7 +89,6 @@ public:
     std::int32_t indexOf(LaneId lane) const;
 
 private:
-    class Sinks;
     /// A turn as a lane runs it.
     struct Turn {
         LaneSettings settings;
@@ -102,6 +104,7 @@ private:
 
     bool mayThink(const LaneSettings& settings) const;
     Turn turnOf(const LaneSettings& settings) const;
+    std::vector<std::string> notesFor(const LaneSettings& settings) const;
     ComparedLane seat(const LaneSettings& settings) const;
     std::int32_t freeTag() const;
     ComparedLane* seatOf(std::int32_t tag);
@@ -112,7 +115,6 @@ private:
     void takeRequests();
     void remove(std::int32_t tag);
     void dropForced();
-    void judge();
     bool startNextAlone();
     void keepJudgements();
     void finish();
@@ -126,16 +128,15 @@ private:
     const ComparisonPrompt m_prompt;
     const Options m_options;
     std::shared_ptr<TraceRing> m_ring;
-    std::unique_ptr<Sinks> m_sinks;
+    TraceTee m_sinks;
     std::unique_ptr<Generation> m_generation;
     TraceRing::Reader m_recorder_reader;
     std::shared_ptr<Recorder> m_recorder;
 
     // Of the driving thread.
     std::vector<Waiting> m_waiting;
-    std::map<std::int32_t, Turn> m_turns;                         // by tag: the turn that a compared lane runs
-    std::map<LaneId, std::vector<ForcedTokenMeasures>> m_judged;  // of the forced pass under way, by forced lane
-    std::int32_t m_judged_size = 0;         // of the forced baseline's sequence at the last judgement
+    std::map<std::int32_t, Turn> m_turns;   // by tag: the turn that a compared lane runs
+    std::optional<ForcedPass> m_forced;     // the pass under way
     std::vector<std::int32_t> m_alone_due;  // tags of the lanes that are still to run alone
     bool m_run = false;                     // startRun() was called
     double m_decode_ms = 0.0;
