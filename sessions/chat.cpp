@@ -104,6 +104,7 @@ std::shared_ptr<Recorder> Chat::record(RecordingOptions options) {
     options.model = m_loaded->identity;
     options.model.shape = m_ring->shape();
     options.token_bytes = [keep = m_loaded](TokenId id) { return keep->tokenBytes(id); };
+    options.expert_bytes = m_loaded->model.expertBytes();
     return std::make_shared<Recorder>(std::move(options), m_ring,
                                       m_turn_reader ? *m_turn_reader : m_ring->makeReader());
 }

@@ -30,6 +30,7 @@ struct NewConversation {};
 struct CheckRecording {};  // recording was switched on or off
 struct Fork {
     ForkRequest request;
+    bool in_comparison = false;
 };
 struct Attribute {
     LaneId lane = 0;

@@ -106,14 +106,6 @@ void writeForced(const ComparisonSnapshot& comparison, const std::function<std::
     table.close();
 }
 
-std::vector<std::int64_t> expertBytes(const SessionReader& session) {
-    const auto numbers = nlohmann::json::parse(session.metadata("expert_bytes"), nullptr, false);
-    if (!numbers.is_array() ||
-        !std::ranges::all_of(numbers, [](const auto& number) { return number.is_number_integer(); }))
-        return {};
-    return numbers.get<std::vector<std::int64_t>>();
-}
-
 /// The compared lanes with their last forced and alone lanes.
 std::vector<ComparedLane> comparedLanes(const std::vector<LaneOrigin>& origins) {
     std::vector<ComparedLane> lanes;
@@ -137,6 +129,14 @@ std::vector<ComparedLane> comparedLanes(const std::vector<LaneOrigin>& origins) 
 }
 
 }  // namespace
+
+std::vector<std::int64_t> expertBytesOf(const SessionReader& session) {
+    const auto numbers = nlohmann::json::parse(session.metadata("expert_bytes"), nullptr, false);
+    if (!numbers.is_array() ||
+        !std::ranges::all_of(numbers, [](const auto& number) { return number.is_number_integer(); }))
+        return {};
+    return numbers.get<std::vector<std::int64_t>>();
+}
 
 void exportComparison(const ComparisonSnapshot& comparison, const std::function<std::string(TokenId)>& token_bytes,
                       const std::filesystem::path& directory) {
@@ -171,7 +171,7 @@ ComparisonSnapshot comparisonOf(const SessionReader& session) {
     for (const LaneOrigin& origin : origins) aggregates.setSettings(origin.lane, origin.settings);
     session.replay([&](const StepTrace& trace) { aggregates.add(trace); },
                    [&](const LaneEvent& event) { aggregates.add(event); });
-    ComparisonMeasures(model.shape, expertBytes(session)).measure(aggregates.snapshot(), comparison);
+    ComparisonMeasures(model.shape, expertBytesOf(session)).measure(aggregates.snapshot(), comparison);
     return comparison;
 }
 

@@ -1,9 +1,11 @@
 // A comparison as CSV tables, from what is on screen or from its session file: the same tables either way.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "sessions/comparison_snapshot.h"
 #include "sessions/session_file.h"
@@ -18,6 +20,9 @@ void exportComparison(const ComparisonSnapshot& comparison, const std::function<
 /// The comparison that a session holds, measured from its records; no lanes if it holds none. `bootstrap_seed` is the
 /// session's.
 ComparisonSnapshot comparisonOf(const SessionReader& session);
+
+/// (MoE layers) weights of one expert of the layer; empty where the session does not say.
+std::vector<std::int64_t> expertBytesOf(const SessionReader& session);
 
 /// Writes lanes.csv: every lane of the session with its role, and for a fork its parent, position and change.
 void exportLanes(const SessionReader& session, const std::filesystem::path& path);

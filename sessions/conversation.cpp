@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/routing_policy.h"
+#include "sessions/ring_shape.h"
 #include "sessions/session_name.h"
 #include "sessions/snapshot_publisher.h"
 
@@ -193,7 +194,8 @@ LaneSettings Conversation::initialSettings(const LoadedModel& model) const {
 
 void Conversation::adopt(const std::shared_ptr<LoadedModel>& model) {
     const LaneSettings initial = initialSettings(*model);
-    std::unique_ptr<Chat> first = makeChat(model, initial);
+    std::shared_ptr<ForkedTurns> forked;
+    std::unique_ptr<Chat> first = makeChat(model, initial, forked);
     model->facts.context_tokens = first->generation().contextTokens();
     close();
     {
@@ -202,22 +204,31 @@ void Conversation::adopt(const std::shared_ptr<LoadedModel>& model) {
         m_loaded = model;
     }
     m_chat = std::move(first);
+    m_forked = std::move(forked);
 }
 
 void Conversation::clear(WorkbenchSnapshot& snapshot) {
     snapshot.conversation.clear();
     snapshot.lanes.clear();
     snapshot.origins.clear();
+    snapshot.forks.clear();
     snapshot.context_used = 0;
 }
 
-std::unique_ptr<Chat> Conversation::makeChat(const std::shared_ptr<LoadedModel>& model, const LaneSettings& settings) {
+std::unique_ptr<Chat> Conversation::makeChat(const std::shared_ptr<LoadedModel>& model, const LaneSettings& settings,
+                                             std::shared_ptr<ForkedTurns>& forked) const {
     Chat::Options options;
     options.probes = m_options.probes;
     // A policy that selects more experts than the model's own needs wider records.
     options.slots = parsePolicy(settings.policy, model->model.config)->maxSlots();
-    options.publish = [this](std::vector<LaneSnapshot> lanes) {
-        m_publish([&](WorkbenchSnapshot& s) { putLanes(s, std::move(lanes)); });
+    const TraceShape shape = m_options.probes ? tracedShape(model->model.config, options.slots) : TraceShape{};
+    forked = std::make_shared<ForkedTurns>(shape, model->model.expertBytes());
+    options.publish = [this, forked](std::vector<LaneSnapshot> lanes) {
+        std::vector<ForkedTurn> forks = forked->measure(lanes);
+        m_publish([&](WorkbenchSnapshot& s) {
+            putLanes(s, std::move(lanes));
+            s.forks = std::move(forks);
+        });
     };
     return std::make_unique<Chat>(model, options, settings);
 }
@@ -234,7 +245,7 @@ void Conversation::restart() {
     std::optional<ErrorParts> problem;
     close();  // first: two conversations' caches need not fit into memory
     try {
-        m_chat = makeChat(m_loaded, current);
+        m_chat = makeChat(m_loaded, current, m_forked);
     } catch (const std::exception& exception) {
         problem = partsOf(exception);
     }
@@ -255,7 +266,7 @@ void Conversation::send(const std::string& text) {
     try {
         if (!m_chat) {
             if (!m_loaded) throw Error({.what = "No model is open", .advice = "Open a model first"});
-            m_chat = makeChat(m_loaded, settings());
+            m_chat = makeChat(m_loaded, settings(), m_forked);
         }
         runTurn(text);
     } catch (const std::exception& exception) {
@@ -272,7 +283,7 @@ void Conversation::send(const std::string& text) {
 void Conversation::runTurn(const std::string& text) {
     const LaneSettings current = settings();
     if (m_chat->turns() == 0 && parsePolicy(current.policy, m_loaded->model.config)->maxSlots() > m_chat->shape().slots)
-        m_chat = makeChat(m_loaded, current);
+        m_chat = makeChat(m_loaded, current, m_forked);
     std::string system;
     LaneSettings fitting;
     {
@@ -283,6 +294,7 @@ void Conversation::runTurn(const std::string& text) {
     }
     const TurnPlan plan = m_chat->plan(system, text, fitting);
     const int turn = m_chat->turns();
+    m_forked->setPrompt(turn, text);
     m_chat->startTurn(plan, wantsRecording() && !recorder());
     setLive(&m_chat->generation(), m_chat->lane());
     requestIfChanged(current);
@@ -326,12 +338,19 @@ void Conversation::generate(LaneId lane) {
 
 void Conversation::fork(const ForkRequest& request) {
     std::optional<ErrorParts> problem;
+    bool begun = false;
     try {
         if (!m_chat || m_chat->turns() == 0)
             throw Error({.what = "There is no turn that could be forked", .advice = "Send a message first"});
         const LaneOrigin origin = m_chat->fork(request);
+        begun = true;
+        m_forked->add(origin);
         if (const auto current = recorder()) current->addLane(origin);
-        m_publish([&](WorkbenchSnapshot& s) { s.origins.push_back(origin); });
+        m_publish([&](WorkbenchSnapshot& s) {
+            s.origins.push_back(origin);
+            s.fork_error.reset();
+            ++s.forks_asked;
+        });
         setLive(&m_chat->generation(), origin.lane);
         generate(origin.lane);
         m_chat->catchUp();
@@ -339,7 +358,11 @@ void Conversation::fork(const ForkRequest& request) {
         problem = partsOf(exception);
     }
     setLive(nullptr, 0);
-    m_publish([&](WorkbenchSnapshot& s) { s.fork_error = problem; });
+    if (!problem) return;
+    m_publish([&](WorkbenchSnapshot& s) {
+        s.fork_error = problem;
+        if (!begun) ++s.forks_asked;
+    });
 }
 
 // --- recording -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 
 #include "sessions/chat.h"
 #include "sessions/command_queue.h"
+#include "sessions/forked_turns.h"
 #include "sessions/workbench.h"
 
 namespace mixoscope {
@@ -56,7 +57,8 @@ public:
     void close();
 
 private:
-    std::unique_ptr<Chat> makeChat(const std::shared_ptr<LoadedModel>& model, const LaneSettings& settings);
+    std::unique_ptr<Chat> makeChat(const std::shared_ptr<LoadedModel>& model, const LaneSettings& settings,
+                                   std::shared_ptr<ForkedTurns>& forked) const;
     LaneSettings initialSettings(const LoadedModel& model) const;
     LaneSettings fittingTheChat(LaneSettings wanted);
     void followMode(LaneSettings& wanted) const;
@@ -89,6 +91,7 @@ private:
 
     // Of the engine thread alone.
     std::unique_ptr<Chat> m_chat;
+    std::shared_ptr<ForkedTurns> m_forked;  // of the chat
     bool m_session_file_used = false;
 };
 

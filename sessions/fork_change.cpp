@@ -1,5 +1,6 @@
 #include "sessions/fork_change.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/settings_json.h"
@@ -15,7 +16,38 @@ std::string shown(const std::string& key, const json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+/// The text of the last event of this kind that acted at `position` of the turn under way; null: none.
+const LaneEvent* lastChange(const LaneSnapshot& lane, LaneEventKind kind, std::int32_t position) {
+    const auto turn = std::find_if(lane.events.rbegin(), lane.events.rend(),
+                                   [](const LaneEvent& event) { return event.kind == LaneEventKind::kTurnStarted; });
+    const auto of_turn = lane.events.end() - (turn - lane.events.rbegin());
+    const LaneEvent* last = nullptr;
+    for (auto event = lane.events.begin(); event != lane.events.end(); ++event) {
+        if (event->kind == kind && (event < of_turn || event->position <= position)) last = &*event;
+    }
+    return last;
+}
+
 }  // namespace
+
+LaneSettings settingsAt(const LaneSnapshot& lane, const LaneSettings& began_with, std::int32_t position) {
+    LaneSettings settings = lane.settings;
+    const auto changes = [&](LaneEventKind kind) {
+        return std::ranges::any_of(lane.events, [&](const LaneEvent& event) { return event.kind == kind; });
+    };
+    if (changes(LaneEventKind::kPolicyChanged)) {
+        const LaneEvent* change = lastChange(lane, LaneEventKind::kPolicyChanged, position - 1);
+        settings.policy = change == nullptr ? began_with.policy : change->text;
+    }
+    if (changes(LaneEventKind::kSamplingChanged)) {
+        const LaneEvent* change = lastChange(lane, LaneEventKind::kSamplingChanged, position);
+        settings.sampling = change == nullptr
+                                ? began_with.sampling
+                                : settingsFromJson(change->text, "event " + std::to_string(change->serial)).sampling;
+    }
+    if (position < lane.history.tokenCount()) settings.budget = lane.history.token(position).trace.budget;
+    return settings;
+}
 
 std::string describeChange(const LaneSettings& before, const LaneSettings& now,
                            const std::optional<std::string>& token_text) {
@@ -45,7 +77,9 @@ LaneOrigin forkAt(Generation& generation, const ForkRequest& request, const Load
              .expected = "position " + std::to_string(parent.prompt_tokens) + " to " + std::to_string(parent.tokens),
              .found = std::to_string(request.position)});
     }
-    const LaneSettings before = generation.settings(request.lane);
+    LaneSettings before = generation.settings(request.lane);  // as they are now; then they may have been others
+    before.policy = generation.policyAt(request.lane, request.position - 1);
+    if (request.position < parent.tokens) before.budget = generation.token(request.lane, request.position).budget;
     const LaneId lane = generation.forkLane(request.lane, request.position, request.settings);
     LaneOrigin origin{.lane = lane, .role = LaneRole::kFork, .tag = tag, .parent = request.lane};
     origin.position = generation.status(lane).tokens;

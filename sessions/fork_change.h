@@ -1,6 +1,7 @@
 // A fork of a lane as a person asks for it: where it may be, and what it changes.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -9,6 +10,11 @@
 #include "sessions/loaded_model.h"
 
 namespace mixoscope {
+
+/// Settings under which the lane's last turn chose its token at `position`, and the policy under which it computed the
+/// row before, as far as its records tell: sampling changed by hand is known by its changes. `began_with`: the lane's
+/// LaneOrigin::settings.
+LaneSettings settingsAt(const LaneSnapshot& lane, const LaneSettings& began_with, std::int32_t position);
 
 /// What differs, in words: "policy model → top-k:k=4, budget 512 → unlimited, token "five""; empty: nothing.
 /// `token_text`: of a token that is given in place of the one chosen.

@@ -10,6 +10,7 @@
 #include "engine/settings_json.h"
 #include "probes/aggregates.h"
 #include "sessions/comparison_export.h"
+#include "sessions/forked_turns.h"
 #include "sessions/loaded_model.h"
 #include "sessions/session_file.h"
 #include "sessions/session_list.h"
@@ -79,6 +80,26 @@ std::vector<LaneSnapshot> lanesOf(const SessionReader& reader, std::map<LaneId, 
     return aggregates.snapshot();
 }
 
+/// How the lanes came to be, and the forks of the conversation beside their turns.
+void putForks(WorkbenchSnapshot& snapshot, const SessionReader& reader) {
+    snapshot.origins = reader.lanes();
+    ForkedTurns forked(reader.model().shape, expertBytesOf(reader));
+    for (const ConversationEntry& entry : snapshot.conversation) {
+        if (entry.role == Role::kUser) forked.setPrompt(entry.turn, entry.text);
+    }
+    for (const LaneOrigin& origin : snapshot.origins) {
+        if (origin.role == LaneRole::kFork && origin.tag < 0) forked.add(origin);
+    }
+    snapshot.forks = forked.measure(snapshot.lanes);
+    for (ForkedTurn& turn : snapshot.forks) {
+        if (turn.lanes->state == ComparisonState::kReady) continue;
+        // The recording ended before the fork did: nothing of it is under way.
+        auto ended = std::make_shared<ComparisonSnapshot>(*turn.lanes);
+        ended->state = ComparisonState::kReady;
+        turn.lanes = std::move(ended);
+    }
+}
+
 }  // namespace
 
 std::shared_ptr<WorkbenchSnapshot> snapshotOfSession(const std::filesystem::path& path) {
@@ -106,6 +127,9 @@ std::shared_ptr<WorkbenchSnapshot> snapshotOfSession(const std::filesystem::path
     });
     if (!comparison->lanes.empty()) snapshot->comparison = std::move(comparison);
     putLanes(*snapshot, lanesOf(reader, turns));
+    putForks(*snapshot, reader);
+    if (auto measured = reader.attributions(); !measured.empty())
+        snapshot->attribution = std::make_shared<const AttributionSnapshot>(std::move(measured.back()));
     if (!snapshot->lanes.empty()) snapshot->settings = snapshot->lanes.front().settings;
     snapshot->recorder.file = path;
     snapshot->recorder.bytes = sessionBytes(path);

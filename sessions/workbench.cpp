@@ -116,8 +116,32 @@ struct Workbench::Impl {
     }
 
     void execute(const Fork& command) {
+        if (command.in_comparison) return forkComparison(command.request);
         setState(WorkbenchState::kGenerating);
         conversation.fork(command.request);
+        setState(WorkbenchState::kReady);
+    }
+
+    void forkComparison(const ForkRequest& request) {
+        setState(WorkbenchState::kComparing);
+        std::optional<ErrorParts> problem;
+        const auto tell = [&] {
+            publish([&](WorkbenchSnapshot& s) {
+                s.fork_error = problem;
+                ++s.forks_asked;
+            });
+        };
+        bool begun = false;
+        try {
+            comparison.comparison().startFork(request);
+            begun = true;
+            tell();
+            stepComparison();
+        } catch (const std::exception& exception) {
+            problem = partsOf(exception);
+            comparison.fail(*problem);
+        }
+        if (!begun) tell();
         setState(WorkbenchState::kReady);
     }
 
@@ -275,16 +299,21 @@ void Workbench::measureAlone() {
     m_impl->queue.push(Compare{.start = [](Comparison& run) { run.startAlone(); }});
 }
 void Workbench::forkChat(const ForkRequest& request) {
-    m_impl->queue.push(Fork{request});
+    m_impl->queue.push(Fork{.request = request, .in_comparison = false});
 }
 void Workbench::forkComparison(const ForkRequest& request) {
-    m_impl->queue.push(Compare{.start = [request](Comparison& run) { run.startFork(request); }});
+    m_impl->queue.push(Fork{.request = request, .in_comparison = true});
 }
 void Workbench::attributeChat(LaneId lane, std::int32_t position) {
     m_impl->queue.push(Attribute{.lane = lane, .position = position, .in_comparison = false});
 }
 void Workbench::attributeComparison(LaneId lane, std::int32_t position) {
     m_impl->queue.push(Attribute{.lane = lane, .position = position, .in_comparison = true});
+}
+
+std::vector<TokenId> Workbench::tokensOf(std::string_view text) const {
+    const std::shared_ptr<LoadedModel> loaded = m_impl->conversation.loaded();
+    return loaded && loaded->canChat() ? loaded->model.tokenizer->encode(text) : std::vector<TokenId>{};
 }
 
 void Workbench::setDecodePace(double tokens_per_s) {

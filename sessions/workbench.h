@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/chat_template.h"
@@ -67,6 +68,13 @@ struct ConversationEntry {
     ThinkingMode mode = ThinkingMode::kThink;
 };
 
+/// A turn of the conversation beside its forks: lane A is the turn itself, the others go on from tokens of it or of
+/// each other (origin.parent, origin.position). What compares with the baseline compares with the turn.
+struct ForkedTurn {
+    std::int32_t turn = 0;  // index into LaneSnapshot::turns of the conversation
+    std::shared_ptr<const ComparisonSnapshot> lanes;
+};
+
 struct WorkbenchSnapshot {
     std::uint64_t serial = 0;  // changes with every publication
     WorkbenchState state = WorkbenchState::kNoModel;
@@ -80,7 +88,9 @@ struct WorkbenchSnapshot {
     LaneSettings settings;                                   // as requested last; those of a lane are the ones in force
     std::vector<LaneSnapshot> lanes;                         // the first one is the chat, the others are its forks
     std::vector<LaneOrigin> origins;                         // (lanes) the tree of forks
-    std::optional<ErrorParts> fork_error;                    // of the last fork()
+    std::vector<ForkedTurn> forks;                           // turns that were forked with their forks, oldest first
+    std::optional<ErrorParts> fork_error;                    // of the last fork, of either
+    std::int64_t forks_asked = 0;                            // forks that were begun or refused so far
     std::shared_ptr<const ComparisonSnapshot> comparison;    // null before lanes are set
     std::shared_ptr<const AttributionSnapshot> attribution;  // of the last attribute(); null: none
     std::int32_t context_used = 0;
@@ -159,6 +169,8 @@ public:
     /// computed before it.
     void forkChat(const ForkRequest& request);
     void forkComparison(const ForkRequest& request);
+    /// Ids of a text, special tokens in it recognised; none without a tokenizer.
+    std::vector<TokenId> tokensOf(std::string_view text) const;
     /// Measures what each expert did for a generated token of the last turn; stop() cancels, what was measured stays.
     void attributeChat(LaneId lane, std::int32_t position);
     void attributeComparison(LaneId lane, std::int32_t position);

@@ -1,13 +1,16 @@
 // The workbench's comparison, forks and attributions, as a window drives them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <thread>
 
 #include "sessions/comparison_export.h"
 #include "sessions/comparison_snapshot.h"
+#include "sessions/fork_change.h"
 #include "sessions/session_file.h"
+#include "sessions/session_snapshot.h"
 #include "sessions/workbench.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
@@ -177,10 +180,118 @@ TEST_F(WorkbenchComparison, AForkOfTheConversationIsALaneOfItsOwnInTheTree) {
     EXPECT_EQ(origins[2].parent, snapshot->origins[2].parent);
     ASSERT_EQ(reader.attributions().size(), 1U);
     EXPECT_EQ(reader.attributions()[0].experts, measured->experts);
+    const auto read = snapshotOfSession(snapshot->recorder.file);
+    ASSERT_TRUE(read->attribution);
+    EXPECT_EQ(read->attribution->position, at);
+    EXPECT_EQ(read->attribution->changes, measured->changes);
 
     workbench->send("and now?");  // forks of a turn that is gone cannot be forked
     workbench->forkChat({.lane = origins[2].lane, .position = at + 3, .settings = changed, .token = {}});
     EXPECT_TRUE(idle()->fork_error);
+}
+
+TEST_F(WorkbenchComparison, TheForksOfEachTurnStandBesideItLiveAndInTheSession) {
+    workbench->send("hello");
+    const auto first = idle();
+    EXPECT_TRUE(first->forks.empty());
+    const std::int32_t at = first->lanes[0].turns.back().first_generated_position + 4;
+    workbench->forkChat({.lane = first->lanes[0].lane, .position = at, .settings = lane("model"), .token = {}});
+    workbench->forkChat({.lane = first->lanes[0].lane, .position = at, .settings = lane("top-k:k=1"), .token = 'q'});
+    const auto forked = idle();
+    EXPECT_EQ(forked->forks_asked, 2);
+    ASSERT_EQ(forked->forks.size(), 1U);
+    const auto& lanes = forked->forks[0].lanes->lanes;
+    ASSERT_EQ(lanes.size(), 3U);
+    EXPECT_EQ(forked->forks[0].lanes->messages.back().content, "hello");
+    EXPECT_EQ(forked->forks[0].lanes->prompt_copies, 1);
+    EXPECT_EQ(lanes[0].origin.role, LaneRole::kChat);
+    EXPECT_EQ(lanes[0].origin.lane, first->lanes[0].lane);
+    for (std::int32_t tag = 0; tag < 3; ++tag) EXPECT_EQ(lanes[static_cast<std::size_t>(tag)].origin.tag, tag);
+    EXPECT_EQ(lanes[1].first_divergence, -1);
+    EXPECT_EQ(lanes[1].free_generated, lanes[0].free_generated);
+    EXPECT_EQ(lanes[1].free_load_moved, 0.0);
+    EXPECT_EQ(lanes[2].origin.position, at);
+    const bool had_it = lanes[0].free.history.token(at).trace.id == 'q';
+    EXPECT_EQ(lanes[2].first_divergence == 4, !had_it);
+    EXPECT_LT(lanes[2].free_generated.ran, lanes[0].free_generated.ran);
+
+    workbench->send("and now?");
+    const auto second = idle();
+    ASSERT_EQ(second->forks.size(), 1U) << "the earlier turn's forks stay";
+    EXPECT_EQ(second->forks[0].lanes->lanes[0].free_generated, lanes[0].free_generated);
+    EXPECT_EQ(second->forks[0].lanes->lanes[0].free_balance.rows, lanes[0].free_balance.rows);
+    const std::int32_t later = second->lanes[0].turns.back().first_generated_position + 1;
+    workbench->forkChat({.lane = second->lanes[0].lane, .position = later, .settings = lane("hash:k=2"), .token = {}});
+    workbench->forkChat({.lane = second->lanes[0].lane, .position = 1, .settings = lane("model"), .token = {}});
+    const auto all = idle();
+    EXPECT_EQ(all->forks_asked, 4);
+    EXPECT_TRUE(all->fork_error) << "position 1 is the prompt's";
+    ASSERT_EQ(all->forks.size(), 2U);
+    EXPECT_EQ(all->forks[1].turn, 1);
+    EXPECT_EQ(all->forks[1].lanes->messages.back().content, "and now?");
+    ASSERT_EQ(all->forks[1].lanes->lanes.size(), 2U);
+
+    ASSERT_TRUE(workbench->flush());
+    const auto read = snapshotOfSession(all->recorder.file);
+    EXPECT_EQ(read->origins.size(), 4U);
+    ASSERT_EQ(read->forks.size(), 2U);
+    for (std::size_t turn = 0; turn < 2; ++turn) {
+        EXPECT_EQ(read->forks[turn].turn, all->forks[turn].turn);
+        const ComparisonSnapshot& shown = *all->forks[turn].lanes;
+        const ComparisonSnapshot& kept = *read->forks[turn].lanes;
+        EXPECT_EQ(kept.messages.back().content, shown.messages.back().content);
+        ASSERT_EQ(kept.lanes.size(), shown.lanes.size());
+        for (std::size_t index = 0; index < shown.lanes.size(); ++index) {
+            EXPECT_EQ(kept.lanes[index].origin.change, shown.lanes[index].origin.change);
+            EXPECT_EQ(kept.lanes[index].origin.parent, shown.lanes[index].origin.parent);
+            EXPECT_EQ(kept.lanes[index].origin.position, shown.lanes[index].origin.position);
+            EXPECT_EQ(kept.lanes[index].first_divergence, shown.lanes[index].first_divergence);
+            EXPECT_EQ(kept.lanes[index].free_generated, shown.lanes[index].free_generated);
+            EXPECT_EQ(kept.lanes[index].free.turns.back().answer_text,
+                      shown.lanes[index].free.turns.back().answer_text);
+        }
+    }
+    workbench->newConversation();
+    EXPECT_TRUE(idle()->forks.empty());
+}
+
+TEST_F(WorkbenchComparison, AForkTakesTheSettingsThatWereInForceAtItsPlace) {
+    LaneSettings settings = lane("model");
+    settings.max_tokens = 40;
+    settings.budget = 30;
+    workbench->setSettings(settings);
+    workbench->setDecodePace(100.0);
+    workbench->send("hello");
+    const auto generated = [&] {
+        const auto shown = workbench->snapshot();
+        if (shown->lanes.empty() || shown->lanes[0].turns.empty()) return 0;
+        const std::int32_t first = shown->lanes[0].turns.back().first_generated_position;
+        return first < 0 ? 0 : shown->lanes[0].history.tokenCount() - first;
+    };
+    while (generated() < 6) std::this_thread::yield();
+    settings.policy = "top-k:k=1";
+    settings.budget = 20;
+    workbench->setSettings(settings);
+    workbench->setDecodePace(0.0);
+    const auto shown = idle();
+    const LaneSnapshot& chat = shown->lanes[0];
+    const std::int32_t first = chat.turns.back().first_generated_position;
+    ASSERT_TRUE(std::ranges::any_of(chat.events, [](const LaneEvent& e) {
+        return e.kind == LaneEventKind::kPolicyChanged;
+    })) << "the turn ended too early";
+    const LaneSettings early = settingsAt(chat, shown->origins[0].settings, first + 2);
+    EXPECT_EQ(early.policy, "model");
+    EXPECT_EQ(early.budget, 30);
+    const LaneSettings late = settingsAt(chat, shown->origins[0].settings, chat.history.tokenCount() - 1);
+    EXPECT_EQ(late.policy, "top-k:k=1");
+    EXPECT_EQ(late.budget, 20);
+    // Such a fork says that nothing was changed, and is the turn until the turn was changed.
+    workbench->forkChat({.lane = chat.lane, .position = first + 2, .settings = early, .token = {}});
+    const auto forked = idle();
+    ASSERT_FALSE(forked->fork_error) << forked->fork_error->what;
+    EXPECT_EQ(forked->origins[1].change, "");
+    for (std::int32_t position = first; position < first + 5; ++position)
+        EXPECT_EQ(forked->lanes[1].history.token(position).trace.id, chat.history.token(position).trace.id) << position;
 }
 
 }  // namespace
