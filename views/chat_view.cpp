@@ -407,7 +407,9 @@ void ChatView::copySelection() {
 }
 
 void ChatView::contextMenuEvent(QContextMenuEvent* event) {
+    selectForMenu(m_selection, *event);
     QMenu menu(this);
+    addOwnActions(menu, *this);
     const int index = event->reason() == QContextMenuEvent::Mouse
                           ? placeAt(QPointF(viewport()->mapFromGlobal(event->globalPos()))).turn
                           : turnCount() - 1;

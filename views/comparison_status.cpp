@@ -3,6 +3,7 @@
 #include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
+#include <algorithm>
 
 #include "sessions/comparison_snapshot.h"
 #include "views/elided_label.h"
@@ -17,14 +18,21 @@ using namespace Qt::StringLiterals;
 
 constexpr int kMessageMs = 6000;
 
+bool isRunning(const ComparedLane& lane) {
+    return lane.free.turns.empty() || lane.free.turns.back().stop_reason == StopReason::kNone;
+}
+
 QString stateText(const WorkbenchSnapshot& snapshot) {
     const ComparisonSnapshot* comparison = snapshot.comparison.get();
     if (snapshot.model == nullptr) return QObject::tr("No model is open");
     if (comparison == nullptr) return QObject::tr("No lanes yet");
     const QString lanes = format::count(static_cast<std::int64_t>(comparison->lanes.size()));
     switch (comparison->state) {
-        case ComparisonState::kRunning:
-            return QObject::tr("● %1 lanes decode in one batch").arg(lanes);
+        case ComparisonState::kRunning: {
+            const auto running = std::ranges::count_if(comparison->lanes, isRunning);
+            return running == 1 ? QObject::tr("● One lane goes on")
+                                : QObject::tr("● %1 lanes decode in one batch").arg(format::count(running));
+        }
         case ComparisonState::kForcing:
             return comparison->total > 0 ? QObject::tr("● Teacher-forced pass: %1 of %2 tokens")
                                                .arg(format::count(comparison->done), format::count(comparison->total))

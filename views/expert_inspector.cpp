@@ -28,6 +28,26 @@ using namespace Qt::StringLiterals;
 constexpr int kRefreshMs = 100;
 constexpr int kRowHeight = 23;
 
+QLabel* makeNote(const QString& name, QWidget* parent) {
+    auto* note = new QLabel(parent);
+    note->setObjectName(name);
+    note->setFont(textFont(font_size::kTable));
+    note->setWordWrap(true);
+    note->setContentsMargins(10, 2, 10, 6);
+    return note;
+}
+
+/// A table and what is to be said of it below.
+QWidget* withNote(QTableView* table, QLabel* note) {
+    auto* holder = new QWidget(table->parentWidget());
+    auto* column = new QVBoxLayout(holder);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    column->addWidget(table, 1);
+    column->addWidget(note);
+    return holder;
+}
+
 }  // namespace
 
 void TokenContextDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
@@ -248,25 +268,21 @@ QWidget* ExpertInspector::makePages() {
     lists->addWidget(below);
 
     m_load = new ExpertLoadChart(m_selection, this);
-    auto* layer = new QWidget(this);
-    m_layer_note = new QLabel(layer);
-    m_layer_note->setObjectName(u"layerNote"_s);
-    m_layer_note->setFont(textFont(font_size::kTable));
-    m_layer_note->setWordWrap(true);
-    m_layer_note->setContentsMargins(10, 2, 10, 6);
-    auto* layer_column = new QVBoxLayout(layer);
-    layer_column->setContentsMargins(0, 0, 0, 0);
-    layer_column->setSpacing(0);
-    layer_column->addWidget(makeShareTable(u"layerMeasures"_s, tr("Specialisation of the layer"), *m_layer), 1);
-    layer_column->addWidget(m_layer_note);
+    m_layer_note = makeNote(u"layerNote"_s, this);
+    auto* tasks_note = makeNote(u"tasksNote"_s, this);
+    tasks_note->setText(
+        tr("Load by task is not known here: a conversation's tokens belong to no task. Experiments have tasks and keep "
+           "the load of every run (mixoscope sweep)."));
 
     m_no_expert = new EmptyPage({.icon = u"search"_s, .title = {}, .text = {}}, this);
     m_pages = new QStackedWidget(this);
     m_pages->addWidget(lists);
     m_pages->addWidget(m_load);
-    m_pages->addWidget(makeShareTable(u"expertKinds"_s, tr("Share of each kind of row that the expert got"), *m_kinds));
+    m_pages->addWidget(withNote(
+        makeShareTable(u"expertKinds"_s, tr("Share of each kind of row that the expert got"), *m_kinds), tasks_note));
     m_pages->addWidget(makeShareTable(u"expertPairs"_s, tr("Experts that ran together with this one"), *m_pairs));
-    m_pages->addWidget(layer);
+    m_pages->addWidget(
+        withNote(makeShareTable(u"layerMeasures"_s, tr("Specialisation of the layer"), *m_layer), m_layer_note));
     m_pages->addWidget(m_no_expert);
     return m_pages;
 }

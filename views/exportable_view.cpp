@@ -72,8 +72,16 @@ void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent) {
     menu.addAction(QObject::tr("Show as table…"), parent, [&view, parent] { view.showTable(parent); });
 }
 
+void addOwnActions(QMenu& menu, const QWidget& widget) {
+    if (widget.actions().isEmpty()) return;
+    menu.setToolTipsVisible(true);  // a disabled one says why
+    menu.addActions(widget.actions());
+    menu.addSeparator();
+}
+
 void execExportMenu(ExportableView& view, QWidget* parent, QPoint global_position) {
     QMenu menu(parent);
+    addOwnActions(menu, *parent);
     addExportActions(menu, view, parent);
     menu.exec(global_position);
 }

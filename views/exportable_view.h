@@ -32,7 +32,9 @@ QImage renderWidget(QWidget& widget, qreal scale);
 /// Copy image, Copy CSV, Export image…, Export CSV…, Show as table…. `parent` is the parent of file dialogs and
 /// messages.
 void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent);
-/// A context menu of just these.
+/// The actions that were added to the widget, such as what can be asked of the selected token.
+void addOwnActions(QMenu& menu, const QWidget& widget);
+/// A context menu of these: `parent`'s own actions and those of addExportActions().
 void execExportMenu(ExportableView& view, QWidget* parent, QPoint global_position);
 /// Saves; an empty string or what went wrong, for the user.
 QString saveImage(ExportableView& view, const QString& path, qreal scale);

@@ -502,6 +502,7 @@ void HeatmapCanvas::wheelEvent(QWheelEvent* event) {
 }
 
 void HeatmapCanvas::contextMenuEvent(QContextMenuEvent* event) {
+    selectForMenu(m_selection, *event);
     Q_EMIT contextMenuWanted(event->globalPos());
 }
 

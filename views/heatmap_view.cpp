@@ -236,6 +236,7 @@ void HeatmapView::keyPressEvent(QKeyEvent* event) {
 
 void HeatmapView::showMenu(QPoint global_position) {
     QMenu menu(this);
+    addOwnActions(menu, *this);
     addExportActions(menu, *this, this);
     menu.addAction(tr("Reset zoom"), m_canvas, &HeatmapCanvas::resetZoom);
     menu.exec(global_position);

@@ -186,25 +186,11 @@ void LaneForm::checkPolicy() {
 
 void LaneForm::openForm() {
     if (m_model == nullptr) return;
-    auto* dialog = new QDialog(this);
-    dialog->setObjectName(u"lane_policy_dialog"_s);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    dialog->setWindowTitle(tr("Routing policy of lane %1").arg(laneLetter(m_tag)));
-    auto* editor = new PolicyEditor(dialog);
-    editor->setObjectName(u"lane_policy_editor"_s);
-    editor->setModel(m_model->config);
-    editor->showPolicy(QString::fromStdString(m_settings.policy));
-    auto* column = new QVBoxLayout(dialog);
-    column->setContentsMargins(0, 0, 0, 0);
-    column->addWidget(editor);
-    const auto take = [this](const QString& text) {
-        m_policy->setText(text);
-        announce();
-    };
-    connect(editor, &PolicyEditor::policyChosen, this, take);
-    connect(editor, &PolicyEditor::policyDragged, this, take);
-    dialog->resize(560, 420);
-    dialog->show();
+    openPolicyForm(this, tr("Routing policy of lane %1").arg(laneLetter(m_tag)), m_model->config,
+                   QString::fromStdString(m_settings.policy), [this](const QString& text) {
+                       m_policy->setText(text);
+                       announce();
+                   });
 }
 
 void LaneForm::announce() {

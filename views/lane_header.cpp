@@ -117,6 +117,14 @@ void LaneHeader::showLane(const ComparisonSnapshot& comparison, std::size_t inde
     update();
 }
 
+void LaneHeader::setFixed(const QString& reason) {
+    m_edit->setEnabled(reason.isEmpty());
+    m_edit->setToolTip(reason.isEmpty() ? tr("Edit this lane's policy, budget, mode and sampling") : reason);
+    if (reason.isEmpty()) return;
+    m_remove->setEnabled(false);
+    m_remove->setToolTip(reason);
+}
+
 void LaneHeader::showVerdict(const ComparisonSnapshot& comparison, const ComparedLane& lane, bool is_base) {
     const QString base = laneLetter(comparison.lanes.front().origin.tag);
     QString text;

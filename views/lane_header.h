@@ -20,6 +20,8 @@ public:
 
     /// `can_remove`: two lanes are the fewest.
     void showLane(const ComparisonSnapshot& comparison, std::size_t index, bool can_remove);
+    /// Why the lane can be neither edited nor removed; empty: it can be edited, and removed as showLane() says.
+    void setFixed(const QString& reason);
     /// "baseline", "≠ A from token 9", "= A so far".
     QString verdict() const;
     QString facts() const;

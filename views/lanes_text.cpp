@@ -350,6 +350,12 @@ void LanesText::keyPressEvent(QKeyEvent* event) {
 }
 
 void LanesText::contextMenuEvent(QContextMenuEvent* event) {
+    int lane = -1;
+    const std::int32_t token = tokenAt(QPointF(event->pos()), lane);
+    if (event->reason() == QContextMenuEvent::Mouse && token >= 0) {
+        m_selection.setLane(m_rows.lanes()[static_cast<std::size_t>(lane)].lane);
+        m_selection.setToken(token);
+    }
     Q_EMIT contextMenuWanted(event->globalPos());
 }
 

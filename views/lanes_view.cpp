@@ -51,7 +51,7 @@ QString lastPrompt(const SnapshotPointer& snapshot) {
 
 LanesView::LanesView(Selection& selection, QWidget* parent) : QWidget(parent), m_selection(selection) {
     setObjectName(u"lanes_view"_s);
-    QWidget* prompt_row = makePromptRow();
+    m_prompt_row = makePromptRow();
     m_error = new QLabel(this);
     m_error->setObjectName(u"comparison_error"_s);
     m_error->setProperty("role", u"chip-error"_s);
@@ -96,7 +96,7 @@ LanesView::LanesView(Selection& selection, QWidget* parent) : QWidget(parent), m
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(0);
-    column->addWidget(prompt_row);
+    column->addWidget(m_prompt_row);
     column->addWidget(m_error);
     column->addWidget(m_header_strip);
     column->addWidget(m_splitter, 1);
@@ -147,6 +147,17 @@ QString LanesView::prompt() const {
 void LanesView::setPrompt(const QString& text) {
     m_prompt->setPlainText(text);
     m_prompt->moveCursor(QTextCursor::End);
+}
+
+void LanesView::setFixed(const QString& reason) {
+    if (reason == m_fixed) return;
+    m_fixed = reason;
+    m_prompt_row->setVisible(reason.isEmpty());
+    m_outdated = true;
+}
+
+QString LanesView::whyFixed() const {
+    return m_snapshot->recorded ? tr("A recording: open a model to run lanes") : m_fixed;
 }
 
 void LanesView::setMeasure(LaneMeasure measure) {
@@ -240,8 +251,10 @@ void LanesView::showLanes() {
     const std::size_t lanes = m_comparison ? m_comparison->lanes.size() : 0;
     const bool fewer_or_more = lanes != m_headers.size();
     if (fewer_or_more) fitLaneCount(lanes);
-    for (std::size_t lane = 0; lane < lanes; ++lane)
-        m_headers[lane]->showLane(*m_comparison, lane, !m_snapshot->recorded && lanes > kFewestComparedLanes);
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+        m_headers[lane]->showLane(*m_comparison, lane, lanes > kFewestComparedLanes);
+        m_headers[lane]->setFixed(whyFixed());
+    }
     if (fewer_or_more) placeColumns();
     m_text->setComparison(m_comparison);
     showError();

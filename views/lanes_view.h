@@ -35,6 +35,8 @@ public:
     void setMeasure(LaneMeasure measure);
     LaneMeasure measure() const { return m_measure; }
 
+    /// Why these lanes have no prompt of their own and are neither edited nor removed; empty: they can be.
+    void setFixed(const QString& reason);
     QString prompt() const;
     void setPrompt(const QString& text);
     MessageEdit& promptEdit() { return *m_prompt; }
@@ -65,6 +67,7 @@ protected:
     void wheelEvent(QWheelEvent* event) override;
 
 private:
+    QString whyFixed() const;
     QWidget* makePromptRow();
     void fitLaneCount(std::size_t lanes);
     void orderTabs();
@@ -84,6 +87,8 @@ private:
     bool m_splitter_moved = false;  // by hand: its sizes stay
     QTimer m_map_timer;             // maps follow ten times a second, texts every frame
 
+    QString m_fixed;
+    QWidget* m_prompt_row = nullptr;
     MessageEdit* m_prompt = nullptr;
     QPushButton* m_last_prompt = nullptr;
     QLabel* m_error = nullptr;

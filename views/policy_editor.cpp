@@ -1,5 +1,6 @@
 #include "views/policy_editor.h"
 
+#include <QDialog>
 #include <QEvent>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -57,6 +58,25 @@ QString policyErrorKey(const ErrorParts& error) {
     const qsizetype at = where.lastIndexOf(u"\", "_s);
     const QString key = at < 0 ? QString() : where.mid(at + 3);
     return key.contains(u' ') || key.contains(u'/') ? QString() : key;
+}
+
+void openPolicyForm(QWidget* parent, const QString& title, const ModelConfig& config, const QString& policy,
+                    std::function<void(const QString&)> take) {
+    auto* dialog = new QDialog(parent);
+    dialog->setObjectName(u"lane_policy_dialog"_s);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setWindowTitle(title);
+    auto* editor = new PolicyEditor(dialog);
+    editor->setObjectName(u"lane_policy_editor"_s);
+    editor->setModel(config);
+    editor->showPolicy(policy);
+    auto* column = new QVBoxLayout(dialog);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->addWidget(editor);
+    QObject::connect(editor, &PolicyEditor::policyChosen, parent, take);
+    QObject::connect(editor, &PolicyEditor::policyDragged, parent, take);
+    dialog->resize(560, 420);
+    dialog->show();
 }
 
 QString policyErrorText(const ErrorParts& error) {

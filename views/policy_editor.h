@@ -3,6 +3,7 @@
 
 #include <QStringList>
 #include <QWidget>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -90,6 +91,10 @@ private:
     QVBoxLayout* m_column = nullptr;
     std::vector<PolicyPartForm*> m_forms;
 };
+
+/// Opens the form of a policy in a dialog of its own; `take` gets every policy that is dragged past or chosen.
+void openPolicyForm(QWidget* parent, const QString& title, const ModelConfig& config, const QString& policy,
+                    std::function<void(const QString&)> take);
 
 /// What an error says, in the order what, where, expected, found, advice; `key` is left out of what is already beside
 /// its field.

@@ -1,5 +1,6 @@
 #include "views/token_cursor.h"
 
+#include <QContextMenuEvent>
 #include <QKeyEvent>
 #include <QWheelEvent>
 #include <algorithm>
@@ -39,6 +40,14 @@ WheelTurn wheelTurn(const QWheelEvent& event) {
     const QPoint angle = event.angleDelta();
     const bool sideways = (event.modifiers() & Qt::ShiftModifier) != 0 || std::abs(angle.x()) > std::abs(angle.y());
     return {.notches = (sideways && angle.x() != 0 ? angle.x() : angle.y()) / kNotch, .sideways = sideways};
+}
+
+void selectForMenu(Selection& selection, const QContextMenuEvent& event) {
+    if (event.reason() != QContextMenuEvent::Mouse) return;
+    const Hover hover = selection.hover();
+    if (hover.token >= 0) selection.setToken(hover.token);
+    if (hover.layer >= 0) selection.setLayer(hover.layer);
+    if (hover.expert >= 0) selection.setExpert(hover.expert);
 }
 
 bool TokenCursor::pressKey(const QKeyEvent& event, std::int32_t tokens) {

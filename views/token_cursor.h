@@ -5,6 +5,7 @@
 #include <QPointF>
 #include <cstdint>
 
+class QContextMenuEvent;
 class QKeyEvent;
 class QWheelEvent;
 
@@ -21,6 +22,9 @@ struct WheelTurn {
     bool sideways = false;
 };
 WheelTurn wheelTurn(const QWheelEvent& event);
+
+/// What a context menu is about: by the pointer the token under it, by the keyboard the cursor.
+void selectForMenu(Selection& selection, const QContextMenuEvent& event);
 
 /// Moves the selection's cursor for one view. The view says which token is under a point and how many there are.
 class TokenCursor {

@@ -1,5 +1,6 @@
 #include "views/token_inspector.h"
 
+#include <QAction>
 #include <QContextMenuEvent>
 #include <QHBoxLayout>
 #include <QHeaderView>
@@ -8,6 +9,7 @@
 #include <QSplitter>
 #include <QStackedWidget>
 #include <QTableView>
+#include <QToolButton>
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
@@ -137,7 +139,21 @@ QWidget* TokenInspector::makeHeader() {
     column->setSpacing(6);
     column->addLayout(first);
     column->addWidget(m_facts);
+    m_buttons = new QHBoxLayout;
+    m_buttons->setSpacing(6);
+    column->addLayout(m_buttons);
     return holder;
+}
+
+void TokenInspector::addTokenAction(QAction& action) {
+    addAction(&action);
+    auto* button = new QToolButton(this);
+    button->setObjectName(u"inspector_"_s + action.objectName());
+    button->setDefaultAction(&action);
+    button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    button->setFocusPolicy(Qt::StrongFocus);
+    if (m_buttons->count() == 0) m_buttons->addStretch(1);
+    m_buttons->insertWidget(m_buttons->count() - 1, button);
 }
 
 void TokenInspector::setSnapshot(const SnapshotPointer& snapshot) {

@@ -10,6 +10,7 @@
 #include "views/models/token_layers_model.h"
 #include "views/selection.h"
 
+class QHBoxLayout;
 class QLabel;
 class QStackedWidget;
 class QTableView;
@@ -60,6 +61,8 @@ class TokenInspector : public QWidget, public ExportableView {
 public:
     explicit TokenInspector(Selection& selection, QWidget* parent = nullptr);
     void setSnapshot(const SnapshotPointer& snapshot);
+    /// Offers what can be asked of the token as a button and in the context menu.
+    void addTokenAction(QAction& action);
     TokenLayersModel& model() { return *m_model; }
     LayerDetail& detail() { return *m_detail; }
 
@@ -89,6 +92,7 @@ private:
     QLabel* m_place;
     QLabel* m_phase;
     QLabel* m_facts;
+    QHBoxLayout* m_buttons;  // what can be asked of the token
 };
 
 }  // namespace mixoscope

@@ -246,6 +246,7 @@ bool TokenStrip::event(QEvent* event) {
 }
 
 void TokenStrip::contextMenuEvent(QContextMenuEvent* event) {
+    selectForMenu(m_selection, *event);
     execExportMenu(*this, this, event->globalPos());
 }
 

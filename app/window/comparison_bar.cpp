@@ -65,7 +65,14 @@ ComparisonBar::ComparisonBar(QWidget* parent) : QToolBar(tr("Comparison"), paren
     m_run->setObjectName(u"run_all"_s);
     m_run->setFixedWidth(112);
 
+    m_sources = new QComboBox(this);
+    m_sources->setObjectName(u"comparison_source"_s);
+    m_sources->setAccessibleName(tr("Lanes shown"));
+    m_sources->setToolTip(tr("Show the lanes of the prompt, or a turn of the chat beside its forks"));
+
     addSeparator();
+    m_sources_shown = addControl(tr("Shown"), m_sources);
+    m_sources_shown->setVisible(false);
     addControl(tr("Lanes, one batch"), makeLaneCount());
     addControl(tr("Quality measured"), m_quality);
     addControl(tr("Maps"), m_measure);
@@ -75,6 +82,7 @@ ComparisonBar::ComparisonBar(QWidget* parent) : QToolBar(tr("Comparison"), paren
     addControl(tr("Export"), exports);
     addControl(tr("Run"), m_run);
 
+    connect(m_sources, &QComboBox::activated, this, &ComparisonBar::sourceChosen);
     connect(m_measure, &QComboBox::currentIndexChanged, this,
             [this] { Q_EMIT measureChosen(static_cast<LaneMeasure>(m_measure->currentData().toInt())); });
     connect(m_image, &QToolButton::clicked, this, &ComparisonBar::imageAsked);
@@ -129,10 +137,22 @@ QWidget* ComparisonBar::makeLaneCount() {
     return group;
 }
 
-void ComparisonBar::addControl(const QString& caption, QWidget* control) {
+QAction* ComparisonBar::addControl(const QString& caption, QWidget* control) {
     const auto [group, label] = captionedControl(caption, control, this);
     m_captions << label;
-    addWidget(group);
+    return addWidget(group);
+}
+
+void ComparisonBar::setSources(const QStringList& names, int current) {
+    QStringList shown;
+    for (int index = 0; index < m_sources->count(); ++index) shown << m_sources->itemText(index);
+    if (shown != names) {
+        m_sources->clear();
+        m_sources->addItems(names);
+    }
+    m_sources->setCurrentIndex(current);
+    m_sources_shown->setVisible(names.size() > 1);
+    m_forks_shown = current > 0;
 }
 
 void ComparisonBar::showSnapshot(const WorkbenchSnapshot& snapshot) {
@@ -155,9 +175,12 @@ void ComparisonBar::showSnapshot(const WorkbenchSnapshot& snapshot) {
     const bool ran = comparison != nullptr && hasRun(*comparison);
     for (QToolButton* button : {m_image, m_csv}) button->setEnabled(ran);
     m_csv->setToolTip(ran ? tr("Write texts and measures of all lanes as CSV files") : tr("Nothing has run yet"));
-    m_running = snapshot.state == WorkbenchState::kComparing;
-    if (snapshot.recorded) {
-        m_disabled_reason = tr("A recording: open a model to run lanes");
+    m_running = snapshot.state == WorkbenchState::kComparing ||
+                (m_forks_shown && snapshot.state == WorkbenchState::kGenerating);
+    m_quality->setEnabled(!snapshot.recorded && !m_forks_shown);
+    if (snapshot.recorded || m_forks_shown) {
+        m_disabled_reason = snapshot.recorded ? tr("A recording: open a model to run lanes")
+                                              : tr("Forks go on from a token: select one and press Ctrl+K");
         m_edit->setEnabled(false);
         m_add->setEnabled(false);
         for (QAbstractButton* button : m_counts->buttons()) button->setEnabled(false);

@@ -22,6 +22,8 @@ public:
     explicit ComparisonBar(QWidget* parent);
 
     void showSnapshot(const WorkbenchSnapshot& snapshot);
+    /// What can be shown: the lanes of the prompt, and turns of the conversation that were forked.
+    void setSources(const QStringList& names, int current);
     /// Whether there is a prompt to run.
     void setPromptThere(bool there);
     /// As for the control bar: narrow windows lose the captions.
@@ -31,6 +33,8 @@ public:
     bool isRunning() const { return m_running; }
 
 Q_SIGNALS:
+    /// Index into the names of setSources().
+    void sourceChosen(int source);
     void laneCountAsked(int lanes);
     void addAsked();
     void editAsked();
@@ -42,9 +46,11 @@ Q_SIGNALS:
 
 private:
     QWidget* makeLaneCount();
-    void addControl(const QString& caption, QWidget* control);
+    QAction* addControl(const QString& caption, QWidget* control);
     void showRun();
 
+    QComboBox* m_sources = nullptr;
+    QAction* m_sources_shown = nullptr;
     QButtonGroup* m_counts = nullptr;
     QToolButton* m_add = nullptr;
     QPushButton* m_edit = nullptr;
@@ -55,6 +61,7 @@ private:
     QPushButton* m_run = nullptr;
     QList<QLabel*> m_captions;
     QString m_disabled_reason;
+    bool m_forks_shown = false;
     bool m_running = false;
     bool m_prompt_there = false;
 };

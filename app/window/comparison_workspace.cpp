@@ -5,12 +5,14 @@
 #include <QFileDialog>
 #include <QPointer>
 #include <QThreadPool>
+#include <algorithm>
 #include <map>
 
 #include "app/window/comparison_bar.h"
 #include "sessions/comparison_export.h"
 #include "views/comparison_status.h"
 #include "views/composer.h"
+#include "views/fork_tree.h"
 #include "views/format.h"
 #include "views/lane_editor.h"
 #include "views/lane_presets.h"
@@ -50,11 +52,13 @@ ComparisonWorkspace::ComparisonWorkspace(Workbench& workbench, std::function<QSt
       m_bar(new ComparisonBar(window)),
       m_lanes(new LanesView(m_selection, window)),
       m_metrics(new MetricsView(window)),
+      m_forks(new ForkTree(m_selection, window)),
       m_status(new ComparisonStatus(window)) {
     connectParts();
 }
 
 void ComparisonWorkspace::connectParts() {
+    connect(m_bar, &ComparisonBar::sourceChosen, this, &ComparisonWorkspace::showSource);
     connect(m_bar, &ComparisonBar::laneCountAsked, this, &ComparisonWorkspace::setLaneCount);
     connect(m_bar, &ComparisonBar::addAsked, this, &ComparisonWorkspace::addLane);
     connect(m_bar, &ComparisonBar::editAsked, this, [this] { editLanes(); });
@@ -81,14 +85,66 @@ void ComparisonWorkspace::connectParts() {
 }
 
 void ComparisonWorkspace::takeSnapshot(const SnapshotPointer& snapshot) {
-    const bool other_comparison = m_snapshot == nullptr || m_snapshot->comparison != snapshot->comparison;
     m_snapshot = snapshot;
     if (m_entered) ensureLanes();
-    m_bar->showSnapshot(*snapshot);
-    m_lanes->setSnapshot(snapshot);
-    if (m_metrics->isVisible() && other_comparison) m_metrics->setComparison(snapshot->comparison);
-    if (m_status->isVisible()) m_status->showSnapshot(*snapshot);
-    if (m_editor != nullptr && m_editor->isVisible()) m_editor->showSnapshot(*snapshot);
+    if (m_source > static_cast<int>(snapshot->forks.size())) m_source = 0;
+    showWantedTurn();
+    showShown();
+}
+
+void ComparisonWorkspace::showNewestForks() {
+    if (m_snapshot == nullptr || m_snapshot->lanes.empty()) return;
+    m_wanted_turn = static_cast<std::int32_t>(m_snapshot->lanes.front().turns.size()) - 1;
+    showWantedTurn();
+}
+
+void ComparisonWorkspace::showWantedTurn() {
+    const auto& forks = m_snapshot->forks;
+    const auto wanted = std::ranges::find(forks, m_wanted_turn, &ForkedTurn::turn);
+    if (m_wanted_turn < 0 || wanted == forks.end()) return;
+    m_wanted_turn = -1;
+    showSource(static_cast<int>(wanted - forks.begin()) + 1);
+}
+
+void ComparisonWorkspace::showSource(int source) {
+    if (source == m_source) return;
+    m_source = source;
+    m_selection.clear();
+    m_lanes->text().setFollow(false);
+    showShown();
+}
+
+/// A forked turn as if it were the comparison: then everything here shows it as it shows lanes.
+SnapshotPointer ComparisonWorkspace::shownPart() const {
+    if (m_source == 0) return m_snapshot;
+    auto part = std::make_shared<WorkbenchSnapshot>();
+    part->state = m_snapshot->state;
+    part->recorded = m_snapshot->recorded;
+    part->model = m_snapshot->model;
+    part->comparison = m_snapshot->forks[static_cast<std::size_t>(m_source - 1)].lanes;
+    part->comparison_recorder = m_snapshot->recorder;
+    return part;
+}
+
+void ComparisonWorkspace::showShown() {
+    const auto before = m_shown == nullptr ? nullptr : m_shown->comparison;
+    m_shown = shownPart();
+    QStringList sources{tr("lanes of the prompt")};
+    for (const ForkedTurn& forked : m_snapshot->forks)
+        sources << tr("turn %1 of the chat, forked").arg(forked.turn + 1);
+    m_bar->setSources(sources, m_source);
+    m_bar->showSnapshot(*m_shown);
+    m_lanes->setFixed(m_source == 0 ? QString() : tr("Forks stay in the session as they are"));
+    m_lanes->setSnapshot(m_shown);
+    const bool other = m_shown->comparison != before;
+    if (m_metrics->isVisible() && other) m_metrics->setComparison(m_shown->comparison);
+    if (other) {
+        const bool there = !m_forks->rows().empty();
+        m_forks->setComparison(m_shown->comparison);
+        if (there == m_forks->rows().empty()) Q_EMIT forksShown(!there);
+    }
+    if (m_status->isVisible()) m_status->showSnapshot(*m_shown);
+    if (m_editor != nullptr && m_editor->isVisible()) m_editor->showSnapshot(*m_snapshot);
     if (m_lanes->isVisible()) Q_EMIT captionChanged(m_lanes->caption());
 }
 
@@ -106,14 +162,19 @@ void ComparisonWorkspace::enter() {
     m_entered = true;
     if (m_snapshot == nullptr) return;
     ensureLanes();
-    m_metrics->setComparison(m_snapshot->comparison);
-    m_status->showSnapshot(*m_snapshot);
-    m_bar->showSnapshot(*m_snapshot);
+    showShown();
+    m_metrics->setComparison(m_shown->comparison);
+    m_status->showSnapshot(*m_shown);
     Q_EMIT captionChanged(m_lanes->caption());
-    m_lanes->promptEdit().setFocus();
+    if (m_source == 0) {
+        m_lanes->promptEdit().setFocus();
+    } else {
+        m_lanes->text().setFocus();
+    }
 }
 
 void ComparisonWorkspace::run() {
+    showSource(0);
     const QString prompt = m_lanes->prompt();
     const WorkbenchState state = m_snapshot == nullptr ? WorkbenchState::kNoModel : m_snapshot->state;
     if (prompt.trimmed().isEmpty() || state != WorkbenchState::kReady || m_snapshot->recorded) return;
@@ -130,6 +191,7 @@ QString ComparisonWorkspace::whyNothingToMeasure() const {
     if (m_snapshot == nullptr || m_snapshot->model == nullptr) return tr("Open a model first");
     if (m_snapshot->recorded) return tr("A recording: open a model to run lanes");
     if (m_snapshot->state != WorkbenchState::kReady) return tr("Something runs; stop it or wait for it");
+    if (m_source > 0) return tr("Forks are shown: choose the lanes of the prompt first");
     const ComparisonSnapshot* comparison = m_snapshot->comparison.get();
     return comparison == nullptr || !hasRun(*comparison) ? tr("Run the lanes first") : QString();
 }
@@ -143,6 +205,7 @@ void ComparisonWorkspace::measureAlone() {
 }
 
 void ComparisonWorkspace::addLane() {
+    showSource(0);
     if (m_snapshot == nullptr || m_snapshot->model == nullptr || m_snapshot->comparison == nullptr) return;
     m_workbench.addComparisonLane(presetLane(m_snapshot->comparison->lanes.size(), m_snapshot->model->config));
 }
@@ -184,9 +247,9 @@ void ComparisonWorkspace::stopOrClear() {
 void ComparisonWorkspace::copySelection() const {
     TokenRange range = m_selection.range();
     if (range.isEmpty() && m_selection.token() >= 0) range = {m_selection.token(), m_selection.token() + 1};
-    if (range.isEmpty() || m_snapshot == nullptr || m_snapshot->comparison == nullptr) return;
+    if (range.isEmpty() || m_shown == nullptr || m_shown->comparison == nullptr) return;
     QStringList lines;
-    for (const ComparedLane& compared : m_snapshot->comparison->lanes) {
+    for (const ComparedLane& compared : m_shown->comparison->lanes) {
         const AlignedLane lane = alignedLane(compared);
         std::string bytes;
         for (std::int32_t index = range.first; index < std::min(range.last, lane.tokens()); ++index)
@@ -202,11 +265,11 @@ void ComparisonWorkspace::exportCsv() {
 }
 
 void ComparisonWorkspace::writeCsv(const QString& directory) {
-    if (m_snapshot == nullptr || m_snapshot->comparison == nullptr) return;
+    if (m_shown == nullptr || m_shown->comparison == nullptr) return;
     const QString texts = saveCsv(*m_lanes, directory + u"/texts.csv"_s);
     if (!texts.isEmpty()) return m_status->showMessage(texts, true);
     m_status->showMessage(tr("Exporting to %1").arg(directory), false);
-    QThreadPool::globalInstance()->start([status = QPointer(m_status), comparison = m_snapshot->comparison, directory] {
+    QThreadPool::globalInstance()->start([status = QPointer(m_status), comparison = m_shown->comparison, directory] {
         QString message = tr("texts.csv, comparison.csv and forced.csv written to %1").arg(directory);
         bool failed = false;
         try {

@@ -14,6 +14,7 @@ namespace mixoscope {
 
 class ComparisonBar;
 class ComparisonStatus;
+class ForkTree;
 class LaneEditor;
 class LanesView;
 class MetricsView;
@@ -29,7 +30,12 @@ public:
     LanesView& lanes() { return *m_lanes; }
     MetricsView& metrics() { return *m_metrics; }
     ComparisonStatus& status() { return *m_status; }
+    ForkTree& forks() { return *m_forks; }
     Selection& selection() { return m_selection; }
+    /// Shows the conversation's newest turn beside its forks, as soon as there are any.
+    void showNewestForks();
+    /// Index into WorkbenchSnapshot::forks of what is shown; −1: the lanes of the prompt.
+    int shownForks() const { return m_source - 1; }
 
     void takeSnapshot(const SnapshotPointer& snapshot);
     /// The workspace is shown now: there are lanes from then on, and the prompt has the focus.
@@ -52,10 +58,16 @@ public:
 Q_SIGNALS:
     /// For dock titles.
     void captionChanged(const QString& caption);
+    /// There are forks to show, or none any more.
+    void forksShown(bool there);
 
 private:
     void connectParts();
     void ensureLanes();
+    void showSource(int source);
+    void showWantedTurn();
+    SnapshotPointer shownPart() const;
+    void showShown();
     void writeCsv(const QString& directory);
 
     Workbench& m_workbench;
@@ -63,10 +75,14 @@ private:
     QWidget* m_window;
     Selection m_selection;
     SnapshotPointer m_snapshot;
+    SnapshotPointer m_shown;          // m_snapshot, or what a forked turn would be as a comparison
+    std::int32_t m_wanted_turn = -1;  // to be shown as soon as it is forked
+    int m_source = 0;                 // 0: the lanes of the prompt, i: m_snapshot->forks[i − 1]
     bool m_entered = false;
     ComparisonBar* m_bar;
     LanesView* m_lanes;
     MetricsView* m_metrics;
+    ForkTree* m_forks;
     ComparisonStatus* m_status;
     LaneEditor* m_editor = nullptr;
 };

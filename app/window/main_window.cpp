@@ -19,6 +19,8 @@
 #include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
 #include "app/window/panel_dock.h"
+#include "app/window/what_if.h"
+#include "views/attribution_view.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/checks_view.h"
@@ -26,6 +28,7 @@
 #include "views/composer.h"
 #include "views/error_page.h"
 #include "views/expert_inspector.h"
+#include "views/fork_tree.h"
 #include "views/format.h"
 #include "views/heatmap_view.h"
 #include "views/lanes_view.h"
@@ -69,6 +72,7 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
         m_workbench, [this] { return m_settings.systemPrompt(); }, this);
     addToolBar(&m_comparison->bar());
     makePanels();
+    makeTokenActions();
     m_status = new StatusLine(m_bridge, this);
     statusBar()->setSizeGripEnabled(false);
     statusBar()->addWidget(m_status, 1);
@@ -154,7 +158,7 @@ void MainWindow::makePanels() {
     panel(u"heatmap"_s)->setSubtitle(tr("selection shared with all panels"));
     addPanel(u"load"_s, tr("Load balance"), new LoadChart(m_selection, this));
     addPanel(u"thinking"_s, tr("Think length"), new ThinkChart(m_selection, this));
-    addPanel(u"inspector"_s, tr("Token inspector"), new TokenInspector(m_selection, this));
+    m_inspector = addPanel(u"inspector"_s, tr("Token inspector"), new TokenInspector(m_selection, this));
     addPanel(u"expert"_s, tr("Expert inspector"), new ExpertInspector(m_selection, this));
     connect(&m_heatmap->canvas(), &HeatmapCanvas::expertOpened, this, [this] { showPanel(u"expert"_s); });
     addPanel(u"checks"_s, tr("Self-checks"), new ChecksView(m_selection, this));
@@ -162,12 +166,42 @@ void MainWindow::makePanels() {
     m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionListView(-1, this));
     addPanel(u"log"_s, tr("Log"), new LogView(m_bridge, this));
     // The workspace gives its panels their snapshots.
-    for (auto* view : std::initializer_list<ExportableView*>{&m_comparison->lanes(), &m_comparison->metrics()})
+    for (auto* view : std::initializer_list<ExportableView*>{&m_comparison->lanes(), &m_comparison->metrics(),
+                                                             &m_comparison->forks()})
         m_exportable.push_back(view);
     m_panels.emplace_back(u"lanes"_s, new PanelDock(u"dock_lanes"_s, tr("Lanes"), &m_comparison->lanes(), this));
     m_panels.emplace_back(u"metrics"_s,
                           new PanelDock(u"dock_metrics"_s, tr("Metrics"), &m_comparison->metrics(), this));
+    auto* forks = new QScrollArea(this);
+    forks->setWidget(&m_comparison->forks());
+    forks->setWidgetResizable(true);
+    forks->setFrameShape(QFrame::NoFrame);
+    forks->setFocusProxy(&m_comparison->forks());
+    m_panels.emplace_back(u"forks"_s, new PanelDock(u"dock_forks"_s, tr("Forks"), forks, this));
+    panel(u"forks"_s)->setSubtitle(tr("shared tokens are stored once"));
     connect(m_comparison, &ComparisonWorkspace::captionChanged, panel(u"lanes"_s), &PanelDock::setSubtitle);
+    connect(m_comparison, &ComparisonWorkspace::forksShown, this, [this](bool there) {
+        if (m_workspace == Workspace::kCompare) panel(u"forks"_s)->setVisible(there);
+    });
+}
+
+void MainWindow::makeTokenActions() {
+    m_what_if = new WhatIf(
+        m_workbench, m_selection, *m_comparison, [this] { return m_workspace == Workspace::kCompare; }, this);
+    for (QAction* action : {&m_what_if->forkAction(), &m_what_if->measureAction()}) {
+        for (QWidget* view : std::initializer_list<QWidget*>{m_heatmap, m_chat, m_strip, &m_comparison->lanes()})
+            view->addAction(action);
+        m_inspector->addTokenAction(*action);
+    }
+    auto* attribution = addPanel(u"attribution"_s, tr("Expert attribution"),
+                                 new AttributionView(m_selection, m_what_if->measureAction(), this));
+    m_exportable.push_back(&attribution->map());
+    connect(attribution, &AttributionView::stopAsked, this, [this] { m_workbench.stop(); });
+    connect(m_what_if, &WhatIf::measuring, this, [this] { showPanel(u"attribution"_s); });
+    connect(m_what_if, &WhatIf::forked, this, [this](bool in_comparison) {
+        setWorkspace(Workspace::kCompare);
+        if (!in_comparison) m_comparison->showNewestForks();
+    });
 }
 
 void MainWindow::connectControls() {
@@ -262,6 +296,7 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
     }
     for (const auto& listener : m_listeners) listener(snapshot);
     m_comparison->takeSnapshot(snapshot);
+    m_what_if->takeSnapshot(snapshot);
 
     const bool generating = snapshot->state == WorkbenchState::kGenerating;
     m_composer->setGenerating(generating);
@@ -330,7 +365,8 @@ void MainWindow::refreshSessions() {
 void MainWindow::stopOrClear() {
     if (m_workspace == Workspace::kCompare) {
         m_comparison->stopOrClear();
-    } else if (m_bridge.latest()->state == WorkbenchState::kGenerating) {
+    } else if (const WorkbenchState state = m_bridge.latest()->state;
+               state == WorkbenchState::kGenerating || state == WorkbenchState::kAttributing) {
         m_workbench.stop();
     } else {
         m_selection.clear();

@@ -34,6 +34,8 @@ class SessionListView;
 class SettingsDialog;
 class StartPage;
 class StatusLine;
+class TokenInspector;
+class WhatIf;
 
 struct WindowOptions {
     QString settings_file;  // empty: the user's; "-": none
@@ -79,6 +81,8 @@ private:
     template <typename View>
     View* addPanel(const QString& name, const QString& title, View* view);
     QWidget* makeChatPanel();
+    /// What can be asked of a token, in every view that shows tokens.
+    void makeTokenActions();
     void connectControls();
 
     // window_actions.cpp
@@ -138,6 +142,7 @@ private:
     QUndoStack m_undo;
     Workspace m_workspace = Workspace::kChat;
     ComparisonWorkspace* m_comparison = nullptr;
+    WhatIf* m_what_if = nullptr;
     QTabBar* m_workspace_tabs = nullptr;
     ControlBar* m_controls = nullptr;
     StatusLine* m_status = nullptr;
@@ -148,6 +153,7 @@ private:
     QWidget* m_chat_page = nullptr;
     ChatView* m_chat = nullptr;
     HeatmapView* m_heatmap = nullptr;
+    TokenInspector* m_inspector = nullptr;
     QWidget* m_strip = nullptr;
     Composer* m_composer = nullptr;
     SessionListView* m_sessions = nullptr;

@@ -12,9 +12,11 @@
 #include "engine/error.h"
 #include "sessions/session_snapshot.h"
 #include "views/exportable_view.h"
+#include "views/fork_tree.h"
 #include "views/format.h"
 #include "views/lanes_text.h"
 #include "views/lanes_view.h"
+#include "views/metrics_view.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -90,6 +92,13 @@ WorkbenchOptions withoutRecording(const std::filesystem::path& demo_directory) {
     return options;
 }
 
+/// Whether the view shows the forks of a conversation.
+bool belongsToForks(MainWindow& window, const ExportableView* view) {
+    ComparisonWorkspace& comparison = window.comparison();
+    return view != nullptr &&
+           (view == &comparison.lanes() || view == &comparison.metrics() || view == &comparison.forks());
+}
+
 /// A window off screen, over a workbench that records nothing.
 class HiddenWindow {
 public:
@@ -105,8 +114,10 @@ public:
 
     /// Shows what the snapshot is about, has a token selected, and waits until layouts have settled and charts are
     /// drawn.
-    void settle() {
-        if (window.bridge().latest()->comparison != nullptr) {
+    void settle(const ExportableView* view = nullptr) {
+        const bool forked = !window.bridge().latest()->forks.empty() && belongsToForks(window, view);
+        if (forked) window.comparison().showNewestForks();
+        if (forked || window.bridge().latest()->comparison != nullptr) {
             window.setWorkspace(Workspace::kCompare);
             window.comparison().lanes().text().setFollow(false);
         }
@@ -146,7 +157,7 @@ QImage pictureOf(const ScreenshotOptions& options) {
     HiddenWindow hidden(options.demo_directory, session, {options.width, options.height});
     ExportableView* view = viewNamed(hidden.window, options.view);
     if (session == nullptr) runConversation(hidden.window, hidden.workbench, options);
-    hidden.settle();
+    hidden.settle(view);
     return view != nullptr ? view->renderToImage(kViewScale) : renderWidget(hidden.window, 1.0);
 }
 

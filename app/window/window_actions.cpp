@@ -20,6 +20,7 @@
 #include "app/window/panel_dock.h"
 #include "app/window/run_window.h"
 #include "app/window/screenshot.h"
+#include "app/window/what_if.h"
 #include "sessions/csv_export.h"
 #include "sessions/session_snapshot.h"
 #include "views/budget_control.h"
@@ -217,6 +218,7 @@ void MainWindow::makeChatMenu() {
               QKeySequence(u"Ctrl+B"_s), [this] { m_controls->budget().slider().setFocus(Qt::ShortcutFocusReason); });
     addAction(menu, u"policy"_s, tr("Set the routing policy…"), tr("Open the routing policy's text and parameters"),
               QKeySequence(u"Ctrl+P"_s), [this] { m_controls->policyPicker().openEditor(); });
+    menu.addActions({&m_what_if->forkAction(), &m_what_if->measureAction()});
     addAction(menu, u"focus_message"_s, tr("Write a message"), tr("Move the focus to the message"),
               QKeySequence(u"Ctrl+L"_s), [this] {
                   if (m_workspace == Workspace::kCompare) {

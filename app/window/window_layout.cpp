@@ -13,9 +13,11 @@
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
+#include "app/window/what_if.h"
 #include "views/comparison_status.h"
 #include "views/composer.h"
 #include "views/error_page.h"
+#include "views/fork_tree.h"
 #include "views/start_page.h"
 #include "views/status_line.h"
 
@@ -23,11 +25,13 @@ namespace mixoscope {
 
 using namespace Qt::StringLiterals;
 
-constexpr int kLayoutVersion = 2;
-constexpr int kComparisonLayoutVersion = 1001;
+constexpr int kLayoutVersion = 3;
+constexpr int kComparisonLayoutVersion = 1002;
 constexpr int kWorkspaceTabs = 168;
 constexpr int kFewestMetrics = 150;
 constexpr int kMostMetrics = 290;
+constexpr int kNarrowestForks = 340;
+constexpr int kWidestForks = 560;
 constexpr int kInspectorFrom = 1400;
 constexpr int kLoadFrom = 1200;
 constexpr int kBesideFrom = 1100;
@@ -75,6 +79,7 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
     PanelDock* heatmap = panel(u"heatmap"_s);
     PanelDock* inspector = panel(u"inspector"_s);
     PanelDock* expert = panel(u"expert"_s);
+    PanelDock* attribution = panel(u"attribution"_s);
     PanelDock* checks = panel(u"checks"_s);
     PanelDock* load = panel(u"load"_s);
     PanelDock* length = panel(u"thinking"_s);
@@ -93,10 +98,12 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
     }
     if (narrowness == Narrowness::kWide) {
         tab(inspector, expert);
+        tab(inspector, attribution);
         inspector->raise();
     } else {
         tab(heatmap, inspector);
         tab(heatmap, expert);
+        tab(heatmap, attribution);
         tab(heatmap, checks);
     }
     if (!load_below) {
@@ -182,7 +189,8 @@ void MainWindow::makeWorkspaceSwitch() {
 }
 
 bool MainWindow::belongsTo(const QString& name, Workspace workspace) const {
-    const bool compared = name == u"lanes"_s || name == u"metrics"_s;
+    if (name == u"attribution"_s) return true;  // of a token of either
+    const bool compared = name == u"lanes"_s || name == u"metrics"_s || name == u"forks"_s;
     return compared == (workspace == Workspace::kCompare);
 }
 
@@ -215,8 +223,10 @@ void MainWindow::setWorkspace(Workspace workspace) {
         bringBackLayout();
     }
     showWorkspaceParts();
+    m_what_if->refresh();
     if (workspace == Workspace::kCompare) {
         m_comparison->enter();
+        panel(u"forks"_s)->setVisible(!m_comparison->forks().rows().empty());
     } else {
         (m_page == m_chat_page ? static_cast<QWidget*>(m_composer) : m_page)->setFocus();
     }
@@ -231,11 +241,19 @@ void MainWindow::arrangeComparison() {
     PanelDock* metrics = panel(u"metrics"_s);
     addDockWidget(Qt::LeftDockWidgetArea, lanes);
     splitDockWidget(lanes, metrics, Qt::Vertical);
+    PanelDock* forks = panel(u"forks"_s);
+    PanelDock* attribution = panel(u"attribution"_s);
+    splitDockWidget(metrics, forks, Qt::Horizontal);
+    tabifyDockWidget(forks, attribution);
     lanes->show();
     metrics->show();
+    forks->setVisible(!m_comparison->forks().rows().empty());
+    attribution->hide();
     const int tall = height() - kAroundPanels;
     const int table = std::clamp(tall * 31 / 100, kFewestMetrics, kMostMetrics);
     resizeDocks({lanes, metrics}, {tall - table, table}, Qt::Vertical);
+    const int tree = std::clamp(width() * 32 / 100, kNarrowestForks, kWidestForks);
+    resizeDocks({metrics, forks}, {width() - tree, tree}, Qt::Horizontal);
 }
 
 void MainWindow::resetLayout() {
