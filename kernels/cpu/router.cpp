@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/cpu/families.h"
+#include "kernels/exponential.h"
 
 namespace mixoscope::kernels::cpu {
 
@@ -19,7 +20,7 @@ void routerProbabilities(RowsIn logits, RowsOut probabilities) {
         for (std::int64_t i = 0; i < logits.columns; ++i) {
             // Equality comes first so that infinities share the probability instead of making NaN of their difference.
             const bool nothing = std::isnan(x[i]) || highest == -kInfinity;
-            p[i] = nothing ? 0.0F : x[i] == highest ? 1.0F : std::exp(x[i] - highest);
+            p[i] = nothing ? 0.0F : x[i] == highest ? 1.0F : exponential(x[i] - highest);
             sum += static_cast<double>(p[i]);
         }
         if (sum == 0.0) continue;
