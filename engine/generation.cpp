@@ -9,9 +9,8 @@
 #include <utility>
 
 #include "engine/error.h"
-#include "engine/forward.h"
+#include "engine/host_processor.h"
 #include "engine/lane.h"
-#include "engine/memory_plan.h"
 #include "engine/settings_json.h"
 
 namespace mixoscope {
@@ -50,18 +49,23 @@ std::int32_t rowsPerStep(const GenerationLimits& limits) {
     return limits.rows_per_step > 0 ? std::clamp(limits.rows_per_step, limits.prefill_chunk, most) : most;
 }
 
-/// Pages of the pool: what the lanes can need, no more than asked for, and at most half of the free memory.
-std::int64_t pagesOf(const Model& model, const GenerationLimits& limits) {
+/// Pages of the pool: what the lanes can need, no more than asked for, and what the processor has room for.
+std::int64_t pagesOf(const Model& model, const Processor& processor, const GenerationLimits& limits,
+                     const ForwardLimits& forward) {
     const std::int64_t needed = kvPagesFor(contextOf(model, limits)) * limits.max_lanes;
-    const std::int64_t available = availableMemoryBytes();
-    const std::int64_t half = available > 0 ? available / 2 : std::numeric_limits<std::int64_t>::max();
-    const std::int64_t allowed = limits.kv_bytes > 0 ? limits.kv_bytes : half;
+    const std::int64_t allowed = limits.kv_bytes > 0 ? limits.kv_bytes : processor.roomForKeysAndValues(forward);
     const std::int64_t pages = std::min(needed, allowed / kvPageBytes(model.config));
     if (pages > 0) return pages;
     throw Error({.what = "Not enough memory for the KV cache",
                  .expected = "at least " + std::to_string(kvPageBytes(model.config)) + " bytes, one page of " +
                              std::to_string(kernels::kKvPageTokens) + " tokens",
                  .found = std::to_string(allowed) + " bytes"});
+}
+
+std::unique_ptr<ForwardPass> makeForwardPass(const Model& model, Processor& processor, const GenerationLimits& limits,
+                                             const TraceShape& shape) {
+    const ForwardLimits forward{.rows = rowsPerStep(limits), .logit_rows = lanesPerStep(limits), .slots = shape.slots};
+    return processor.makeForwardPass(model, forward, pagesOf(model, processor, limits, forward));
 }
 
 void setText(LaneEvent& event, std::string_view text) {
@@ -75,7 +79,7 @@ void setText(LaneEvent& event, std::string_view text) {
 }  // namespace
 
 struct Generation::Impl {
-    Impl(const Model& generation_model, kernels::Backend& generation_backend, const GenerationLimits& generation_limits,
+    Impl(const Model& generation_model, Processor& processor, const GenerationLimits& generation_limits,
          TraceSink* trace_sink);
 
     Lane& lane(LaneId id);
@@ -108,13 +112,12 @@ struct Generation::Impl {
     };
 
     const Model& model;
-    kernels::Backend& backend;
     GenerationLimits limits;
     TraceSink* sink;
     TraceShape shape;
-    KvCache cache;
+    std::unique_ptr<ForwardPass> forward_pass;
+    KvCache& cache;
     LaneContext context;
-    Activations activations;
     std::optional<RoutingRecord> record;
     Sampler sampler;
 
@@ -130,21 +133,19 @@ struct Generation::Impl {
     GenerationTimes times;
 };
 
-Generation::Impl::Impl(const Model& generation_model, kernels::Backend& generation_backend,
-                       const GenerationLimits& generation_limits, TraceSink* trace_sink)
+Generation::Impl::Impl(const Model& generation_model, Processor& processor, const GenerationLimits& generation_limits,
+                       TraceSink* trace_sink)
     : model(generation_model),
-      backend(generation_backend),
       limits(generation_limits),
       sink(trace_sink),
       shape(traceShapeOf(model.config, limits.slots, limits.distributions)),
-      cache(model.config, pagesOf(model, limits)),
+      forward_pass(makeForwardPass(model, processor, limits, shape)),
+      cache(forward_pass->cache()),
       context{.model = model,
               .thinking_tokens = thinkingTokens(model),
               .end_of_turn = endOfTurnTokens(model),
               .tokens = static_cast<std::size_t>(
                   std::min(contextOf(model, limits), cache.pageCount() * kernels::kKvPageTokens))},
-      activations(model.config,
-                  {.rows = rowsPerStep(limits), .logit_rows = lanesPerStep(limits), .slots = shape.slots}),
       sampler(model.config.vocab_size) {
     assert(limits.max_lanes > 0 && limits.prefill_chunk > 0);
     const auto most_shares = static_cast<std::size_t>(lanesPerStep(limits));
@@ -351,7 +352,7 @@ bool Generation::Impl::step() {
         if (lane->active()) addRows(*lane);
     }
     if (batch.empty()) return false;
-    const kernels::RowsIn logits = forward(model, backend, cache, batch, activations, record ? &*record : nullptr);
+    const kernels::RowsIn logits = forward_pass->run(batch, record ? &*record : nullptr);
     chooseNext(logits);
     const Clock::time_point end = Clock::now();
     for (const Share& share : shares) {
@@ -372,8 +373,13 @@ bool Generation::Impl::step() {
     return true;
 }
 
-Generation::Generation(const Model& model, kernels::Backend& backend, const GenerationLimits& limits, TraceSink* sink)
-    : m_impl(std::make_unique<Impl>(model, backend, limits, sink)) {}
+Generation::Generation(const Model& model, Processor& processor, const GenerationLimits& limits, TraceSink* sink)
+    : m_impl(std::make_unique<Impl>(model, processor, limits, sink)) {}
+
+Generation::Generation(const Model& model, kernels::Backend& backend, const GenerationLimits& limits, TraceSink* sink) {
+    HostProcessor processor(backend);  // what it makes does not need it any more
+    m_impl = std::make_unique<Impl>(model, processor, limits, sink);
+}
 
 Generation::~Generation() = default;
 

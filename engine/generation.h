@@ -13,6 +13,7 @@
 #include "engine/ids.h"
 #include "engine/lane_settings.h"
 #include "engine/model.h"
+#include "engine/processor.h"
 #include "engine/step_trace.h"
 #include "kernels/backend.h"
 
@@ -65,8 +66,10 @@ enum class Traced : bool { kNo, kYes };
 
 class Generation {
 public:
-    /// `model` and `backend` must outlive it. `sink` may be null: then nothing is traced. Throws Error when the caches
-    /// do not fit into memory.
+    /// `model` and `processor` must outlive it. `sink` may be null: then nothing is traced. Throws Error when the
+    /// caches do not fit into memory.
+    Generation(const Model& model, Processor& processor, const GenerationLimits& limits, TraceSink* sink);
+    /// On the host.
     Generation(const Model& model, kernels::Backend& backend, const GenerationLimits& limits, TraceSink* sink);
     ~Generation();
     Generation(const Generation&) = delete;

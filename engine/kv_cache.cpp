@@ -1,6 +1,7 @@
 #include "engine/kv_cache.h"
 
 #include <cassert>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -17,6 +18,28 @@ std::int64_t floatsPerLayerPage(std::int64_t kv_heads, std::int64_t head_dim) {
     return kv_heads * kernels::kKvPageTokens * head_dim;
 }
 
+class HostKvMemory final : public KvMemory {
+public:
+    explicit HostKvMemory(std::int64_t bytes) {
+        const std::size_t aligned = (static_cast<std::size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
+        m_data.reset(static_cast<float*>(std::aligned_alloc(kAlignment, aligned)));
+        if (m_data) return;
+        throw Error({.what = "Not enough memory for the KV cache",
+                     .found = std::to_string(bytes / (1024 * 1024)) + " MiB needed",
+                     .advice = "Choose a shorter context or fewer lanes"});
+    }
+    float* data() const override { return m_data.get(); }
+    void copy(const float* from, float* to, std::int64_t floats) override {
+        std::memcpy(to, from, static_cast<std::size_t>(floats) * sizeof(float));
+    }
+
+private:
+    struct Free {
+        void operator()(float* data) const { std::free(data); }
+    };
+    std::unique_ptr<float[], Free> m_data;
+};
+
 }  // namespace
 
 std::int64_t kvPageBytes(const ModelConfig& config) {
@@ -24,21 +47,23 @@ std::int64_t kvPageBytes(const ModelConfig& config) {
            static_cast<std::int64_t>(sizeof(float));
 }
 
-KvCache::KvCache(const ModelConfig& config, std::int64_t pages)
-    : m_layers(config.num_hidden_layers), m_kv_heads(config.num_key_value_heads), m_head_dim(config.head_dim) {
-    assert(pages > 0);
-    const std::int64_t page_bytes = kvPageBytes(config);
+std::int64_t kvCacheBytes(const ModelConfig& config, std::int64_t pages) {
     std::int64_t bytes = 0;
-    if (__builtin_mul_overflow(page_bytes, pages, &bytes)) {
+    if (__builtin_mul_overflow(kvPageBytes(config), pages, &bytes)) {
         throw Error({.what = "The KV cache is too large", .found = std::to_string(pages) + " pages"});
     }
-    const std::size_t aligned = (static_cast<std::size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-    m_data.reset(static_cast<float*>(std::aligned_alloc(kAlignment, aligned)));
-    if (!m_data) {
-        throw Error({.what = "Not enough memory for the KV cache",
-                     .found = std::to_string(bytes / (1024 * 1024)) + " MiB needed",
-                     .advice = "Choose a shorter context or fewer lanes"});
-    }
+    return bytes;
+}
+
+KvCache::KvCache(const ModelConfig& config, std::int64_t pages)
+    : KvCache(config, pages, std::make_unique<HostKvMemory>(kvCacheBytes(config, pages))) {}
+
+KvCache::KvCache(const ModelConfig& config, std::int64_t pages, std::unique_ptr<KvMemory> memory)
+    : m_layers(config.num_hidden_layers),
+      m_kv_heads(config.num_key_value_heads),
+      m_head_dim(config.head_dim),
+      m_memory(std::move(memory)) {
+    assert(pages > 0);
     m_references.assign(static_cast<std::size_t>(pages), 0);
     m_free.reserve(static_cast<std::size_t>(pages));
     for (std::int64_t page = pages - 1; page >= 0; --page) m_free.push_back(static_cast<std::int32_t>(page));
@@ -47,7 +72,7 @@ KvCache::KvCache(const ModelConfig& config, std::int64_t pages)
 kernels::KvLayer KvCache::layer(std::int64_t layer) const {
     assert(layer >= 0 && layer < m_layers);
     const std::int64_t part = pageCount() * floatsPerLayerPage(m_kv_heads, m_head_dim);
-    float* keys = m_data.get() + layer * 2 * part;
+    float* keys = m_memory->data() + layer * 2 * part;
     return {.keys = keys, .values = keys + part, .kv_heads = m_kv_heads, .head_dim = m_head_dim};
 }
 
@@ -70,12 +95,12 @@ void KvCache::release(std::int32_t page) {
 }
 
 void KvCache::copyPage(std::int32_t from, std::int32_t to, std::int64_t slots) {
-    const std::size_t bytes = static_cast<std::size_t>(slots * m_head_dim) * sizeof(float);
+    const std::int64_t floats = slots * m_head_dim;
     for (std::int64_t index = 0; index < m_layers; ++index) {
         const kernels::KvLayer kv = layer(index);
         for (std::int64_t head = 0; head < m_kv_heads; ++head) {
-            std::memcpy(kv.keys + kv.offset(to, head, 0), kv.keys + kv.offset(from, head, 0), bytes);
-            std::memcpy(kv.values + kv.offset(to, head, 0), kv.values + kv.offset(from, head, 0), bytes);
+            m_memory->copy(kv.keys + kv.offset(from, head, 0), kv.keys + kv.offset(to, head, 0), floats);
+            m_memory->copy(kv.values + kv.offset(from, head, 0), kv.values + kv.offset(to, head, 0), floats);
         }
     }
 }

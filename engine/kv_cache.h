@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
@@ -20,11 +19,25 @@ constexpr std::int64_t kvPagesFor(std::int64_t tokens) {
     return (tokens + kernels::kKvPageTokens - 1) / kernels::kKvPageTokens;
 }
 
-/// The pool. Its memory is reserved at once and touched page by page.
+/// Memory for all pages of a pool, of the host or of a device.
+class KvMemory {
+public:
+    virtual ~KvMemory() = default;
+    virtual float* data() const = 0;
+    /// Copies values within it, ordered with the steps that read and write it.
+    virtual void copy(const float* from, float* to, std::int64_t floats) = 0;
+};
+
+/// Bytes of a pool. Throws Error where that is no number.
+std::int64_t kvCacheBytes(const ModelConfig& config, std::int64_t pages);
+
+/// The pool. Its memory is reserved at once; the host's is touched page by page.
 class KvCache {
 public:
-    /// Throws Error when the memory cannot be had.
+    /// In the host's memory. Throws Error when it cannot be had.
     KvCache(const ModelConfig& config, std::int64_t pages);
+    /// In `memory` of kvCacheBytes().
+    KvCache(const ModelConfig& config, std::int64_t pages, std::unique_ptr<KvMemory> memory);
 
     std::int64_t pageCount() const { return static_cast<std::int64_t>(m_references.size()); }
     std::int64_t freePages() const { return static_cast<std::int64_t>(m_free.size()); }
@@ -41,13 +54,10 @@ private:
     void release(std::int32_t page);
     void copyPage(std::int32_t from, std::int32_t to, std::int64_t slots);
 
-    struct Free {
-        void operator()(float* data) const { std::free(data); }
-    };
     std::int64_t m_layers;
     std::int64_t m_kv_heads;
     std::int64_t m_head_dim;
-    std::unique_ptr<float[], Free> m_data;   // (layers, 2, pages, kv_heads, kKvPageTokens, head_dim)
+    std::unique_ptr<KvMemory> m_memory;      // (layers, 2, pages, kv_heads, kKvPageTokens, head_dim)
     std::vector<std::int32_t> m_references;  // (pages)
     std::vector<std::int32_t> m_free;        // a stack
 };

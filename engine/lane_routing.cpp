@@ -104,6 +104,14 @@ void LaneRouting::route(int layer, std::span<RoutedRow> rows) {
     }
 }
 
+std::optional<LikeliestExperts> LaneRouting::likeliestAt(int layer, const RoutedRow& row) const {
+    const auto covers = [&](const auto& part) { return part.scope.covers(layer, row); };
+    if (std::ranges::any_of(m_policy->edits(), covers)) return std::nullopt;
+    const auto part = std::ranges::find_if(m_policy->choosing(), covers);
+    assert(part != m_policy->choosing().end());
+    return part->rule->asLikeliest();
+}
+
 kernels::SelectionFacts LaneRouting::describe(const RoutedRow& row) {
     std::size_t count = 0;
     for (const std::int32_t id : row.ids) {

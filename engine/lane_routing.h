@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,8 @@ public:
     void adjust(int layer, std::span<RoutedRow> rows) const;
     /// After it: fills ids, weights and flags.
     void route(int layer, std::span<RoutedRow> rows);
+    /// What route() would do to a row of this token, if it is no more than this.
+    std::optional<LikeliestExperts> likeliestAt(int layer, const RoutedRow& row) const;
     /// Of a row that was routed.
     kernels::SelectionFacts describe(const RoutedRow& row);
 

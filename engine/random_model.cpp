@@ -241,21 +241,23 @@ std::vector<std::string> randomModelNames() {
     return names;
 }
 
+ModelConfig randomModelConfig(std::string_view name) {
+    const auto* shape =
+        std::find_if(kShapes.begin(), kShapes.end(), [name](const NamedShape& known) { return known.name == name; });
+    if (shape != kShapes.end()) return configOf(*shape);
+    throw Error({.what = "There is no random model of this name",
+                 .where = "random:" + std::string(name),
+                 .expected = knownNames(),
+                 .found = std::string(name)});
+}
+
 Model makeRandomModel(std::string_view spec) {
     const std::size_t colon = spec.find(':');
     const std::string_view name = spec.substr(0, colon);
     const DataType type = colon == std::string_view::npos ? DataType::kBF16 : typeNamed(spec.substr(colon + 1), spec);
-    const auto* shape =
-        std::find_if(kShapes.begin(), kShapes.end(), [name](const NamedShape& known) { return known.name == name; });
-    if (shape == kShapes.end()) {
-        throw Error({.what = "There is no random model of this name",
-                     .where = "random:" + std::string(spec),
-                     .expected = knownNames(),
-                     .found = std::string(name)});
-    }
     Model model;
     model.name = "random:" + std::string(spec);
-    model.config = configOf(*shape);
+    model.config = randomModelConfig(name);
     const std::int64_t bytes = weightBytes(model.config, type);
     const std::int64_t available = availableMemoryBytes();
     if (available > 0 && bytes > available) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "engine/config.h"
@@ -21,5 +22,8 @@ struct RandomWeights {
     std::vector<std::vector<std::byte>> storage;
 };
 RandomWeights makeRandomWeights(const ModelConfig& config, kernels::DataType type, std::uint64_t seed);
+
+/// The shape that random:NAME has. Throws Error for an unknown name.
+ModelConfig randomModelConfig(std::string_view name);
 
 }  // namespace mixoscope

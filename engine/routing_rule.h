@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "engine/ids.h"
@@ -48,6 +49,12 @@ struct RuleSizes {
 /// What a row's choice depends on besides the row itself: nothing, the lane's other rows of the step, its earlier rows.
 enum class RuleView : std::uint8_t { kRow, kStep, kHistory };
 
+/// "The likeliest `count`, weighed by their probabilities": what a device can do by itself.
+struct LikeliestExperts {
+    int count = 0;
+    kernels::Renormalise renormalise = kernels::Renormalise::kNo;
+};
+
 class ChoosingRule {
 public:
     virtual ~ChoosingRule() = default;
@@ -56,6 +63,8 @@ public:
     virtual RuleView view() const = 0;
     /// Whether it can leave selections that do not run.
     virtual bool marksNotRun() const { return false; }
+    /// The rule in these terms, if that is all that it does.
+    virtual std::optional<LikeliestExperts> asLikeliest() const { return std::nullopt; }
     /// Null for a rule that looks at rows one by one and remembers nothing.
     virtual std::unique_ptr<RuleState> makeState(const RuleSizes& sizes) const;
     /// Fills the ids of all rows, which are the lane's rows of one step on which the rule acts, in ascending position.

@@ -13,6 +13,7 @@ public:
           m_renormalise(config.norm_topk_prob ? kernels::Renormalise::kYes : kernels::Renormalise::kNo) {}
 
     int maxSlots() const override { return m_k; }
+    std::optional<LikeliestExperts> asLikeliest() const override { return LikeliestExperts{m_k, m_renormalise}; }
     void chooseRow(int /*layer*/, RoutedRow& row) const override { chooseLikeliest(row, m_k); }
     bool weigh(RoutedRow& row) const override { return weighByProbability(row, m_renormalise); }
 

@@ -26,6 +26,10 @@ public:
     int maxSlots() const override { return m_k; }
     RuleView view() const override { return bounded() ? RuleView::kStep : RuleView::kRow; }
     bool marksNotRun() const override { return bounded(); }
+    std::optional<LikeliestExperts> asLikeliest() const override {
+        if (bounded()) return std::nullopt;
+        return LikeliestExperts{m_k, m_renormalise};
+    }
 
     std::unique_ptr<RuleState> makeState(const RuleSizes& sizes) const override {
         if (!bounded()) return nullptr;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/host_processor.h"
+
 namespace mixoscope::test {
 
 namespace {
@@ -19,6 +21,7 @@ public:
     PlainTopK(int k, bool renormalise)
         : m_k(k), m_renormalise(renormalise ? kernels::Renormalise::kYes : kernels::Renormalise::kNo) {}
     int maxSlots() const override { return m_k; }
+    std::optional<LikeliestExperts> asLikeliest() const override { return LikeliestExperts{m_k, m_renormalise}; }
     void chooseRow(int, RoutedRow& row) const override {
         kernels::selectTopK(row.probabilities, m_k, m_renormalise, row.ids, row.weights);
     }
@@ -50,14 +53,19 @@ bool FedTokens::operator==(const FedTokens& other) const {
            sameBits(expert_weights, other.expert_weights) && sameBits(distributions, other.distributions);
 }
 
+ForwardRunner::ForwardRunner(const Model& model, Processor& processor, std::int64_t most_tokens, std::int64_t most_rows)
+    : m_forward(
+          processor.makeForwardPass(model, {.rows = most_rows, .logit_rows = most_rows}, kvPagesFor(most_tokens))),
+      m_sequence(m_forward->cache()),
+      m_routing(plainTopK(model.config)),
+      m_record(traceShapeOf(model.config, 0, true), most_rows) {}
+
 ForwardRunner::ForwardRunner(const Model& model, kernels::Backend& backend, std::int64_t most_tokens,
                              std::int64_t most_rows)
-    : m_model(model),
-      m_backend(backend),
-      m_cache(model.config, kvPagesFor(most_tokens)),
-      m_sequence(m_cache),
+    : m_forward(HostProcessor(backend).makeForwardPass(model, {.rows = most_rows, .logit_rows = most_rows},
+                                                       kvPagesFor(most_tokens))),
+      m_sequence(m_forward->cache()),
       m_routing(plainTopK(model.config)),
-      m_activations(model.config, {.rows = most_rows, .logit_rows = most_rows}),
       m_record(traceShapeOf(model.config, 0, true), most_rows) {}
 
 void ForwardRunner::feed(std::span<const TokenId> tokens, std::int64_t chunk) {
@@ -78,7 +86,7 @@ void ForwardRunner::step(std::span<const TokenId> tokens) {
                         .routing = &m_routing,
                         .wants_logits = true});
     }
-    const kernels::RowsIn logits = forward(m_model, m_backend, m_cache, rows, m_activations, &m_record);
+    const kernels::RowsIn logits = m_forward->run(rows, &m_record);
     for (std::int64_t row = 0; row < logits.count; ++row) {
         m_fed.logits.emplace_back(logits.row(row), logits.row(row) + logits.columns);
         m_fed.expert_ids.push_back(copyOf(m_record.expertIds(row)));

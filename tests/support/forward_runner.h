@@ -8,6 +8,7 @@
 
 #include "engine/forward.h"
 #include "engine/model.h"
+#include "engine/processor.h"
 #include "kernels/backend.h"
 
 namespace mixoscope::test {
@@ -30,6 +31,7 @@ struct FedTokens {
 /// One sequence with caches and buffers of its own.
 class ForwardRunner {
 public:
+    ForwardRunner(const Model& model, Processor& processor, std::int64_t most_tokens, std::int64_t most_rows);
     ForwardRunner(const Model& model, kernels::Backend& backend, std::int64_t most_tokens, std::int64_t most_rows);
 
     /// Feeds the tokens, `chunk` of them in a step, and appends what was computed to fed().
@@ -40,12 +42,9 @@ public:
 private:
     void step(std::span<const TokenId> tokens);
 
-    const Model& m_model;
-    kernels::Backend& m_backend;
-    KvCache m_cache;
+    std::unique_ptr<ForwardPass> m_forward;
     KvSequence m_sequence;
     LaneRouting m_routing;
-    Activations m_activations;
     RoutingRecord m_record;
     FedTokens m_fed;
 };

@@ -1,9 +1,12 @@
 #include "support/paths.h"
 
+#include <cstdlib>
+
 namespace mixoscope::test {
 
 std::filesystem::path goldenDirectory() {
-    return MIXO_GOLDEN_DIRECTORY;
+    const char* elsewhere = std::getenv("MIXO_GOLDEN_DIRECTORY");  // where a program runs that was built elsewhere
+    return elsewhere != nullptr ? elsewhere : MIXO_GOLDEN_DIRECTORY;
 }
 
 std::filesystem::path resourcesDirectory() {
