@@ -5,6 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/device_processor.h"
+#include "engine/host_processor.h"
+
 namespace mixoscope {
 
 namespace {
@@ -50,17 +53,19 @@ std::string filesText(const Model& model) {
     return files.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::unique_ptr<kernels::Backend> makeBackend(const WorkbenchOptions& options) {
-    if (options.backend == "cpu") return kernels::makeCpuBackend(options.threads);
-    if (options.backend == "reference") return kernels::makeReferenceBackend();
+}  // namespace
+
+std::unique_ptr<Processor> makeProcessor(const Model& model, const std::string& backend, int threads, int device,
+                                         const std::function<void(std::string_view)>& log) {
+    if (backend == "cpu") return std::make_unique<HostProcessor>(kernels::makeCpuBackend(threads));
+    if (backend == "reference") return std::make_unique<HostProcessor>(kernels::makeReferenceBackend());
+    if (backend == "cuda") return makeCudaProcessor(model, device, log);
     throw Error({.what = "Unknown back end",
                  .where = "back end",
-                 .expected = "cpu or reference",
-                 .found = options.backend,
+                 .expected = "cpu, cuda or reference",
+                 .found = backend,
                  .advice = {}});
 }
-
-}  // namespace
 
 std::string modelDescription(const ModelConfig& config, std::string_view type) {
     std::string text = std::to_string(config.num_hidden_layers) + " layers";
@@ -109,7 +114,7 @@ std::shared_ptr<LoadedModel> loadModel(const std::string& name, const WorkbenchO
                                        const std::function<void(std::string_view)>& log) {
     auto loaded = std::make_shared<LoadedModel>();
     loaded->model = openModel(name, options.demo_directory, log);
-    loaded->backend = makeBackend(options);
+    loaded->backend = makeProcessor(loaded->model, options.backend, options.threads, options.device, log);
     const Model& model = loaded->model;
 
     ModelFacts& facts = loaded->facts;

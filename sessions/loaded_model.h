@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "engine/model.h"
-#include "kernels/backend.h"
+#include "engine/processor.h"
 #include "sessions/session_file.h"
 #include "sessions/workbench.h"
 
@@ -15,7 +15,7 @@ namespace mixoscope {
 
 struct LoadedModel {
     Model model;
-    std::unique_ptr<kernels::Backend> backend;
+    std::unique_ptr<Processor> backend;
     ModelFacts facts;       // context_tokens is known once a generation is made
     SessionModel identity;  // its shape likewise
 
@@ -28,6 +28,11 @@ struct LoadedModel {
     /// The mode closest to `wanted` that the checkpoint has.
     ThinkingMode possibleMode(ThinkingMode wanted) const;
 };
+
+/// The processor of a back end's name: "cpu", "reference" or "cuda", on CUDA device `device`. Throws Error when there is
+/// none, or the model does not fit into it. `log` may be null.
+std::unique_ptr<Processor> makeProcessor(const Model& model, const std::string& backend, int threads, int device,
+                                         const std::function<void(std::string_view)>& log);
 
 /// "4 layers × 32 experts, top-4, BF16"; `type` of the weights may be empty.
 std::string modelDescription(const ModelConfig& config, std::string_view type);

@@ -104,7 +104,8 @@ struct WorkbenchOptions {
     std::filesystem::path session_directory;  // new sessions are written here, created on the first message
     std::filesystem::path session_file;       // if set, the first session is written here; it must not exist yet
     bool record = true;
-    std::string backend = "cpu";  // or "reference"
+    std::string backend = "cpu";  // or "cuda" or "reference"
+    int device = 0;               // of the back end cuda
     int threads = 0;              // 0: all cores that this process may use
     bool probes = true;
 };

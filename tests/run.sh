@@ -29,9 +29,9 @@ packages=("${mixo_build_packages[@]}" "${mixo_test_packages[@]}")
 mixo_install "${packages[@]}"
 
 if command -v nvcc >/dev/null; then
-  echo "   nvcc is here, but this version has a CPU engine only"
+  echo "   nvcc is here: building the CUDA back end too; its kernels are tested on the host, tests/gpu/run.sh tests them on a GPU"
 else
-  echo "   nvcc not found: building the CPU engine only"
+  echo "   nvcc not found: leaving the CUDA back end out; its kernels are tested on the host all the same"
 fi
 
 mixo_build "$preset" -DMIXO_TESTS=ON

@@ -1,4 +1,4 @@
-// `mixoscope bench`: how fast a model is prefilled and decoded, against the machine's memory bandwidth, and what the
+// `mixoscope bench`: how fast a model is prefilled and decoded, against the memory's bandwidth, and what the
 // probes cost. Runs with and without probes are interleaved step by step, and the bandwidth is measured between the
 // rounds, so that whatever else the machine does meets all of them.
 #include <unistd.h>
@@ -8,6 +8,8 @@
 #include <iomanip>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 
 #include "app/arguments.h"
 #include "app/commands/command.h"
@@ -122,6 +124,32 @@ private:
     std::vector<double> m_decode_ms;
 };
 
+/// What decoding is held against: the read bandwidth of the host's memory, or the copy bandwidth of a device's.
+class Bandwidth {
+public:
+    Bandwidth(Processor& processor, int threads) : m_processor(processor) {
+        if (!processor.measureCopyBandwidth()) m_of_host.emplace(threads, kBandwidthBytes);
+    }
+    void measure() {
+        if (m_of_host) return m_of_host->measure(kBandwidthPasses);
+        const double measured = *m_processor.measureCopyBandwidth();
+        m_sum += measured;
+        m_best = std::max(m_best, measured);
+        ++m_measured;
+    }
+    double mean() const { return m_of_host ? m_of_host->mean() : m_sum / m_measured; }
+    double best() const { return m_of_host ? m_of_host->best() : m_best; }
+    /// "read" or "copy", as in the keys of the JSON output.
+    std::string kind() const { return m_of_host ? "read" : "copy"; }
+
+private:
+    Processor& m_processor;
+    std::optional<kernels::ReadBandwidth> m_of_host;
+    double m_sum = 0.0;
+    double m_best = 0.0;
+    int m_measured = 0;
+};
+
 /// Ids spread over the vocabulary, other ones for each lane and round, so that no prefix is reused.
 std::vector<std::vector<TokenId>> makePrompts(const BenchOptions& options, std::int64_t vocab_size, int round) {
     std::vector<std::vector<TokenId>> prompts(static_cast<std::size_t>(options.lanes));
@@ -145,7 +173,7 @@ void runRound(std::vector<std::unique_ptr<Side>>& sides, const std::vector<std::
 }
 
 nlohmann::ordered_json sideJson(const Side& side, const BenchOptions& options, std::int64_t bytes_per_token,
-                                double bandwidth) {
+                                const Bandwidth& bandwidth) {
     const double lanes = options.lanes;
     const double prefill_tokens = lanes * options.prompt * kRounds;
     const double decode_tokens = lanes * static_cast<double>(side.decodeSteps());
@@ -158,7 +186,7 @@ nlohmann::ordered_json sideJson(const Side& side, const BenchOptions& options, s
     if (options.lanes == 1) {  // beside others a lane shares reads with them
         const double achieved = static_cast<double>(bytes_per_token) * tokens_per_s / 1e9;
         json["decode_gb_per_s"] = achieved;
-        json["share_of_read_bandwidth"] = achieved / bandwidth;
+        json["share_of_" + bandwidth.kind() + "_bandwidth"] = achieved / bandwidth.mean();
     }
     if (side.probes()) json["sink_share"] = side.sinkShare();
     return json;
@@ -169,16 +197,16 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
     const Model& model = loaded->model;
     const int experts = parsePolicy(options.policy, model)->maxSlots();
     const std::int32_t slots = std::max(experts, static_cast<std::int32_t>(model.config.num_experts_per_tok));
-    kernels::ReadBandwidth bandwidth(options.model.threads, kBandwidthBytes);
+    Bandwidth bandwidth(*loaded->backend, options.model.threads);
 
     std::vector<std::unique_ptr<Side>> sides;
     if (options.probes != "on") sides.push_back(std::make_unique<Side>(loaded, options, slots, false));
     if (options.probes != "off") sides.push_back(std::make_unique<Side>(loaded, options, slots, true));
     for (int round = 0; round < kRounds; ++round) {
-        bandwidth.measure(kBandwidthPasses);
+        bandwidth.measure();
         runRound(sides, makePrompts(options, model.config.vocab_size, round));
     }
-    bandwidth.measure(kBandwidthPasses);
+    bandwidth.measure();
 
     const std::int64_t bytes_per_token = model.bytesPerDecodedToken(experts);
     nlohmann::ordered_json json = {{"model", model.name},
@@ -189,14 +217,14 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
                                    {"decode_tokens", options.decode},
                                    {"rounds", kRounds},
                                    {"bytes_per_token", bytes_per_token},
-                                   {"read_bandwidth_gb_per_s", bandwidth.mean()},
-                                   {"read_bandwidth_best_gb_per_s", bandwidth.best()},
+                                   {bandwidth.kind() + "_bandwidth_gb_per_s", bandwidth.mean()},
+                                   {bandwidth.kind() + "_bandwidth_best_gb_per_s", bandwidth.best()},
                                    {"probes", nlohmann::ordered_json::object()}};
     const Side* off = nullptr;
     const Side* on = nullptr;
     for (const auto& side : sides) (side->probes() ? on : off) = side.get();
-    if (off != nullptr) json["probes"]["off"] = sideJson(*off, options, bytes_per_token, bandwidth.mean());
-    if (on != nullptr) json["probes"]["on"] = sideJson(*on, options, bytes_per_token, bandwidth.mean());
+    if (off != nullptr) json["probes"]["off"] = sideJson(*off, options, bytes_per_token, bandwidth);
+    if (on != nullptr) json["probes"]["on"] = sideJson(*on, options, bytes_per_token, bandwidth);
     if (off != nullptr && on != nullptr) {
         json["probes_ratio"] = on->decodeMilliseconds() / off->decodeMilliseconds();
         json["probes_ratio_median"] = on->medianDecodeMilliseconds() / off->medianDecodeMilliseconds();
@@ -205,19 +233,21 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
 }
 
 void writeText(const nlohmann::ordered_json& json, std::ostream& out) {
+    const std::string kind = json.contains("read_bandwidth_gb_per_s") ? "read" : "copy";
     out << std::fixed << std::setprecision(2) << json["model"].get<std::string>() << " on "
         << json["backend"].get<std::string>() << ", " << json["lanes"] << " lane(s), " << json["prompt_tokens"] << " + "
         << json["decode_tokens"] << " tokens, " << json["rounds"] << " rounds\n"
         << "Weights read a token    " << json["bytes_per_token"].get<double>() / 1e6 << " MB\n"
-        << "Read bandwidth          " << json["read_bandwidth_gb_per_s"].get<double>()
-        << " GB/s between the rounds, at best " << json["read_bandwidth_best_gb_per_s"].get<double>() << '\n';
+        << (kind == "read" ? "Read bandwidth          " : "Copy bandwidth          ")
+        << json[kind + "_bandwidth_gb_per_s"].get<double>() << " GB/s between the rounds, at best "
+        << json[kind + "_bandwidth_best_gb_per_s"].get<double>() << '\n';
     for (const auto& [name, side] : json["probes"].items()) {
         out << "Probes " << std::left << std::setw(17) << name << "prefill "
             << side["prefill_tokens_per_s"].get<double>() << " tokens/s, decode "
             << side["decode_tokens_per_s"].get<double>() << " tokens/s";
         if (side.contains("decode_gb_per_s")) {
             out << " = " << side["decode_gb_per_s"].get<double>() << " GB/s, "
-                << 100.0 * side["share_of_read_bandwidth"].get<double>() << " % of the bandwidth";
+                << 100.0 * side["share_of_" + kind + "_bandwidth"].get<double>() << " % of the bandwidth";
         }
         out << '\n';
     }

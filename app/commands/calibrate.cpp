@@ -188,7 +188,7 @@ void addCalibrateCommand(CLI::App& program, CommandAction& action) {
     CLI::App* command = program.add_subcommand(
         "calibrate", "Measures a model's routing on prompts, for policies with a calibration parameter");
     options->model.addModel(*command);
-    options->model.addBackend(*command);
+    options->model.addHostBackend(*command);
     command
         ->add_option("--policy", options->policy,
                      "Routes while it is measured; parts that wait for a calibration are left out")

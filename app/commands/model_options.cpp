@@ -13,9 +13,23 @@ void ModelOptions::addModel(CLI::App& command) {
 }
 
 void ModelOptions::addBackend(CLI::App& command) {
+    command.add_option("--backend", backend, "cpu, cuda, or reference (plain loops, slow)")
+        ->check(CLI::IsMember({"cpu", "cuda", "reference"}))
+        ->capture_default_str();
+    command.add_option("--device", device, "Number of the device of the cuda back end")
+        ->check(CLI::Range(0, 63))
+        ->capture_default_str();
+    addThreads(command);
+}
+
+void ModelOptions::addHostBackend(CLI::App& command) {
     command.add_option("--backend", backend, "cpu, or reference (plain loops, slow)")
         ->check(CLI::IsMember({"cpu", "reference"}))
         ->capture_default_str();
+    addThreads(command);
+}
+
+void ModelOptions::addThreads(CLI::App& command) {
     command.add_option("--threads", threads, "Threads of the cpu back end; 0: one for each core")
         ->check(CLI::Range(0, 1024))
         ->capture_default_str();
@@ -30,7 +44,12 @@ std::shared_ptr<LoadedModel> ModelOptions::load() const {
     options.demo_directory = resourceDirectory() / "demo";
     options.backend = backend;
     options.threads = threads;
+    options.device = device;
     return loadModel(model, options, nullptr);
+}
+
+std::unique_ptr<Processor> ModelOptions::processor(const Model& of) const {
+    return makeProcessor(of, backend, threads, device, nullptr);
 }
 
 std::unique_ptr<kernels::Backend> ModelOptions::makeBackend() const {

@@ -15,14 +15,23 @@ struct ModelOptions {
     std::string model = "demo";
     std::string backend = "cpu";
     int threads = 0;
+    int device = 0;
 
     void addModel(CLI::App& command);
     void addBackend(CLI::App& command);
+    /// The same without back ends that only run whole forward passes.
+    void addHostBackend(CLI::App& command);
 
     Model open() const;
     /// The model with its back end and its identity for session files.
     std::shared_ptr<LoadedModel> load() const;
+    /// Where the model's forward passes run.
+    std::unique_ptr<Processor> processor(const Model& model) const;
+    /// The kernels of a back end that addHostBackend() offers.
     std::unique_ptr<kernels::Backend> makeBackend() const;
+
+private:
+    void addThreads(CLI::App& command);
 };
 
 /// The ids of an option such as --ids 1,2,3. Throws Error for anything else than whole numbers within the vocabulary.

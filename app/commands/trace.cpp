@@ -6,7 +6,7 @@
 #include "app/commands/command.h"
 #include "app/commands/model_options.h"
 #include "engine/error.h"
-#include "engine/forward.h"
+#include "engine/processor.h"
 
 namespace mixoscope {
 
@@ -49,14 +49,14 @@ void addRow(RoutingRecord& record, std::int64_t row, std::vector<LayerArrays>& l
     }
 }
 
-nlohmann::json traceIds(const Model& model, kernels::Backend& backend, std::span<const TokenId> ids,
+nlohmann::json traceIds(const Model& model, Processor& processor, std::span<const TokenId> ids,
                         std::shared_ptr<const RoutingPolicy> policy) {
     const std::int64_t slots = std::max<std::int64_t>(policy->maxSlots(), 1);
     const auto rows = static_cast<std::int64_t>(std::min(ids.size(), kChunkRows));
-    KvCache cache(model.config, kvPagesFor(std::ssize(ids)));
-    KvSequence sequence(cache);
+    const auto forward =
+        processor.makeForwardPass(model, {.rows = rows, .logit_rows = 1, .slots = slots}, kvPagesFor(std::ssize(ids)));
+    KvSequence sequence(forward->cache());
     LaneRouting routing(std::move(policy), model.config, rows);
-    Activations activations(model.config, {.rows = rows, .logit_rows = 1, .slots = slots});
     RoutingRecord record(traceShapeOf(model.config, slots, true), rows);
     std::vector<LayerArrays> layers(static_cast<std::size_t>(record.shape().moe_layers));
     nlohmann::json logits;
@@ -70,7 +70,7 @@ nlohmann::json traceIds(const Model& model, kernels::Backend& backend, std::span
                              .routing = &routing,
                              .wants_logits = position + 1 == ids.size()});
         }
-        const kernels::RowsIn last = forward(model, backend, cache, batch, activations, &record);
+        const kernels::RowsIn last = forward->run(batch, &record);
         for (std::int64_t row = 0; row < std::ssize(batch); ++row) addRow(record, row, layers);
         if (last.count > 0) logits = std::vector<float>(last.row(0), last.row(0) + last.columns);
     }
@@ -102,8 +102,8 @@ int runTrace(const TraceOptions& options, CommandStreams& streams) {
                      .found = std::to_string(ids.size())});
     }
     const auto policy = parsePolicy(options.policy, model);
-    const auto backend = options.model.makeBackend();
-    const nlohmann::json traced = traceIds(model, *backend, ids, policy);
+    const auto processor = options.model.processor(model);
+    const nlohmann::json traced = traceIds(model, *processor, ids, policy);
     if (options.out.empty()) {
         streams.out << traced.dump() << '\n';
     } else {

@@ -36,9 +36,9 @@ TEST_F(ComparisonTest, AnExpertsPartIsWhatAForwardPassWithoutItSays) {
         const std::vector<TokenId> sequence = comparison->generation().tokens(lane.origin.lane);
         /// Log-probability of the token when the row before it is computed under `policy` and all others under `model`.
         const auto independent = [&](const std::string& policy) {
-            KvCache cache(loaded->model.config, 8);
-            KvSequence kv(cache);
-            Activations activations(loaded->model.config, {.rows = 64, .logit_rows = 1, .slots = 2});
+            const auto pass =
+                loaded->backend->makeForwardPass(loaded->model, {.rows = 64, .logit_rows = 1, .slots = 2}, 8);
+            KvSequence kv(pass->cache());
             EXPECT_TRUE(kv.extend(position));
             std::vector<float> last;
             LaneRouting plain(parsePolicy("model", loaded->model), loaded->model.config, 64);
@@ -49,8 +49,7 @@ TEST_F(ComparisonTest, AnExpertsPartIsWhatAForwardPassWithoutItSays) {
                                      .sequence = {.pages = kv.pages(), .position = row},
                                      .routing = is_last ? &changed : &plain,
                                      .wants_logits = is_last};
-                const auto logits =
-                    forward(loaded->model, *loaded->backend, cache, std::span(&fed, 1), activations, nullptr);
+                const auto logits = pass->run(std::span(&fed, 1), nullptr);
                 if (is_last) last.assign(logits.row(0), logits.row(0) + logits.columns);
             }
             return logProbability(last, sequence[static_cast<std::size_t>(position)]);
