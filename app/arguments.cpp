@@ -9,6 +9,7 @@
 #include "app/commands/command.h"
 #include "engine/error.h"
 #include "engine/model.h"
+#include "sessions/routing_replay.h"
 
 namespace mixoscope {
 
@@ -75,6 +76,7 @@ std::vector<const char*> withCommand([[maybe_unused]] CLI::App& program, int arg
 }  // namespace
 
 int runProgram(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+    offerSessionsToReplay();
     CLI::App program("Looks inside Mixture-of-Experts reasoning models", "mixoscope");
     program.set_version_flag("--version", "mixoscope " MIXO_VERSION);
     program.require_subcommand(0, 1);

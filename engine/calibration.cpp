@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <deque>
 #include <fstream>
 #include <limits>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
@@ -126,6 +128,31 @@ Calibration readCalibration(const std::filesystem::path& file) {
     for (const nlohmann::json& layer : *layers)
         calibration.layers.push_back(
             readLayer(layer, name + ", layers[" + std::to_string(calibration.layers.size()) + "]"));
+    return calibration;
+}
+
+std::shared_ptr<const Calibration> rememberedCalibration(const std::filesystem::path& file) {
+    struct Remembered {
+        std::string file;
+        std::filesystem::file_time_type time;
+        std::uintmax_t size = 0;
+        std::shared_ptr<const Calibration> calibration;
+    };
+    constexpr std::size_t kMostRemembered = 8;
+    static std::mutex mutex;
+    static std::deque<Remembered> remembered;  // newest first
+    std::error_code failure;                   // readCalibration() says what is wrong with the file
+    const auto time = std::filesystem::last_write_time(file, failure);
+    const auto size = std::filesystem::file_size(file, failure);
+    const std::lock_guard lock(mutex);
+    const auto known = std::ranges::find_if(remembered, [&](const Remembered& other) {
+        return other.file == file.string() && other.time == time && other.size == size;
+    });
+    if (known != remembered.end()) return known->calibration;
+    auto calibration = std::make_shared<const Calibration>(readCalibration(file));
+    std::erase_if(remembered, [&](const Remembered& other) { return other.file == file.string(); });
+    remembered.push_front({file.string(), time, size, calibration});
+    if (remembered.size() > kMostRemembered) remembered.pop_back();
     return calibration;
 }
 

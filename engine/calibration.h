@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -73,6 +74,9 @@ Calibration emptyCalibration(const ModelConfig& config);
 
 /// Throws Error naming file and field.
 Calibration readCalibration(const std::filesystem::path& file);
+/// The same, read once for as long as the file has the time and size that it had: a policy that is dragged names its
+/// file many times a second. From any thread.
+std::shared_ptr<const Calibration> rememberedCalibration(const std::filesystem::path& file);
 /// Throws Error when the calibration is of another shape than the model, or unfinished.
 void checkCalibration(const Calibration& calibration, const ModelConfig& config, std::string_view file);
 /// The file is there as a whole or not at all. Throws Error.

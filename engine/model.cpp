@@ -1,11 +1,14 @@
 #include "engine/model.h"
 
+#include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "engine/error.h"
 #include "engine/json_text.h"
 #include "engine/mapped_file.h"
 #include "engine/memory_plan.h"
+#include "engine/model_hash.h"
 #include "engine/weights.h"
 
 namespace mixoscope {
@@ -166,8 +169,16 @@ std::int64_t bytesOf(const kernels::ExpertMatrices& expert) {
 
 Model::Model() = default;
 Model::Model(Model&&) noexcept = default;
-Model& Model::operator=(Model&&) noexcept = default;
-Model::~Model() = default;
+Model& Model::operator=(Model&& other) noexcept {
+    if (this == &other) return *this;
+    std::destroy_at(this);
+    std::construct_at(this, std::move(other));
+    forgetModelHash(other);
+    return *this;
+}
+Model::~Model() {
+    forgetModelHash(*this);
+}
 
 std::int64_t Model::bytesPerDecodedToken(std::int64_t experts_per_token) const {
     const std::int64_t row =

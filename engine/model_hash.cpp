@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <map>
+#include <mutex>
 
 namespace mixoscope {
 
@@ -100,6 +102,32 @@ std::string modelHash(const Model& model) {
         }
     }
     return hasher.text();
+}
+
+namespace {
+
+std::mutex& rememberedMutex() {
+    static std::mutex mutex;
+    return mutex;
+}
+
+std::map<const Model*, std::string>& rememberedHashes() {
+    static std::map<const Model*, std::string> hashes;
+    return hashes;
+}
+
+}  // namespace
+
+std::string rememberedModelHash(const Model& model) {
+    const std::lock_guard lock(rememberedMutex());
+    const auto [entry, is_new] = rememberedHashes().try_emplace(&model);
+    if (is_new) entry->second = modelHash(model);
+    return entry->second;
+}
+
+void forgetModelHash(const Model& model) noexcept {
+    const std::lock_guard lock(rememberedMutex());
+    rememberedHashes().erase(&model);
 }
 
 std::string contentHash(std::span<const std::byte> bytes) {

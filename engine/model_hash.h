@@ -14,6 +14,11 @@ namespace mixoscope {
 /// at does not show.
 std::string modelHash(const Model& model);
 
+/// The same, computed once for as long as the model is there; from any thread.
+std::string rememberedModelHash(const Model& model);
+/// For a model that ends or becomes another one.
+void forgetModelHash(const Model& model) noexcept;
+
 /// 16 hexadecimal digits over all bytes.
 std::string contentHash(std::span<const std::byte> bytes);
 

@@ -261,10 +261,10 @@ private:
 /// Loads the file of a part that names one.
 void loadCalibration(ParsedPart& part, const ModelConfig& config, std::vector<CalibrationUse>& uses) {
     for (const ParameterSpec& parameter : part.spec.parameters) {
-        if (parameter.type != ParameterType::kFile) continue;
+        if (parameter.type != ParameterType::kFile || parameter.key != "calibration") continue;
         const std::string& file = part.arguments.text(parameter.key);
         if (file == parameter.also) continue;
-        auto calibration = std::make_shared<Calibration>(readCalibration(file));
+        auto calibration = rememberedCalibration(file);
         checkCalibration(*calibration, config, file);
         uses.push_back({.file = file, .model_name = calibration->model_name, .model_hash = calibration->model_hash});
         part.arguments.calibration = std::move(calibration);
@@ -378,7 +378,7 @@ std::shared_ptr<const RoutingPolicy> parsePolicy(std::string_view text, const Mo
 std::shared_ptr<const RoutingPolicy> parsePolicy(std::string_view text, const Model& model) {
     auto policy = parsePolicy(text, model.config);
     if (policy->calibrations().empty()) return policy;
-    const std::string hash = modelHash(model);
+    const std::string hash = rememberedModelHash(model);
     for (const CalibrationUse& use : policy->calibrations()) {
         if (use.model_hash == hash) continue;
         throw Error({.what = "this calibration was made with another model",

@@ -8,19 +8,28 @@ namespace mixoscope {
 
 namespace {
 
-/// Uniform in [0, range), the number `index` of the key's sequence.
-std::int32_t drawBelow(const DrawKey& key, std::int32_t index, std::int32_t range) {
+/// The number `index` of the key's sequence.
+std::uint64_t bitsAt(const DrawKey& key, std::int32_t index) {
     const auto high = [](std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); };
     const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
     // Counters of one purpose lie side by side in the fourth word; 2¹⁶ blocks are more than experts.
     const std::uint32_t block = key.purpose << 16 | static_cast<std::uint32_t>(index);
     const PhiloxBlock bits =
         philox({low(key.subject), high(key.subject), key.layer, block}, {low(key.seed), high(key.seed)});
-    const std::uint64_t wide = static_cast<std::uint64_t>(bits[0]) << 32 | bits[1];
-    return static_cast<std::int32_t>(wide % static_cast<std::uint64_t>(range));  // 2⁶⁴ ≫ range: no bias to speak of
+    return static_cast<std::uint64_t>(bits[0]) << 32 | bits[1];
+}
+
+/// Uniform in [0, range).
+std::int32_t drawBelow(const DrawKey& key, std::int32_t index, std::int32_t range) {
+    const std::uint64_t bits = bitsAt(key, index);
+    return static_cast<std::int32_t>(bits % static_cast<std::uint64_t>(range));  // 2⁶⁴ ≫ range: no bias to speak of
 }
 
 }  // namespace
+
+double uniformFor(const DrawKey& key) {
+    return static_cast<double>(bitsAt(key, 0) >> 11) * 0x1.0p-53;
+}
 
 std::int32_t candidateCount(const RoutedRow& row) {
     return static_cast<std::int32_t>(std::ranges::count_if(row.probabilities, [](float p) { return !(p < 0.0F); }));

@@ -16,6 +16,9 @@ struct DrawKey {
     std::uint32_t purpose = 1;  // keeps draws for different purposes apart; 0 is the sampler's
 };
 
+/// Uniform in [0, 1), with 53 bits.
+double uniformFor(const DrawKey& key);
+
 /// k different experts, every set of k equally likely, among those that can be chosen; in rank order.
 void chooseAtRandom(RoutedRow& row, std::int32_t k, const DrawKey& key);
 

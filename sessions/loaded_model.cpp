@@ -7,6 +7,7 @@
 
 #include "engine/device_processor.h"
 #include "engine/host_processor.h"
+#include "engine/model_hash.h"
 
 namespace mixoscope {
 
@@ -135,6 +136,8 @@ std::shared_ptr<LoadedModel> loadModel(const std::string& name, const WorkbenchO
     identity.moe_layers = facts.moe_layers;
     identity.weights_sum_to_one = model.config.norm_topk_prob;
     identity.experts_per_token = static_cast<std::int32_t>(model.config.num_experts_per_tok);
+    // Here, rather than when a policy with a calibration is first tried, on whichever thread that is.
+    rememberedModelHash(model);
     return loaded;
 }
 

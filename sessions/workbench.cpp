@@ -9,6 +9,7 @@
 #include "sessions/command_queue.h"
 #include "sessions/comparison_runner.h"
 #include "sessions/conversation.h"
+#include "sessions/routing_replay.h"
 #include "sessions/session_list.h"
 #include "sessions/session_name.h"
 #include "sessions/snapshot_publisher.h"
@@ -24,6 +25,7 @@ struct LoadingCancelled {};
 
 struct Workbench::Impl {
     explicit Impl(WorkbenchOptions workbench_options) : options(std::move(workbench_options)) {
+        offerSessionsToReplay();
         publish([](WorkbenchSnapshot&) {});
         engine = std::jthread([this] { run(); });
     }

@@ -31,7 +31,7 @@ TEST_F(ModelCommand, PoliciesAreListedWithTheirParameters) {
     const ProgramResult result = runProgramWith({"policies", "--model", model(), "--json"});
     ASSERT_EQ(result.status, 0) << result.err;
     const json policies = result.json();
-    ASSERT_EQ(policies.size(), 16U);
+    ASSERT_EQ(policies.size(), 17U);
     const json& top_k = policies[1];
     EXPECT_EQ(top_k["name"], "top-k");
     EXPECT_EQ(top_k["role"], "chooses");
@@ -41,9 +41,9 @@ TEST_F(ModelCommand, PoliciesAreListedWithTheirParameters) {
     EXPECT_EQ(top_k["parameters"][0]["maximum"], 8);
     EXPECT_EQ(top_k["parameters"][0]["default"], "2");
     EXPECT_EQ(top_k["parameters"][3]["choices"], (json{"position", "score"}));
-    EXPECT_EQ(policies[12]["name"], "ban");
-    EXPECT_EQ(policies[12]["role"], "edits");
-    EXPECT_TRUE(policies[12]["parameters"][0]["default"].is_null()) << "must be given";
+    EXPECT_EQ(policies[13]["name"], "ban");
+    EXPECT_EQ(policies[13]["role"], "edits");
+    EXPECT_TRUE(policies[13]["parameters"][0]["default"].is_null()) << "must be given";
     const ProgramResult text = runProgramWith({"policies", "--model", model()});
     EXPECT_EQ(text.status, 0);
     for (const json& policy : policies)

@@ -344,5 +344,40 @@ TEST(MeasuringPolicy, LeavesOutWhatWaitsForACalibration) {
     EXPECT_THROW(measuringPolicy("no-such", config), Error);
 }
 
+TEST(RememberedCalibration, IsReadAgainOnlyWhenTheFileIsAnother) {
+    const test::TemporaryDirectory directory;
+    const std::filesystem::path file = directory / "remembered.json";
+    Calibration calibration = emptyCalibration(test::openTinyModel({.seed = kSeed}).config);
+    calibration.model_name = "a";
+    calibration.model_hash = calibration.policy = calibration.prompts_hash = "x";
+    calibration.prompts = calibration.done = 1;
+    writeCalibration(calibration, file);
+    const auto first = rememberedCalibration(file);
+    EXPECT_EQ(*first, calibration);
+    EXPECT_EQ(rememberedCalibration(file), first) << "the same object: nothing was read";
+    const auto time = std::filesystem::last_write_time(file);
+    calibration.model_name = "b";
+    writeCalibration(calibration, file);
+    std::filesystem::last_write_time(file, time + std::chrono::seconds(2));
+    EXPECT_EQ(rememberedCalibration(file)->model_name, "b");
+    EXPECT_EQ(first->model_name, "a") << "whoever holds the old one keeps it";
+    std::filesystem::remove(file);
+    EXPECT_THROW(rememberedCalibration(file), Error);
+}
+
+TEST(ModelHash, IsComputedOnceForAModel) {
+    Model model = test::openTinyModel({.seed = kSeed});
+    const std::string first = rememberedModelHash(model);
+    EXPECT_EQ(first, modelHash(model));
+    const float before = model.weights.final_norm.front();
+    model.weights.final_norm.front() = before + 1.0F;
+    EXPECT_EQ(rememberedModelHash(model), first) << "it was computed again";
+    model.weights.final_norm.front() = before;
+    // Another model in its place has another hash.
+    model = test::openTinyModel({.seed = kSeed + 1});
+    EXPECT_EQ(rememberedModelHash(model), modelHash(model));
+    EXPECT_NE(rememberedModelHash(model), first);
+}
+
 }  // namespace
 }  // namespace mixoscope

@@ -111,6 +111,60 @@ TEST_F(Rules, WithCapacityByPositionATokenNeverDependsOnLaterOnes) {
     for (std::size_t row = 0; row < 25; ++row) ASSERT_EQ(choices[row], again[row]);
 }
 
+// --- GShard's drawn second choice ------------------------------------------------------------------------------------
+
+TEST_F(Rules, ASecondChoiceIsDrawnAsOftenAsItsShareSays) {
+    const ModelConfig config = moeConfig(8, 2);
+    PolicyRunner both("top-k:k=2", config);
+    for (const double full : {0.2, 0.5, 1.0}) {
+        PolicyRunner drawn("top-k:k=2,second=" + std::to_string(full), config);
+        EXPECT_FALSE(drawn.policy().dependsOnStep());
+        const std::vector<PolicyRow> rows = randomRows(random, 500, 8, false);
+        const auto free = both.step(rows);
+        const auto choices = drawn.step(rows);
+        double expected = 0.0;
+        double variance = 0.0;
+        double used = 0.0;
+        for (std::size_t row = 0; row < rows.size(); ++row) {
+            const double share = static_cast<double>(free[row].weights[1]);
+            const double probability = std::min(1.0, share / full);
+            expected += probability;
+            variance += probability * (1.0 - probability);
+            used += static_cast<double>(choices[row].ids.size() - 1);
+            ASSERT_EQ(choices[row].ids.front(), free[row].ids.front()) << "a first choice is never drawn";
+            ASSERT_EQ(choices[row].ids.size() + choices[row].not_run.size(), 2U);
+            ASSERT_EQ(choices[row].weights.front(), free[row].weights.front()) << "weights from before the draw";
+            if (share >= full) {
+                ASSERT_EQ(choices[row], free[row]);
+            }
+            // The draw belongs to the row: alone it is the same as among others.
+            ASSERT_EQ(drawn.one(rows[row]), choices[row]);
+        }
+        EXPECT_NEAR(used, expected, 4.0 * std::sqrt(variance)) << full;
+        EXPECT_LT(used, 500.0);
+        PolicyRunner other("top-k:k=2,seed=7,second=" + std::to_string(full), config);
+        EXPECT_NE(other.step(rows), choices) << "another seed draws otherwise";
+    }
+}
+
+TEST_F(Rules, WhatIsNotDrawnTakesNoPlaceInAQueue) {
+    const ModelConfig config = moeConfig(8, 2);
+    PolicyRunner drawn("top-k:k=2,second=0.5", config);
+    PolicyRunner bounded("top-k:k=2,second=0.5,capacity=1", config);
+    const std::vector<PolicyRow> rows = randomRows(random, 64, 8, false);
+    const auto free = drawn.step(rows);
+    const auto choices = bounded.step(rows);
+    std::map<std::int32_t, std::int64_t> loads_so_far;
+    for (std::size_t rank = 0; rank < 2; ++rank) {
+        for (std::size_t row = 0; row < rows.size(); ++row) {
+            if (rank >= free[row].ids.size()) continue;
+            const std::int32_t expert = free[row].ids[rank];
+            const bool kept = loads_so_far[expert]++ < 16;
+            ASSERT_EQ(std::ranges::find(choices[row].ids, expert) != choices[row].ids.end(), kept) << row;
+        }
+    }
+}
+
 TEST(Capacity, IsTheEvenShareTimesTheFactorRoundedUp) {
     EXPECT_EQ(expertCapacity(1.0, 8, 128, 128), 8);
     EXPECT_EQ(expertCapacity(1.25, 1, 128, 64), 3);

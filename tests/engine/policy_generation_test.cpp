@@ -22,6 +22,7 @@ const std::vector<std::string>& causalPolicies() {
     static const std::vector<std::string> kPolicies = {
         "model",
         "top-k:k=3,renorm=false",
+        "top-k:k=2,second=0.5,seed=4",
         "top-p:p=0.5",
         "entropy:min=1,max=5",
         "skip:beta=0.6",
@@ -224,9 +225,10 @@ TEST_F(PolicyGeneration, OtherSettingsLeaveAPolicysMemoryAlone) {
 TEST_F(PolicyGeneration, NeutralSettingsGenerateTheCheckpointsOwnBits) {
     const std::vector<TokenId> prompt = promptOf(1, 40);
     const auto expected = bytesOf(alone(settingsWith("model"), prompt));
-    for (const char* policy : {"top-k:k=2", "top-k:k=2,capacity=100", "top-p:p=0.3,min=2,max=2", "skip:beta=0", "prune",
-                               "any-experts:min=2,max=2,virtual=0", "entropy:min=2,max=2", "bias-balanced:rate=0",
-                               "bias:experts=0-7,add=0", "top-k:k=2,phase=thinking+model"})
+    for (const char* policy :
+         {"top-k:k=2", "top-k:k=2,capacity=100", "top-p:p=0.3,min=2,max=2", "skip:beta=0", "prune",
+          "any-experts:min=2,max=2,virtual=0", "entropy:min=2,max=2", "bias-balanced:rate=0", "bias:experts=0-7,add=0",
+          "top-k:k=2,phase=thinking+model", "replay", "top-k:k=1,positions=500+model", "top-k:k=2,second=always"})
         EXPECT_TRUE(bytesOf(alone(settingsWith(policy), prompt)) == expected) << policy;
     EXPECT_TRUE(bytesOf(alone(settingsWith("top-p:p=1"), prompt)) == bytesOf(alone(settingsWith("top-k:k=8"), prompt)));
     EXPECT_FALSE(bytesOf(alone(settingsWith("top-k:k=3"), prompt)) == expected);

@@ -89,8 +89,8 @@ TEST(PolicyText, TheTableHoldsEveryPolicyOnceChoosingOnesFirst) {
     std::vector<std::string> names;
     for (const PolicySpec& spec : policySpecs(moeConfig())) names.push_back(spec.name);
     EXPECT_EQ(names, (std::vector<std::string>{"model", "top-k", "any-experts", "bias-balanced", "entropy",
-                                               "expert-choice", "hash", "random", "round-robin", "sigmoid", "skip",
-                                               "top-p", "ban", "bias", "force", "prune"}));
+                                               "expert-choice", "hash", "random", "replay", "round-robin", "sigmoid",
+                                               "skip", "top-p", "ban", "bias", "force", "prune"}));
 }
 
 TEST(PolicyText, RangesAreTheModels) {
@@ -111,11 +111,11 @@ TEST(PolicyText, ErrorsNameTheKeyTheRangeAndWhatWasFound) {
     EXPECT_EQ(
         messageFor("top-k:k=33"),
         "routing policy \"top-k:k=33\", k: the value does not fit; expected a whole number from 1 to 32; found \"33\"");
-    EXPECT_EQ(
-        messageFor("top-q:p=0.7"),
-        "routing policy \"top-q:p=0.7\": there is no such policy; expected one of model, top-k, any-experts, "
-        "bias-balanced, entropy, expert-choice, hash, random, round-robin, sigmoid, skip, top-p, ban, bias, force, "
-        "prune; found \"top-q\"");
+    EXPECT_EQ(messageFor("top-q:p=0.7"),
+              "routing policy \"top-q:p=0.7\": there is no such policy; expected one of model, top-k, any-experts, "
+              "bias-balanced, entropy, expert-choice, hash, random, replay, round-robin, sigmoid, skip, top-p, ban, "
+              "bias, force, "
+              "prune; found \"top-q\"");
     EXPECT_EQ(messageFor("round-robin:n=3"),
               "routing policy \"round-robin:n=3\": round-robin has no parameter of that name; expected one of the keys "
               "k, renorm, layers, phase, tokens, positions; found \"n\"");
@@ -140,6 +140,10 @@ TEST(PolicyText, ErrorsNameTheKeyTheRangeAndWhatWasFound) {
     EXPECT_EQ(messageFor("top-p:min=5,max=4"),
               "routing policy \"top-p:min=5,max=4\", min: the fewest are more than the most; expected at most max, 4; "
               "found 5");
+    EXPECT_EQ(
+        messageFor("top-k:k=3,second=0.5"),
+        "routing policy \"top-k:k=3,second=0.5\", second: only a second choice of two can be drawn; expected k=2; "
+        "found k=3");
     EXPECT_EQ(messageFor("sigmoid:groups=5"),
               "routing policy \"sigmoid:groups=5\", groups: groups must be of one size; expected a divisor of 32; "
               "found 5");
@@ -174,9 +178,10 @@ TEST(PolicyText, PartsThatCannotBeMeantAreRefused) {
               "position 9: an expert is forced and taken away at once; found expert 3");
     EXPECT_NE(messageFor("ban:experts=0-30+ban:experts=31,positions=8"), "(accepted)");
     EXPECT_EQ(messageFor("top-k:k=3,positions=4+top-k:k=4"), "(accepted)");
-    EXPECT_EQ(messageFor("ban:experts=3,positions=1024"),
-              "routing policy \"ban:experts=3,positions=1024\", positions: the value does not fit; expected numbers and "
-              "ranges from 0 to 1023 such as 3-5/17, or all; found \"1024\"");
+    EXPECT_EQ(
+        messageFor("ban:experts=3,positions=1024"),
+        "routing policy \"ban:experts=3,positions=1024\", positions: the value does not fit; expected numbers and "
+        "ranges from 0 to 1023 such as 3-5/17, or all; found \"1024\"");
     ModelConfig sparse = moeConfig(32, 4, true, 4);
     sparse.mlp_only_layers = {0, 2};
     EXPECT_EQ(messageFor("random:layers=0/2", sparse),
