@@ -44,6 +44,7 @@ int runAction(const CommandAction& action, CommandStreams& streams) {
 void addCommands(CLI::App& program, CommandAction& action) {
 #ifdef MIXO_WITH_GUI
     addOpenCommand(program, action);
+    addReplayCommand(program, action);
     addScreenshotCommand(program, action);
 #endif
     addInfoCommand(program, action);
@@ -58,7 +59,8 @@ void addCommands(CLI::App& program, CommandAction& action) {
     addBenchCommand(program, action);
 }
 
-/// The arguments, with the word `open` put in where it was left out: before nothing at all, and before a model.
+/// The arguments, with the word `open` put in where it was left out: before nothing at all, and before a
+/// model or a recorded session.
 std::vector<const char*> withCommand([[maybe_unused]] CLI::App& program, int argc, const char* const* argv) {
     std::vector<const char*> arguments(argv, argv + argc);
 #ifdef MIXO_WITH_GUI
@@ -66,9 +68,9 @@ std::vector<const char*> withCommand([[maybe_unused]] CLI::App& program, int arg
     const std::string first = argc > 1 ? argv[1] : "demo";
     const bool is_command =
         !program.get_subcommands([&](const CLI::App* command) { return command->get_name() == first; }).empty();
-    const bool names_model = isEmbeddedModel(first) || first.starts_with("random:") ||
-                             first.find('/') != std::string::npos || std::filesystem::exists(first, error);
-    if (names_model && !is_command) arguments.insert(arguments.begin() + 1, "open");
+    const bool can_be_opened = isEmbeddedModel(first) || first.starts_with("random:") || first.ends_with(".mixo") ||
+                               first.find('/') != std::string::npos || std::filesystem::exists(first, error);
+    if (can_be_opened && !is_command) arguments.insert(arguments.begin() + 1, "open");
 #endif
     return arguments;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets everything up, builds, and opens the workbench on the embedded demo model. With no display it runs the same demo
-# headless and leaves screenshots, CSV files and session files in demo-output/. A recorded session (.mixo) cannot be opened
-# in the window yet: its picture and its CSV files are written instead. Safe to run again.
+# headless and leaves screenshots, CSV files and session files in demo-output/. A recorded session (.mixo) is opened in the
+# window, or without a display its picture and its CSV files are written. Safe to run again.
 #   bash app/run.sh [--headless] [MODEL or SESSION]
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
@@ -22,7 +22,11 @@ out=$mixo_root/demo-output
 mkdir -p "$out"
 
 if [[ $subject == *.mixo ]]; then
-  say "A recorded session: its picture and its CSV files (the window cannot show one yet)"
+  if [ "$headless" = no ]; then
+    say "Opening the recorded session"
+    exec "$program" open "$subject"
+  fi
+  say "No display: the recorded session's picture and its CSV files"
   name=$(basename "$subject" .mixo)
   "$program" export "$subject" --csv "$out/$name-csv"
   "$program" screenshot --session "$subject" --out "$out/$name.png"

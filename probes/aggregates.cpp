@@ -123,6 +123,9 @@ public:
         if (!m_knows_settings) m_snapshot.settings = source.m_snapshot.settings;  // events tell what changes
     }
 
+    /// After a copy, before either of both is written to.
+    void ownHistory() { m_history.leaveShared(); }
+
     LaneSnapshot snapshot() {
         if (m_load_changed) m_snapshot.load = std::make_shared<const LoadCounter>(m_load);
         m_load_changed = false;
@@ -237,42 +240,46 @@ private:
 
 }  // namespace
 
+struct Aggregates::State {
+    TraceChecks checks;
+    std::map<LaneId, LaneAggregate> lanes;
+};
+
 struct Aggregates::Impl {
     TraceShape shape;
     std::function<std::string(TokenId)> token_bytes;
-    TraceChecks checks;
-    std::map<LaneId, LaneAggregate> lanes;
+    State now;
     std::int64_t ring_lost = 0;
     std::size_t ring_peak = 0;
     std::size_t ring_capacity = 0;
 
-    LaneAggregate& lane(LaneId id) { return lanes.try_emplace(id, id, shape).first->second; }
+    LaneAggregate& lane(LaneId id) { return now.lanes.try_emplace(id, id, shape).first->second; }
     void fork(const LaneEvent& event) {
-        const auto source = lanes.find(static_cast<LaneId>(event.value));
-        if (source == lanes.end() || source->first == event.lane) return;  // a recording that began later
+        const auto source = now.lanes.find(static_cast<LaneId>(event.value));
+        if (source == now.lanes.end() || source->first == event.lane) return;  // a recording that began later
         lane(event.lane).forkFrom(source->second, static_cast<std::int32_t>(event.old_value), event.position);
     }
 };
 
 Aggregates::Aggregates(const TraceShape& shape, bool weights_sum_to_one,
                        std::function<std::string(TokenId)> token_bytes, std::int32_t experts_per_token)
-    : m_impl(std::make_unique<Impl>(Impl{
-          shape, std::move(token_bytes), TraceChecks(shape, weights_sum_to_one, experts_per_token), {}, 0, 0, 0})) {}
+    : m_impl(std::make_unique<Impl>(
+          Impl{shape, std::move(token_bytes), {TraceChecks(shape, weights_sum_to_one, experts_per_token), {}}})) {}
 
 Aggregates::~Aggregates() = default;
 
 void Aggregates::setSettings(LaneId lane, const LaneSettings& settings) {
     m_impl->lane(lane).setSettings(settings);
-    m_impl->checks.setPolicy(lane, settings.policy);
+    m_impl->now.checks.setPolicy(lane, settings.policy);
 }
 
 void Aggregates::add(const StepTrace& trace) {
-    m_impl->checks.add(trace);
+    m_impl->now.checks.add(trace);
     m_impl->lane(trace.lane).add(trace, m_impl->token_bytes);
 }
 
 void Aggregates::add(const LaneEvent& event) {
-    m_impl->checks.addEvent(event);
+    m_impl->now.checks.addEvent(event);
     if (event.kind == LaneEventKind::kForked) m_impl->fork(event);
     m_impl->lane(event.lane).add(event);
 }
@@ -286,8 +293,8 @@ void Aggregates::setRing(std::int64_t lost, std::size_t peak, std::size_t capaci
 std::vector<LaneSnapshot> Aggregates::snapshot() {
     std::vector<LaneSnapshot> lanes;
     const std::vector<CheckResult> checks =
-        m_impl->checks.results(m_impl->ring_lost, m_impl->ring_peak, m_impl->ring_capacity);
-    for (auto& [id, lane] : m_impl->lanes) {
+        m_impl->now.checks.results(m_impl->ring_lost, m_impl->ring_peak, m_impl->ring_capacity);
+    for (auto& [id, lane] : m_impl->now.lanes) {
         lanes.push_back(lane.snapshot());
         lanes.back().checks = checks;
     }
@@ -295,9 +302,18 @@ std::vector<LaneSnapshot> Aggregates::snapshot() {
 }
 
 void Aggregates::clear() {
-    m_impl->lanes.clear();
-    m_impl->checks.clear();
+    m_impl->now.lanes.clear();
+    m_impl->now.checks.clear();
     setRing(0, 0, 0);
+}
+
+std::shared_ptr<const Aggregates::State> Aggregates::state() const {
+    return std::make_shared<const State>(m_impl->now);
+}
+
+void Aggregates::restore(const State& state) {
+    m_impl->now = state;
+    for (auto& [id, lane] : m_impl->now.lanes) lane.ownHistory();
 }
 
 }  // namespace mixoscope

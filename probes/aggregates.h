@@ -12,6 +12,9 @@ namespace mixoscope {
 
 class Aggregates {
 public:
+    /// Everything counted up to some record, to come back to. It shares the lanes' rows with whoever counts on.
+    struct State;
+
     /// `token_bytes` gives a token's bytes (from the tokenizer or from a session). `experts_per_token`: the model's own
     /// k, which the policy `model` selects; < 0: unknown, then selections are checked against RouterFacts::active.
     Aggregates(const TraceShape& shape, bool weights_sum_to_one, std::function<std::string(TokenId)> token_bytes,
@@ -29,6 +32,11 @@ public:
     void setRing(std::int64_t lost, std::size_t peak, std::size_t capacity);
     std::vector<LaneSnapshot> snapshot();
     void clear();
+
+    /// Work grows with the lanes' texts and loads, not with their rows.
+    std::shared_ptr<const State> state() const;
+    /// Goes on from a state of aggregates of the same shape; the figures of the ring stay.
+    void restore(const State& state);
 
 private:
     struct Impl;

@@ -242,6 +242,12 @@ std::vector<CheckResult> TraceChecks::results(std::int64_t ring_lost, std::size_
         ring.equation = grouped(ring_lost) + " lost, peak " +
                         percent(static_cast<double>(ring_peak) / static_cast<double>(ring_capacity)) + " full";
         if (!ring.holds) ring.violation = grouped(ring_lost) + " records overwritten before they were read";
+    } else if (m_first_serial >= 0 && ring_lost > 0) {
+        ring.ran = true;
+        ring.holds = false;
+        ring.violation = grouped(ring_lost) + " records lost while it was recorded";
+    } else if (m_first_serial >= 0) {
+        ring.equation = "nothing lost; a recording does not hold how full it was";
     }
     return {selections(), layers(), weightSums(), stepGaps(), std::move(ring)};
 }

@@ -41,6 +41,7 @@ public:
     void setPolicy(LaneId lane, std::string_view policy);
     void add(const StepTrace& trace);
     void addEvent(const LaneEvent& event);
+    /// `ring_capacity` 0: a recording, of which only the loss is known.
     std::vector<CheckResult> results(std::int64_t ring_lost, std::size_t ring_peak, std::size_t ring_capacity) const;
     void clear();
 

@@ -134,6 +134,12 @@ void HistoryWriter::copyFrom(const HistoryWriter& source, std::int32_t rows, std
     }
 }
 
+void HistoryWriter::leaveShared() {
+    HistoryWriter own(m_shape);
+    own.copyFrom(*this, m_rows, m_tokens);
+    *this = std::move(own);
+}
+
 void HistoryWriter::truncate(std::int32_t position) {
     if (position >= m_tokens) return;
     m_chunks.resize(chunksFor(position));

@@ -62,7 +62,8 @@ private:
     std::int32_t m_rows = 0;
 };
 
-/// The writing side; owned by the aggregates. A position may be written again after a turn restarted from it (history
+/// The writing side; owned by the aggregates. A copy shares the chunks: one of both may go on writing, the other only
+/// after leaveShared(). A position may be written again after a turn restarted from it (history
 /// rewritten by the chat template): later positions are then dropped. Chunks that a published History shares are never
 /// changed where that History can see it (copied first).
 class HistoryWriter {
@@ -74,6 +75,8 @@ public:
     /// Becomes the first `tokens` tokens and the first `rows` rows of `source`, whose chunks are shared where they are
     /// complete.
     void copyFrom(const HistoryWriter& source, std::int32_t rows, std::int32_t tokens);
+    /// Takes a chunk of its own for the rows that it would write next.
+    void leaveShared();
     /// Drops every position from `position` on, as a turn does whose prompt differs from there.
     void truncate(std::int32_t position);
     std::int32_t rowCount() const { return m_rows; }

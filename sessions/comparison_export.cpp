@@ -152,10 +152,9 @@ void exportComparison(const ComparisonSnapshot& comparison, const std::function<
     writeForced(comparison, token_bytes, directory / "forced.csv");
 }
 
-ComparisonSnapshot comparisonOf(const SessionReader& session) {
+ComparisonSnapshot recordedComparison(const SessionReader& session) {
     ComparisonSnapshot comparison;
-    const std::vector<LaneOrigin> origins = session.lanes();
-    comparison.lanes = comparedLanes(origins);
+    comparison.lanes = comparedLanes(session.lanes());
     if (comparison.lanes.empty()) return comparison;
     comparison.bootstrap_seed = std::strtoull(session.metadata("bootstrap_seed").c_str(), nullptr, 10);
     for (ComparedLane& lane : comparison.lanes) {
@@ -164,11 +163,17 @@ ComparisonSnapshot comparisonOf(const SessionReader& session) {
             lane.forced_tokens = std::make_shared<const std::vector<ForcedTokenMeasures>>(std::move(tokens));
     }
     comparison.forced_complete = session.metadata("forced_complete") == "1";
+    return comparison;
+}
+
+ComparisonSnapshot comparisonOf(const SessionReader& session) {
+    ComparisonSnapshot comparison = recordedComparison(session);
+    if (comparison.lanes.empty()) return comparison;
     const SessionModel model = session.model();
     Aggregates aggregates(
         model.shape, model.weights_sum_to_one, [&](TokenId id) { return session.tokenBytes(id); },
         model.experts_per_token);
-    for (const LaneOrigin& origin : origins) aggregates.setSettings(origin.lane, origin.settings);
+    for (const LaneOrigin& origin : session.lanes()) aggregates.setSettings(origin.lane, origin.settings);
     session.replay([&](const StepTrace& trace) { aggregates.add(trace); },
                    [&](const LaneEvent& event) { aggregates.add(event); });
     ComparisonMeasures(model.shape, expertBytesOf(session)).measure(aggregates.snapshot(), comparison);

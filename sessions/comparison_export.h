@@ -17,6 +17,9 @@ namespace mixoscope {
 void exportComparison(const ComparisonSnapshot& comparison, const std::function<std::string(TokenId)>& token_bytes,
                       const std::filesystem::path& directory);
 
+/// What a session says of its comparison itself: lanes, teacher-forced tokens, seed; nothing that follows from its
+/// records. No lanes if it holds none.
+ComparisonSnapshot recordedComparison(const SessionReader& session);
 /// The comparison that a session holds, measured from its records; no lanes if it holds none. `bootstrap_seed` is the
 /// session's.
 ComparisonSnapshot comparisonOf(const SessionReader& session);

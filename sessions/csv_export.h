@@ -6,8 +6,9 @@
 
 namespace mixoscope {
 
-/// Writes tokens.csv, routing.csv, router.csv, balance.csv, settings.csv, messages.csv, lanes.csv, attribution.csv, of a
-/// comparison also comparison.csv and forced.csv, and run.json into `directory`, which is created; files of these names are replaced. `layer` is the model's layer number everywhere. Throws Error.
+/// Writes tokens.csv, routing.csv, router.csv, balance.csv, settings.csv, messages.csv, lanes.csv, attribution.csv, of
+/// a comparison also comparison.csv and forced.csv, and run.json into `directory`, which is created; files of these
+/// names are replaced. `layer` is the model's layer number everywhere. Throws Error.
 void exportCsv(const std::filesystem::path& session, const std::filesystem::path& directory);
 
 }  // namespace mixoscope

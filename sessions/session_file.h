@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,7 +44,16 @@ public:
     /// Every record in the order in which the engine made it: the same StepTraces and LaneEvents as live.
     void replay(const std::function<void(const StepTrace&)>& row,
                 const std::function<void(const LaneEvent&)>& event) const;
+    /// The same for the records with serial numbers [first, end).
+    void replay(std::int64_t first, std::int64_t end, const std::function<void(const StepTrace&)>& row,
+                const std::function<void(const LaneEvent&)>& event) const;
+    /// One more than the largest serial number of a record that is there now; 0: there is none.
+    std::int64_t endSerial() const;
+    /// Rows whose serial number is below `end`, counted.
+    std::int64_t rowsBefore(std::int64_t end) const;
     std::string tokenBytes(TokenId id) const;
+    /// Bytes of every token that occurs.
+    std::map<TokenId, std::string> vocabulary() const;
     /// Settings at the start of each turn, as JSON (engine/settings_json.h); changes between are events.
     void turnSettings(const std::function<void(int turn, LaneId lane, const std::string& json)>& visit) const;
     /// Every lane that the session tells of; a file of version 1 tells of none: its one lane is the conversation.

@@ -30,9 +30,11 @@ constexpr std::int64_t kMostExperts = 32767;
 constexpr const char* kSelectRows =
     "SELECT serial, step, lane, rows_in_step, step_end_us, step_us, position, token, phase, flags, turn,"
     " thinking_tokens, budget, logprob, rank, next_position, next_token, next_phase, next_flags, next_turn,"
-    " next_thinking_tokens, next_budget, next_logprob, next_rank, routing FROM rows ORDER BY serial";
+    " next_thinking_tokens, next_budget, next_logprob, next_rank, routing FROM rows WHERE serial >= ? AND serial < ?"
+    " ORDER BY serial";
 constexpr const char* kSelectEvents =
-    "SELECT serial, step, time_us, lane, position, kind, old_value, value, text FROM events ORDER BY serial";
+    "SELECT serial, step, time_us, lane, position, kind, old_value, value, text FROM events"
+    " WHERE serial >= ? AND serial < ? ORDER BY serial";
 
 void checkHeader(const std::filesystem::path& path) {
     std::error_code failure;
@@ -313,10 +315,14 @@ struct SessionReader::Impl {
         return trace;
     }
 
-    void replay(const std::function<void(const StepTrace&)>& row,
+    void replay(std::int64_t first, std::int64_t end, const std::function<void(const StepTrace&)>& row,
                 const std::function<void(const LaneEvent&)>& event) const {
         SQLite::Statement rows(database, kSelectRows);
         SQLite::Statement events(database, kSelectEvents);
+        for (SQLite::Statement* select : {&rows, &events}) {
+            select->bind(1, first);
+            select->bind(2, end);
+        }
         const Columns row_columns(rows, path, "rows");
         const Columns event_columns(events, path, "events");
         RoutingRow routing;
@@ -369,7 +375,43 @@ std::string SessionReader::metadata(const std::string& key) const {
 
 void SessionReader::replay(const std::function<void(const StepTrace&)>& row,
                            const std::function<void(const LaneEvent&)>& event) const {
-    m_impl->guarded([&] { m_impl->replay(row, event); });
+    constexpr auto kEnd = std::numeric_limits<std::int64_t>::max();
+    m_impl->guarded([&] { m_impl->replay(std::numeric_limits<std::int64_t>::min(), kEnd, row, event); });
+}
+
+void SessionReader::replay(std::int64_t first, std::int64_t end, const std::function<void(const StepTrace&)>& row,
+                           const std::function<void(const LaneEvent&)>& event) const {
+    m_impl->guarded([&] { m_impl->replay(first, end, row, event); });
+}
+
+std::int64_t SessionReader::endSerial() const {
+    return m_impl->guarded([&] {
+        SQLite::Statement select(m_impl->database,
+                                 "SELECT max(coalesce((SELECT max(serial) FROM rows), -1),"
+                                 " coalesce((SELECT max(serial) FROM events), -1)) + 1");
+        return select.executeStep() ? select.getColumn(0).getInt64() : 0;
+    });
+}
+
+std::int64_t SessionReader::rowsBefore(std::int64_t end) const {
+    return m_impl->guarded([&] {
+        SQLite::Statement select(m_impl->database, "SELECT count(*) FROM rows WHERE serial < ?");
+        select.bind(1, end);
+        return select.executeStep() ? select.getColumn(0).getInt64() : 0;
+    });
+}
+
+std::map<TokenId, std::string> SessionReader::vocabulary() const {
+    return m_impl->guarded([&] {
+        std::map<TokenId, std::string> bytes;
+        SQLite::Statement select(m_impl->database, "SELECT id, bytes FROM vocabulary");
+        while (select.executeStep()) {
+            const SQLite::Column column = select.getColumn(1);
+            bytes.emplace(select.getColumn(0).getInt(), std::string(static_cast<const char*>(column.getBlob()),
+                                                                    static_cast<std::size_t>(column.getBytes())));
+        }
+        return bytes;
+    });
 }
 
 std::string SessionReader::tokenBytes(TokenId id) const {

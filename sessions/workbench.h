@@ -24,6 +24,8 @@ namespace mixoscope {
 struct AttributionSnapshot;
 struct ComparisonSnapshot;
 struct ForkRequest;
+// Of sessions/playback.h:
+struct Playback;
 
 /// The model as views see it: facts only.
 struct ModelFacts {
@@ -78,12 +80,13 @@ struct ForkedTurn {
 struct WorkbenchSnapshot {
     std::uint64_t serial = 0;  // changes with every publication
     WorkbenchState state = WorkbenchState::kNoModel;
-    bool recorded = false;                    // read from a session file: nothing runs, nothing can be changed
-    std::shared_ptr<const ModelFacts> model;  // null: none
-    std::vector<std::string> log;             // of the last load, a line a step
-    std::optional<ErrorParts> load_error;     // of the last openModel
-    std::optional<ErrorParts> turn_error;     // of the last send (prompt too long …)
-    std::optional<ErrorParts> policy_waits;   // why the policy asked for acts in the next conversation only
+    bool recorded = false;                     // read from a session file: nothing runs, nothing can be changed
+    std::shared_ptr<const Playback> playback;  // of a recording whose cursor can be moved; null: none
+    std::shared_ptr<const ModelFacts> model;   // null: none
+    std::vector<std::string> log;              // of the last load, a line a step
+    std::optional<ErrorParts> load_error;      // of the last openModel
+    std::optional<ErrorParts> turn_error;      // of the last send (prompt too long …)
+    std::optional<ErrorParts> policy_waits;    // why the policy asked for acts in the next conversation only
     std::vector<ConversationEntry> conversation;
     LaneSettings settings;                                   // as requested last; those of a lane are the ones in force
     std::vector<LaneSnapshot> lanes;                         // the first one is the chat, the others are its forks

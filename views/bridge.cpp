@@ -16,6 +16,12 @@ WorkbenchBridge::WorkbenchBridge(SnapshotSource source, QObject* parent)
     m_frame.setSingleShot(true);
     m_frame.setTimerType(Qt::PreciseTimer);
     connect(&m_frame, &QTimer::timeout, this, &WorkbenchBridge::onFrame);
+    listen();
+    m_latest = m_source.take();
+    if (m_latest == nullptr) m_latest = std::make_shared<WorkbenchSnapshot>();
+}
+
+void WorkbenchBridge::listen() {
     m_source.set_wake([mailbox = m_mailbox] {
         const std::lock_guard lock(mailbox->mutex);
         if (mailbox->bridge == nullptr) return;
@@ -23,8 +29,6 @@ WorkbenchBridge::WorkbenchBridge(SnapshotSource source, QObject* parent)
         QMetaObject::invokeMethod(
             bridge, [bridge] { bridge->startFrame(); }, Qt::QueuedConnection);
     });
-    m_latest = m_source.take();
-    if (m_latest == nullptr) m_latest = std::make_shared<WorkbenchSnapshot>();
 }
 
 WorkbenchBridge::~WorkbenchBridge() {
@@ -41,7 +45,8 @@ void WorkbenchBridge::startFrame() {
 
 void WorkbenchBridge::onFrame() {
     SnapshotPointer snapshot = m_source.take();
-    if (snapshot == nullptr || snapshot->serial == m_latest->serial) return;
+    if (snapshot == nullptr || (snapshot->serial == m_latest->serial && !m_other_source)) return;
+    m_other_source = false;
     m_latest = std::move(snapshot);
     Q_EMIT snapshotChanged(m_latest);
 }
@@ -49,6 +54,14 @@ void WorkbenchBridge::onFrame() {
 void WorkbenchBridge::refresh() {
     m_frame.stop();
     onFrame();
+}
+
+void WorkbenchBridge::setSource(SnapshotSource source) {
+    m_source.set_wake({});
+    m_source = std::move(source);
+    m_other_source = true;
+    listen();
+    refresh();
 }
 
 const LaneSnapshot* findLane(const SnapshotPointer& snapshot, LaneId lane) {

@@ -40,12 +40,15 @@ public:
     const SnapshotPointer& latest() const { return m_latest; }
     /// Publishes at once what is there, without waiting for the frame.
     void refresh();
+    /// Snapshots come from elsewhere from now on; the one that is shown stays until there is another.
+    void setSource(SnapshotSource source);
 
 Q_SIGNALS:
     void snapshotChanged(const mixoscope::SnapshotPointer& snapshot);
 
 private:
     struct Mailbox;  // outlives the bridge for wake-ups that are under way
+    void listen();
     void startFrame();
     void onFrame();
 
@@ -53,6 +56,7 @@ private:
     std::shared_ptr<Mailbox> m_mailbox;
     QTimer m_frame;
     SnapshotPointer m_latest;
+    bool m_other_source = false;  // than that of the latest snapshot: serial numbers tell nothing
 };
 
 /// The lane's part of a snapshot, null if it has none.

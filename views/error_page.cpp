@@ -102,13 +102,12 @@ ErrorPage::ErrorPage(QWidget* parent)
         connect(button, &QPushButton::clicked, this, slot);
         return button;
     };
-    m_again = addButton(0, u"error_again"_s, tr("Open again"), tr("Try the same model again"),
-                        [this] { Q_EMIT openAgain(); });
+    m_again =
+        addButton(0, u"error_again"_s, tr("Open again"), tr("Try the same one again"), [this] { Q_EMIT openAgain(); });
     m_again->setProperty("role", u"primary"_s);
     addButton(1, u"error_copy"_s, tr("Copy report"), tr("Copy this message with versions as plain text"),
               [this] { QApplication::clipboard()->setText(report()); });
-    addButton(2, u"error_another"_s, tr("Open another…"), tr("Choose another model folder (Ctrl+O)"),
-              [this] { Q_EMIT openAnother(); });
+    m_another = addButton(2, u"error_another"_s, tr("Open another…"), {}, [this] { Q_EMIT openAnother(); });
     addButton(3, u"error_demo"_s, tr("Use the demo model"), tr("Open the embedded model"),
               [this] { Q_EMIT useDemo(); });
     m_back = addButton(4, u"error_back"_s, tr("Back to the chat"), tr("Go on with the model that is open"),
@@ -138,33 +137,52 @@ void ErrorPage::addRow(const QString& title, const std::string& text, bool mono)
 
 void ErrorPage::showError(const ErrorParts& error, const QString& model, bool other_open) {
     m_back->setVisible(other_open);
+    m_back->setToolTip(tr("Go on with the model that is open"));
+    fill(error, model, false);
+}
+
+void ErrorPage::showSessionError(const ErrorParts& error, const QString& file) {
+    m_back->setVisible(true);
+    m_back->setToolTip(tr("Leave the recording; the chat is as it was"));
+    fill(error, file, true);
+}
+
+void ErrorPage::fill(const ErrorParts& error, const QString& asked, bool of_session) {
     // Shown with every snapshot while it lasts; what the user marks in it must stay marked.
-    if (model == m_model && Error(error).what() == std::string_view(Error(m_error).what())) return;
+    if (asked == m_asked && of_session == m_of_session &&
+        Error(error).what() == std::string_view(Error(m_error).what()))
+        return;
     m_error = error;
-    m_model = model;
+    m_asked = asked;
+    m_of_session = of_session;
     while (QLayoutItem* item = m_rows->takeAt(0)) {
         delete item->widget();
         delete item;
     }
-    m_title->setText(tr("This model cannot be opened"));
-    m_subtitle->setText(tr("%1 · nothing was loaded, no file was changed")
-                            .arg(QFileInfo(model).fileName().isEmpty() ? model : QFileInfo(model).fileName()));
-    m_subtitle->setToolTip(model);
+    const QString name = QFileInfo(asked).fileName().isEmpty() ? asked : QFileInfo(asked).fileName();
+    m_title->setText(of_session ? tr("This session cannot be opened") : tr("This model cannot be opened"));
+    m_subtitle->setText(of_session ? tr("%1 · no file was changed, the chat is as it was").arg(name)
+                                   : tr("%1 · nothing was loaded, no file was changed").arg(name));
+    m_subtitle->setToolTip(asked);
+    m_another->setToolTip(of_session ? tr("Choose another recorded session (Ctrl+Shift+O)")
+                                     : tr("Choose another model folder (Ctrl+O)"));
     addRow(tr("What"), error.what, false);
     addRow(tr("Where"), error.where, true);
     addRow(tr("Expected"), error.expected, true);
     addRow(tr("Found"), error.found, true);
-    m_advice->setText(error.advice.empty()
-                          ? tr("Correct what is named above and open the folder again, or open another model.")
-                          : fromUtf8(error.advice));
+    const QString advice = of_session
+                               ? tr("Correct what is named above and open the file again, or open another session.")
+                               : tr("Correct what is named above and open the folder again, or open another model.");
+    m_advice->setText(error.advice.empty() ? advice : fromUtf8(error.advice));
 }
 
 QString ErrorPage::report() const {
-    QString text = tr("Mixoscope could not open a model") + u"\n"_s;
+    QString text =
+        (m_of_session ? tr("Mixoscope could not open a session") : tr("Mixoscope could not open a model")) + u'\n';
     const auto add = [&text](const QString& title, const QString& value) {
         if (!value.isEmpty()) text += title + u": "_s + value + u'\n';
     };
-    add(tr("Model"), m_model);
+    add(m_of_session ? tr("Session") : tr("Model"), m_asked);
     add(tr("What"), fromUtf8(m_error.what));
     add(tr("Where"), fromUtf8(m_error.where));
     add(tr("Expected"), fromUtf8(m_error.expected));

@@ -1,4 +1,4 @@
-// Why a model could not be opened: what, where, expected, found, what to do. Never a dialog box.
+// Why a model or a recorded session could not be opened: what, where, expected, found, what to do. Never a dialog box.
 #pragma once
 
 #include <QWidget>
@@ -19,6 +19,8 @@ public:
 
     /// `model` is what was asked for: a folder or a name. `other_open`: another model is open and stays so.
     void showError(const ErrorParts& error, const QString& model, bool other_open);
+    /// A recorded session that cannot be read; the chat behind it goes on.
+    void showSessionError(const ErrorParts& error, const QString& file);
     /// Plain text with versions, for a mail or an issue.
     QString report() const;
 
@@ -29,15 +31,18 @@ Q_SIGNALS:
     void backAsked();
 
 private:
+    void fill(const ErrorParts& error, const QString& asked, bool of_session);
     void addRow(const QString& title, const std::string& text, bool mono);
 
     ErrorParts m_error;
-    QString m_model;
+    QString m_asked;  // model or session
+    bool m_of_session = false;
     QLabel* m_title;
     QLabel* m_subtitle;
     QLabel* m_advice;
     QGridLayout* m_rows;
     QPushButton* m_again;
+    QPushButton* m_another;
     QPushButton* m_back;
 };
 

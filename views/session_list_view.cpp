@@ -88,6 +88,9 @@ SessionListView::SessionListView(int most, QWidget* parent)
     m_empty->setAlignment(Qt::AlignCenter);
     m_empty->setWordWrap(true);
     m_empty->setProperty("role", u"muted"_s);
+    m_open = new QPushButton(tr("Open"), this);
+    m_open->setToolTip(tr("Play the recording in this window (double click or Enter)"));
+    m_open->setObjectName(u"session_open"_s);
     m_export = new QPushButton(tr("Export CSV…"), this);
     m_export->setToolTip(tr("Write the session's tokens, routing and settings as CSV files"));
     m_export->setObjectName(u"session_export"_s);
@@ -105,11 +108,13 @@ SessionListView::SessionListView(int most, QWidget* parent)
     auto* row = new QHBoxLayout;
     row->setContentsMargins(8, 8, 8, 8);
     row->setSpacing(6);
-    for (QPushButton* button : {m_export, m_image, m_folder}) row->addWidget(button);
+    for (QPushButton* button : {m_open, m_export, m_image, m_folder}) row->addWidget(button);
     row->addStretch(1);
     column->addLayout(row);
 
     connect(m_list, &QListWidget::currentRowChanged, this, &SessionListView::updateButtons);
+    connect(m_open, &QPushButton::clicked, this, [this] { Q_EMIT openAsked(currentFile()); });
+    connect(m_list, &QListWidget::itemActivated, this, [this] { Q_EMIT openAsked(currentFile()); });
     connect(m_export, &QPushButton::clicked, this, [this] { Q_EMIT exportAsked(currentFile()); });
     connect(m_image, &QPushButton::clicked, this, [this] { Q_EMIT imageAsked(currentFile()); });
     connect(m_folder, &QPushButton::clicked, this, &SessionListView::showFolder);
@@ -163,7 +168,7 @@ void SessionListView::copyPath() {
 void SessionListView::showMenu(QPoint position) {
     if (currentFile().isEmpty()) return;
     QMenu menu(this);
-    for (QPushButton* button : {m_export, m_image, m_folder}) {
+    for (QPushButton* button : {m_open, m_export, m_image, m_folder}) {
         menu.addAction(button->text(), button, &QPushButton::click)->setEnabled(button->isEnabled());
     }
     menu.addAction(tr("Copy path"), this, &SessionListView::copyPath);
@@ -173,10 +178,11 @@ void SessionListView::showMenu(QPoint position) {
 void SessionListView::updateButtons() {
     const bool chosen = !currentFile().isEmpty();
     const bool readable = chosen && !m_list->currentItem()->data(kBrokenRole).toBool();
+    m_open->setEnabled(chosen);  // what is wrong with an unreadable one is said in full there
     m_export->setEnabled(readable);
     m_image->setEnabled(readable);
     m_folder->setEnabled(chosen);
-    for (QPushButton* button : {m_export, m_image, m_folder}) button->setVisible(m_list->count() > 0);
+    for (QPushButton* button : {m_open, m_export, m_image, m_folder}) button->setVisible(m_list->count() > 0);
 }
 
 }  // namespace mixoscope

@@ -1,4 +1,4 @@
-// Recorded sessions, newest first, with what can be done with a file: export tables or a picture, find it.
+// Recorded sessions, newest first, with what can be done with a file: open, export tables or a picture, find it.
 #pragma once
 
 #include <QWidget>
@@ -23,6 +23,8 @@ public:
     int count() const;
 
 Q_SIGNALS:
+    /// By the button, a double click or Enter.
+    void openAsked(const QString& file);
     void exportAsked(const QString& file);
     void imageAsked(const QString& file);
 
@@ -36,6 +38,7 @@ private:
     int m_most;
     QListWidget* m_list;
     QLabel* m_empty;
+    QPushButton* m_open;
     QPushButton* m_export;
     QPushButton* m_image;
     QPushButton* m_folder;

@@ -120,7 +120,7 @@ StartPage::StartPage(QWidget* parent)
     folder->setObjectName(u"start_folder"_s);
     start->addWidget(m_demo);
     start->addWidget(folder);
-    auto* drop = new QLabel(tr("or drop a model folder anywhere"), m_choices);
+    auto* drop = new QLabel(tr("or drop a model folder or a session anywhere"), m_choices);
     drop->setAlignment(Qt::AlignCenter);
     drop->setProperty("role", u"muted"_s);
     start->addWidget(drop);
@@ -164,6 +164,7 @@ StartPage::StartPage(QWidget* parent)
 
     connect(m_demo, &QPushButton::clicked, this, &StartPage::demoChosen);
     connect(folder, &QPushButton::clicked, this, &StartPage::browseChosen);
+    connect(m_sessions, &SessionListView::openAsked, this, &StartPage::sessionAsked);
     connect(m_sessions, &SessionListView::exportAsked, this, &StartPage::exportAsked);
     connect(m_sessions, &SessionListView::imageAsked, this, &StartPage::imageAsked);
     setFocusProxy(m_demo);

@@ -28,6 +28,7 @@ public:
 Q_SIGNALS:
     void demoChosen();
     void browseChosen();
+    void sessionAsked(const QString& file);
     void exportAsked(const QString& file);
     void imageAsked(const QString& file);
 

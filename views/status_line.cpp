@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "sessions/playback.h"
 #include "views/format.h"
 #include "views/theme.h"
 
@@ -22,6 +23,19 @@ void setPart(StatusPart* part, const QString& text, const QString& tip) {
     part->setToolTip(tip);
     part->setAccessibleName(text);
     part->setProperty("has_text", !text.isEmpty());
+}
+
+QString recordingText(const Playback* playback) {
+    if (playback == nullptr) return QObject::tr("Recorded session");
+    switch (playback->state) {
+        case PlaybackState::kReading:
+            return QObject::tr("Reading the recording");
+        case PlaybackState::kPaused:
+            return QObject::tr("Recording, paused");
+        case PlaybackState::kPlaying:
+            return QObject::tr("● Playing the recording");
+    }
+    return {};
 }
 
 QString age(double seconds) {
@@ -117,14 +131,16 @@ void StatusLine::showState(const WorkbenchSnapshot& snapshot, const LaneSnapshot
     } else {
         switch (snapshot.state) {
             case WorkbenchState::kNoModel:
-                text = snapshot.load_error.has_value() ? tr("Model not opened") : tr("No model open");
+                text = snapshot.load_error.has_value()
+                           ? snapshot.recorded ? tr("Session not opened") : tr("Model not opened")
+                           : tr("No model open");
                 icon = snapshot.load_error.has_value() ? kErrorSign : QString();
                 break;
             case WorkbenchState::kLoading:
                 text = tr("Opening the model");
                 break;
             case WorkbenchState::kReady:
-                text = snapshot.recorded ? tr("Recorded session") : tr("Ready");
+                text = snapshot.recorded ? recordingText(snapshot.playback.get()) : tr("Ready");
                 break;
             case WorkbenchState::kGenerating:
                 text = lane == nullptr || lane->state == LaneState::kPrefill ? tr("Reading the prompt")
@@ -185,6 +201,7 @@ void StatusLine::showRecorder(const WorkbenchSnapshot& snapshot) {
     QString role;
     switch (recorder.state) {
         case RecorderStatus::State::kOff:
+            if (snapshot.recorded && snapshot.load_error.has_value()) break;  // there is no file to speak of
             if (snapshot.recorded) {
                 text = tr("%1 · %2 · read-only").arg(file, format::bytes(recorder.bytes));
                 break;

@@ -28,6 +28,7 @@ void addBenchCommand(CLI::App& program, CommandAction& action);
 void addSweepCommand(CLI::App& program, CommandAction& action);
 #ifdef MIXO_WITH_GUI
 void addOpenCommand(CLI::App& program, CommandAction& action);
+void addReplayCommand(CLI::App& program, CommandAction& action);
 void addScreenshotCommand(CLI::App& program, CommandAction& action);
 #endif
 

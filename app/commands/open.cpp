@@ -21,23 +21,14 @@ struct OpenOptions {
     int threads = 0;
 };
 
-/// A session file is no model: says which commands show it.
-void refuseSession(const std::filesystem::path& model) {
+/// What a window could only show an error of is refused before there is one.
+void requireSession(const std::filesystem::path& path) {
     std::error_code failure;
-    if (model.extension() != ".mixo" || std::filesystem::is_directory(model, failure)) return;
-    if (!std::filesystem::exists(model, failure)) {
-        throw Error({.what = "The session cannot be opened",
-                     .where = model.string(),
-                     .expected = "a session file",
-                     .found = "no such file"});
-    }
-    const std::string name = model.stem().string();
-    throw Error({.what = "This is a recorded session; the window cannot show one yet, only models",
-                 .where = model.string(),
-                 .expected = "demo, or a Hugging Face directory",
-                 .found = "a session file",
-                 .advice = "A picture of it: mixoscope screenshot --session " + model.string() + " --out " + name +
-                           ".png. Its tables: mixoscope export " + model.string() + " --csv " + name + "-csv"});
+    if (path.extension() != ".mixo" || std::filesystem::exists(path, failure)) return;
+    throw Error({.what = "The session cannot be opened",
+                 .where = path.string(),
+                 .expected = "a session file",
+                 .found = "no such file"});
 }
 
 }  // namespace
@@ -45,7 +36,9 @@ void refuseSession(const std::filesystem::path& model) {
 void addOpenCommand(CLI::App& program, CommandAction& action) {
     auto options = std::make_shared<OpenOptions>();
     CLI::App* command = program.add_subcommand("open", "The workbench in its window (also without the word open)");
-    command->add_option("model", options->model, "demo, demo-top1, demo-any, or a Hugging Face directory")
+    command
+        ->add_option("model", options->model,
+                     "demo, demo-top1, demo-any, a Hugging Face directory, or a recorded session (.mixo)")
         ->capture_default_str();
     command->add_option("--sessions", options->session_directory, "Directory that sessions are written to");
     command->add_flag("--no-record", options->no_record, "Write no session file");
@@ -54,7 +47,7 @@ void addOpenCommand(CLI::App& program, CommandAction& action) {
         ->capture_default_str();
     command->callback([options, &action] {
         action = [options](CommandStreams&) {
-            refuseSession(options->model);
+            requireSession(options->model);
             std::string name = "mixoscope";
             char* arguments[] = {name.data(), nullptr};
             return runWindow(1, arguments,

@@ -1,4 +1,4 @@
-// `mixoscope screenshot`: a picture of the real window, rendered without a display.
+// `mixoscope screenshot` and `mixoscope replay`: a picture of the real window, rendered without a display.
 #ifdef MIXO_WITH_GUI
 #include "app/window/screenshot.h"
 
@@ -20,6 +20,7 @@ struct PictureOptions {
     std::string out;
     std::string view;
     std::string session;
+    std::int64_t step = -1;
     std::string theme = "light";
     std::string size = "1600x1000";
     std::string model = "demo";
@@ -48,6 +49,7 @@ int runScreenshot(const PictureOptions& options, CommandStreams& streams) {
     picture.out = options.out;
     picture.view = options.view;
     picture.session = options.session;
+    picture.step = options.step;
     picture.theme = options.theme;
     picture.width = width;
     picture.height = height;
@@ -61,19 +63,36 @@ int runScreenshot(const PictureOptions& options, CommandStreams& streams) {
     return kDone;
 }
 
+void addLookOptions(CLI::App& command, PictureOptions& options) {
+    command.add_option("--view", options.view, "One view by its name; without: the whole window");
+    command.add_option("--theme", options.theme, "light or dark")
+        ->check(CLI::IsMember({"light", "dark"}))
+        ->capture_default_str();
+    command.add_option("--size", options.size, "Size of the window in pixels, WIDTHxHEIGHT")->capture_default_str();
+}
+
 }  // namespace
+
+void addReplayCommand(CLI::App& program, CommandAction& action) {
+    auto options = std::make_shared<PictureOptions>();
+    CLI::App* command = program.add_subcommand("replay", "A picture of a recorded session at one of its steps");
+    command->add_option("session", options->session, "Session file (.mixo)")->required();
+    command->add_option("--at", options->step, "Step of the recording, from 1; without: its end")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--screenshot", options->out, "PNG file to write")->required();
+    addLookOptions(*command, *options);
+    command->callback([options, &action] {
+        action = [options](CommandStreams& streams) { return runScreenshot(*options, streams); };
+    });
+}
 
 void addScreenshotCommand(CLI::App& program, CommandAction& action) {
     auto options = std::make_shared<PictureOptions>();
     CLI::App* command = program.add_subcommand("screenshot", "A picture of the window or of one view");
     command->add_option("--out", options->out, "PNG file to write")->required();
-    command->add_option("--view", options->view, "One view by its name; without: the whole window");
     command->add_option("--session", options->session,
                         "Show this recorded session; without: the model answers a prompt");
-    command->add_option("--theme", options->theme, "light or dark")
-        ->check(CLI::IsMember({"light", "dark"}))
-        ->capture_default_str();
-    command->add_option("--size", options->size, "Size of the window in pixels, WIDTHxHEIGHT")->capture_default_str();
+    addLookOptions(*command, *options);
     command->add_option("--model", options->model, "demo, or a Hugging Face directory")->capture_default_str();
     command->add_option("--prompt", options->prompt, "What the model is asked");
     command->callback([options, &action] {

@@ -196,6 +196,11 @@ QString ComparisonWorkspace::whyNothingToMeasure() const {
     return comparison == nullptr || !hasRun(*comparison) ? tr("Run the lanes first") : QString();
 }
 
+bool ComparisonWorkspace::canChangeLanes() const {
+    return m_snapshot != nullptr && m_snapshot->model != nullptr && m_snapshot->comparison != nullptr &&
+           !m_snapshot->recorded;
+}
+
 void ComparisonWorkspace::measureQuality() {
     m_workbench.measureForced();
 }
@@ -206,12 +211,12 @@ void ComparisonWorkspace::measureAlone() {
 
 void ComparisonWorkspace::addLane() {
     showSource(0);
-    if (m_snapshot == nullptr || m_snapshot->model == nullptr || m_snapshot->comparison == nullptr) return;
+    if (!canChangeLanes()) return;
     m_workbench.addComparisonLane(presetLane(m_snapshot->comparison->lanes.size(), m_snapshot->model->config));
 }
 
 void ComparisonWorkspace::setLaneCount(int lanes) {
-    if (m_snapshot == nullptr || m_snapshot->model == nullptr || m_snapshot->comparison == nullptr) return;
+    if (!canChangeLanes()) return;
     const int there = static_cast<int>(m_snapshot->comparison->lanes.size());
     for (int index = there; index < lanes; ++index) {
         m_workbench.addComparisonLane(presetLane(static_cast<std::size_t>(index), m_snapshot->model->config));
@@ -221,6 +226,7 @@ void ComparisonWorkspace::setLaneCount(int lanes) {
 }
 
 void ComparisonWorkspace::editLanes(int lane) {
+    if (m_snapshot != nullptr && m_snapshot->recorded) return;
     if (m_editor == nullptr) {
         m_editor = new LaneEditor(m_window);
         connect(m_editor, &LaneEditor::laneChanged, this, [this](int index, const LaneSettings& settings) {

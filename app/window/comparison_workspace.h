@@ -68,6 +68,7 @@ private:
     void showWantedTurn();
     SnapshotPointer shownPart() const;
     void showShown();
+    bool canChangeLanes() const;
     void writeCsv(const QString& directory);
 
     Workbench& m_workbench;

@@ -2,9 +2,7 @@
 
 #include <QApplication>
 #include <QCloseEvent>
-#include <QDragEnterEvent>
 #include <QFileInfo>
-#include <QMimeData>
 #include <QPointer>
 #include <QScreen>
 #include <QScrollArea>
@@ -19,6 +17,7 @@
 #include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
 #include "app/window/panel_dock.h"
+#include "app/window/recording_playback.h"
 #include "app/window/what_if.h"
 #include "views/attribution_view.h"
 #include "views/budget_control.h"
@@ -38,6 +37,7 @@
 #include "views/mode_switch.h"
 #include "views/model_picker.h"
 #include "views/policy_picker.h"
+#include "views/recording_notice.h"
 #include "views/session_list_view.h"
 #include "views/start_page.h"
 #include "views/status_line.h"
@@ -46,6 +46,7 @@
 #include "views/timeline.h"
 #include "views/token_inspector.h"
 #include "views/token_strip.h"
+#include "views/transport_bar.h"
 
 namespace mixoscope {
 
@@ -71,6 +72,8 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
     m_comparison = new ComparisonWorkspace(
         m_workbench, [this] { return m_settings.systemPrompt(); }, this);
     addToolBar(&m_comparison->bar());
+    m_recording = new RecordingPlayback(this);
+    addToolBar(Qt::BottomToolBarArea, &m_recording->bar());
     makePanels();
     makeTokenActions();
     m_status = new StatusLine(m_bridge, this);
@@ -133,6 +136,7 @@ QWidget* MainWindow::makeChatPanel() {
     column->addWidget(m_chat, 1);
     column->addWidget(strip);
     column->addWidget(m_composer);
+    column->addWidget(&m_recording->notice());
     // Pages with much to say scroll where the window is small; the chat does that itself.
     for (QWidget* page : std::initializer_list<QWidget*>{m_start, m_error}) {
         auto* area = new QScrollArea(m_pages);
@@ -211,14 +215,30 @@ void MainWindow::connectControls() {
     connect(&picker, &ModelPicker::browseChosen, this, &MainWindow::browseModel);
     connect(m_start, &StartPage::demoChosen, this, [this] { openModel(u"demo"_s); });
     connect(m_start, &StartPage::browseChosen, this, &MainWindow::browseModel);
+    connect(m_start, &StartPage::sessionAsked, this, &MainWindow::openSession);
+    connect(m_sessions, &SessionListView::openAsked, this, &MainWindow::openSession);
+    connect(m_recording, &RecordingPlayback::leaveAsked, this, &MainWindow::leaveRecording);
     connect(m_start, &StartPage::exportAsked, this, &MainWindow::exportSession);
     connect(m_start, &StartPage::imageAsked, this, &MainWindow::exportSessionImage);
     connect(m_sessions, &SessionListView::exportAsked, this, &MainWindow::exportSession);
     connect(m_sessions, &SessionListView::imageAsked, this, &MainWindow::exportSessionImage);
-    connect(m_error, &ErrorPage::openAgain, this, [this] { openModel(m_asked_model); });
-    connect(m_error, &ErrorPage::openAnother, this, &MainWindow::browseModel);
+    connect(m_error, &ErrorPage::openAgain, this, [this] {
+        if (m_recording->isOpen()) {
+            openSession(m_asked_session);
+        } else {
+            openModel(m_asked_model);
+        }
+    });
+    connect(m_error, &ErrorPage::openAnother, this, [this] {
+        if (m_recording->isOpen()) {
+            browseSession();
+        } else {
+            browseModel();
+        }
+    });
     connect(m_error, &ErrorPage::useDemo, this, [this] { openModel(u"demo"_s); });
     connect(m_error, &ErrorPage::backAsked, this, [this] {
+        if (m_recording->isOpen()) return leaveRecording();
         m_error_dismissed = true;
         showPage(*m_bridge.latest());
     });
@@ -258,6 +278,7 @@ void MainWindow::connectControls() {
 
 void MainWindow::openModel(const QString& model) {
     if (model.isEmpty()) return;
+    leaveRecording();
     m_asked_model = model;
     m_error_dismissed = false;
     m_controls->modelPicker().showLoading(QFileInfo(model).fileName());
@@ -290,6 +311,8 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
             m_controls->modelPicker().setRecent(m_settings.recentModels());
         }
     }
+    if (snapshot->recorded) syncSettings();  // those at the cursor
+    showRecording(snapshot);
     if (const LaneSnapshot* lane = findLane(snapshot, m_selection.lane())) {
         m_selection.limitTo(lane->history.tokenCount(), lane->history.shape().moe_layers,
                             lane->history.shape().experts);
@@ -309,8 +332,8 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
     showPage(*snapshot);
     // By the file and its turns, not by the state: a small model answers between two snapshots.
     const std::size_t turns = snapshot->lanes.empty() ? 0 : snapshot->lanes.front().turns.size();
-    if (std::pair recorded{snapshot->recorder.file, turns}; !generating && recorded != m_listed) {
-        m_listed = std::move(recorded);
+    if (std::pair listed{snapshot->recorder.file, turns}; !generating && !snapshot->recorded && listed != m_listed) {
+        m_listed = std::move(listed);
         refreshSessions();
     }
 }
@@ -324,7 +347,11 @@ void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
         m_start->showLoading(name, snapshot.log.empty() ? QString() : format::plainText(snapshot.log.back()));
     } else if (failed && snapshot.state != WorkbenchState::kLoading) {
         page = m_error;
-        m_error->showError(*snapshot.load_error, m_asked_model, snapshot.model != nullptr);
+        if (snapshot.recorded) {
+            m_error->showSessionError(*snapshot.load_error, m_asked_session);
+        } else {
+            m_error->showError(*snapshot.load_error, m_asked_model, snapshot.model != nullptr);
+        }
     } else if (snapshot.model == nullptr) {
         page = m_start;
         m_start->showLoading({}, {});
@@ -339,7 +366,7 @@ void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
     if (m_workspace != Workspace::kChat) {
         return;
     } else if (page == m_chat_page) {
-        m_composer->setFocus();
+        chatControl()->setFocus();
     } else {
         page->setFocus();
     }
@@ -382,15 +409,6 @@ ExportableView* MainWindow::findView(const QString& name) const {
         if (view->viewName() == name) return view;
     }
     return nullptr;
-}
-
-void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
-    const QList<QUrl> urls = event->mimeData()->urls();
-    if (!urls.isEmpty() && QFileInfo(urls.first().toLocalFile()).isDir()) event->acceptProposedAction();
-}
-
-void MainWindow::dropEvent(QDropEvent* event) {
-    openModel(event->mimeData()->urls().first().toLocalFile());
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {

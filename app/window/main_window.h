@@ -30,6 +30,7 @@ class ErrorPage;
 class ExportableView;
 class HeatmapView;
 class PanelDock;
+class RecordingPlayback;
 class SessionListView;
 class SettingsDialog;
 class StartPage;
@@ -41,6 +42,9 @@ struct WindowOptions {
     QString settings_file;  // empty: the user's; "-": none
     SnapshotSource source;  // empty: the workbench's own snapshots
 };
+
+/// By its name: a recorded session and not a model.
+bool isSessionFile(const QString& path);
 
 /// What the window is arranged for; each has panels, a bar and a layout of its own.
 enum class Workspace { kChat, kCompare };
@@ -54,6 +58,12 @@ public:
 
     /// Opens a model ("demo", a folder); returns at once.
     void openModel(const QString& model);
+    /// Shows a recorded session in place of the live chat, which goes on; returns at once.
+    void openSession(const QString& file);
+    /// Either, by what the path names.
+    void open(const QString& path);
+    /// Back to the live chat, as it is by now.
+    void leaveRecording();
     /// All views that can be exported, in menu order.
     std::vector<ExportableView*> exportableViews() const;
     ExportableView* findView(const QString& name) const;
@@ -75,6 +85,7 @@ protected:
     void closeEvent(QCloseEvent* event) override;
     void dragEnterEvent(QDragEnterEvent* event) override;
     void dropEvent(QDropEvent* event) override;
+    void keyPressEvent(QKeyEvent* event) override;
 
 private:
     void makePanels();
@@ -106,6 +117,9 @@ private:
     void browseModel();
     /// Has the panels show an earlier turn, or a later one.
     void stepTurn(std::int32_t by);
+    // window_recordings.cpp
+    void browseSession();
+    void showRecording(const SnapshotPointer& snapshot);
     void showKeys();
     void showAbout();
     void showSettings();
@@ -122,6 +136,9 @@ private:
     /// Remembers and brings back where the panels of a chat are; the start and error pages have sizes of their own.
     void keepLayout();
     void bringBackLayout();
+    void restoreLayout();
+    /// What has the focus in the chat: where one writes, or plays.
+    QWidget* chatControl() const;
     void rearrange();
     /// Low windows give the chat the token strip's room.
     void fitHeight();
@@ -163,7 +180,12 @@ private:
     std::vector<ExportableView*> m_exportable;
     QAction* m_answer_now = nullptr;
     QAction* m_stop = nullptr;
-    QString m_asked_model;  // what openModel() was last given
+    RecordingPlayback* m_recording = nullptr;
+    QList<QAction*> m_live_actions;       // that a recording has no use for
+    QList<QAction*> m_recording_actions;  // that only a recording has
+    QString m_shown_recording;            // empty: the live chat
+    QString m_asked_session;              // what openSession() was last given
+    QString m_asked_model;                // what openModel() was last given
     bool m_error_dismissed = true;
     std::shared_ptr<const ModelFacts> m_shown_model;
     std::pair<std::filesystem::path, std::size_t>

@@ -33,10 +33,10 @@ ShownWindow::ShownWindow(const RunWindowOptions& options, const QString& setting
     m_workbench = std::make_unique<Workbench>(workbench_options);
     m_window = std::make_unique<MainWindow>(*m_workbench, WindowOptions{.settings_file = settings_file, .source = {}});
     m_window->show();
-    // The window is there first; the model is opened behind it.
+    // The window is there first; model or session is opened behind it.
     if (options.model.empty()) return;
     QTimer::singleShot(0, m_window.get(), [window = m_window.get(), model = QString::fromStdString(options.model)] {
-        window->openModel(model);
+        window->open(model);
     });
 }
 

@@ -12,7 +12,7 @@ class MainWindow;
 class Workbench;
 
 struct RunWindowOptions {
-    std::string model;  // "demo", a folder; empty: the start page
+    std::string model;  // "demo", a folder, a recorded session; empty: the start page
     std::filesystem::path demo_directory;
     std::filesystem::path session_directory;  // empty: the one set in the window, else sessionDirectoryDefault()
     bool record = true;

@@ -4,13 +4,14 @@
 #include <QDir>
 #include <QElapsedTimer>
 #include <QTimer>
+#include <limits>
 #include <memory>
 
 #include "app/window/comparison_workspace.h"
 #include "app/window/main_window.h"
 #include "app/window/platform.h"
 #include "engine/error.h"
-#include "sessions/session_snapshot.h"
+#include "sessions/session_replay.h"
 #include "views/exportable_view.h"
 #include "views/fork_tree.h"
 #include "views/format.h"
@@ -131,6 +132,24 @@ public:
     MainWindow window;
 };
 
+/// The session as it was at this step; its end if that is negative.
+SnapshotPointer sessionAt(const std::filesystem::path& session, std::int64_t step) {
+    SessionReplay replay(session);
+    while (replay.readMore(std::numeric_limits<std::int64_t>::max())) {
+    }
+    const std::int64_t steps = replay.index()->count();
+    if (step == 0 || step > steps) {
+        throw Error({.what = "The session has no such step",
+                     .where = session.string(),
+                     .expected = "1 to " + std::to_string(steps),
+                     .found = std::to_string(step)});
+    }
+    if (step > 0) replay.seek(step);
+    auto shown = std::make_shared<WorkbenchSnapshot>(replay.snapshot());
+    shown->serial = 1;
+    return shown;
+}
+
 ExportableView* viewNamed(const MainWindow& window, const std::string& name) {
     if (name.empty()) return nullptr;
     ExportableView* view = window.findView(QString::fromStdString(name));
@@ -153,7 +172,7 @@ QImage pictureOf(const SnapshotPointer& snapshot, QSize size) {
 
 QImage pictureOf(const ScreenshotOptions& options) {
     Theme::instance().setChoice(options.theme == "dark" ? ThemeChoice::kDark : ThemeChoice::kLight);
-    const SnapshotPointer session = options.session.empty() ? nullptr : snapshotOfSession(options.session);
+    const SnapshotPointer session = options.session.empty() ? nullptr : sessionAt(options.session, options.step);
     HiddenWindow hidden(options.demo_directory, session, {options.width, options.height});
     ExportableView* view = viewNamed(hidden.window, options.view);
     if (session == nullptr) runConversation(hidden.window, hidden.workbench, options);

@@ -14,6 +14,7 @@ struct ScreenshotOptions {
     std::filesystem::path out;      // PNG; takeScreenshot() only
     std::string view;               // a view's name, or empty: the whole window
     std::filesystem::path session;  // empty: the model answers `prompt`
+    std::int64_t step = -1;         // of the session, from 1; < 0: its end
     std::string theme = "light";    // or "dark"
     int width = 1600;
     int height = 1000;

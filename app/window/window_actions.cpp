@@ -18,6 +18,7 @@
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
+#include "app/window/recording_playback.h"
 #include "app/window/run_window.h"
 #include "app/window/screenshot.h"
 #include "app/window/what_if.h"
@@ -36,6 +37,7 @@
 #include "views/settings_dialog.h"
 #include "views/status_line.h"
 #include "views/theme.h"
+#include "views/transport_bar.h"
 
 namespace mixoscope {
 namespace {
@@ -90,6 +92,9 @@ void MainWindow::makeFileMenu() {
               [this] { openModel(u"demo"_s); });
     addAction(menu, u"open_folder"_s, tr("Open a model folder…"), tr("Open a Hugging Face directory"),
               QKeySequence::Open, [this] { browseModel(); });
+    addAction(menu, u"open_session"_s, tr("Open a recorded session…"),
+              tr("Open a .mixo file and play it; the chat goes on behind it"), QKeySequence(u"Ctrl+Shift+O"_s),
+              [this] { browseSession(); });
     menu.addSeparator();
     QMenu& exports = *menu.addMenu(tr("Export"));
     exports.menuAction()->setObjectName(u"menu_export"_s);
@@ -202,6 +207,7 @@ void MainWindow::makeChatMenu() {
     QMenu& menu = *menuBar()->addMenu(tr("&Chat"));
     addAction(menu, u"new_conversation"_s, tr("New conversation"),
               tr("Begin again with an empty chat and a new session file"), QKeySequence::New, [this] {
+                  leaveRecording();
                   m_selection.clear();
                   m_workbench.newConversation();
               });
@@ -212,18 +218,22 @@ void MainWindow::makeChatMenu() {
     m_answer_now = addAction(menu, u"answer_now"_s, tr("Answer now"), tr("Close the thinking block and answer now"),
                              QKeySequence(u"Ctrl+."_s), [this] { m_workbench.answerNow(); });
     m_answer_now->setEnabled(false);
-    addAction(menu, u"cycle_mode"_s, tr("Next thinking mode"), tr("Auto, Think, No think: the next one"),
-              QKeySequence(u"Ctrl+M"_s), [this] { m_controls->modeSwitch().cycle(); });
-    addAction(menu, u"focus_budget"_s, tr("Set the thinking budget"), tr("Move the focus to the budget slider"),
-              QKeySequence(u"Ctrl+B"_s), [this] { m_controls->budget().slider().setFocus(Qt::ShortcutFocusReason); });
-    addAction(menu, u"policy"_s, tr("Set the routing policy…"), tr("Open the routing policy's text and parameters"),
-              QKeySequence(u"Ctrl+P"_s), [this] { m_controls->policyPicker().openEditor(); });
+    m_live_actions << addAction(menu, u"cycle_mode"_s, tr("Next thinking mode"),
+                                tr("Auto, Think, No think: the next one"), QKeySequence(u"Ctrl+M"_s),
+                                [this] { m_controls->modeSwitch().cycle(); });
+    m_live_actions << addAction(menu, u"focus_budget"_s, tr("Set the thinking budget"),
+                                tr("Move the focus to the budget slider"), QKeySequence(u"Ctrl+B"_s),
+                                [this] { m_controls->budget().slider().setFocus(Qt::ShortcutFocusReason); });
+    m_live_actions << addAction(menu, u"policy"_s, tr("Set the routing policy…"),
+                                tr("Open the routing policy's text and parameters"), QKeySequence(u"Ctrl+P"_s),
+                                [this] { m_controls->policyPicker().openEditor(); });
     menu.addActions({&m_what_if->forkAction(), &m_what_if->measureAction()});
     addAction(menu, u"focus_message"_s, tr("Write a message"), tr("Move the focus to the message"),
               QKeySequence(u"Ctrl+L"_s), [this] {
                   if (m_workspace == Workspace::kCompare) {
                       m_comparison->lanes().setFocus();
                   } else {
+                      leaveRecording();
                       m_composer->setFocus();
                   }
               });
@@ -290,6 +300,7 @@ void MainWindow::makeSessionMenu() {
     QAction* record =
         addAction(menu, u"record"_s, tr("Record to a session file"), tr("Write every token and its routing to a file"),
                   QKeySequence(u"Ctrl+Shift+R"_s), [] {});
+    m_live_actions << record;
     record->setCheckable(true);
     record->setChecked(true);
     connect(record, &QAction::toggled, this, [this](bool on) { m_workbench.setRecording(on); });
@@ -300,6 +311,14 @@ void MainWindow::makeSessionMenu() {
     addAction(menu, u"export_session"_s, tr("Export this session as CSV…"),
               tr("Write tokens, routing and settings as CSV files"), QKeySequence(u"Ctrl+Shift+E"_s),
               [this] { exportSession(QString::fromStdString(m_bridge.latest()->recorder.file.string())); });
+    menu.addSeparator();
+    m_recording_actions << addAction(menu, u"play"_s, tr("Play or pause the recording"),
+                                     tr("Play the recording from its cursor, or pause (Space)"), {},
+                                     [this] { m_recording->transport().togglePlay(); });
+    m_recording_actions << addAction(menu, u"leave_recording"_s, tr("Back to the live chat"),
+                                     tr("Close the recording; the chat went on meanwhile"), QKeySequence(u"Ctrl+W"_s),
+                                     [this] { leaveRecording(); });
+    menu.addSeparator();
     addAction(menu, u"show_sessions"_s, tr("Show recorded sessions"), tr("Open the list of session files"), {},
               [this] { showPanel(u"sessions"_s); });
 }
@@ -427,6 +446,8 @@ void MainWindow::showKeys() {
     add(tr("[, ]"), tr("Previous and next layer, in the heatmap"));
     add(tr("F"), tr("Follow the newest token, in the heatmap"));
     add(tr("+, −"), tr("Zoom, in the heatmap and in the timeline"));
+    add(tr("Space; Left, Right; Page Up, Page Down; Home, End"),
+        tr("Play a recording, step by token, by turn, all the way"));
     for (const QAction* action : findChildren<QAction*>()) {
         if (!action->shortcut().isEmpty() && !action->text().isEmpty()) {
             add(action->shortcut().toString(QKeySequence::NativeText), action->text().remove(u'&'));

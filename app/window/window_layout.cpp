@@ -6,6 +6,7 @@
 #include <QSignalBlocker>
 #include <QStackedWidget>
 #include <QTabBar>
+#include <QToolBar>
 #include <algorithm>
 
 #include "app/window/comparison_bar.h"
@@ -13,6 +14,7 @@
 #include "app/window/control_bar.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
+#include "app/window/recording_playback.h"
 #include "app/window/what_if.h"
 #include "views/comparison_status.h"
 #include "views/composer.h"
@@ -20,6 +22,7 @@
 #include "views/fork_tree.h"
 #include "views/start_page.h"
 #include "views/status_line.h"
+#include "views/transport_bar.h"
 
 namespace mixoscope {
 
@@ -228,7 +231,7 @@ void MainWindow::setWorkspace(Workspace workspace) {
         m_comparison->enter();
         panel(u"forks"_s)->setVisible(!m_comparison->forks().rows().empty());
     } else {
-        (m_page == m_chat_page ? static_cast<QWidget*>(m_composer) : m_page)->setFocus();
+        (m_page == m_chat_page ? chatControl() : m_page)->setFocus();
     }
 }
 
@@ -276,15 +279,21 @@ void MainWindow::keepLayout() {
 }
 
 void MainWindow::bringBackLayout() {
+    restoreLayout();
+    // A layout that was kept says of all bars whether they are shown.
+    m_recording->bar().setVisible(!m_shown_recording.isEmpty());
+    nameTabBars();
+}
+
+void MainWindow::restoreLayout() {
     if (m_workspace == Workspace::kCompare) {
         if (!m_comparison_layout.isEmpty()) restoreState(m_comparison_layout, kComparisonLayoutVersion);
-        return nameTabBars();
+        return;
     }
     const QByteArray& kept = m_layouts[static_cast<std::size_t>(m_narrowness)];
     const bool chatting = m_page == m_chat_page;
     // Another version's layout is refused, and the default stays.
     if (!chatting || kept.isEmpty() || !restoreState(kept, kLayoutVersion)) sizePanels(m_narrowness);
-    nameTabBars();
 }
 
 void MainWindow::nameTabBars() {
@@ -311,6 +320,7 @@ void MainWindow::resizeEvent(QResizeEvent* event) {
     QMainWindow::resizeEvent(event);
     m_controls->fitWidth(event->size().width());
     m_comparison->bar().fitWidth(event->size().width());
+    m_recording->transport().fitWidth(event->size().width());
     fitHeight();
     if (m_arranged) m_rearrange.start();
 }
@@ -331,7 +341,7 @@ void MainWindow::showEvent(QShowEvent* event) {
     arrangePanels(narrownessOf(size()));
     bringBackLayout();
     showWorkspaceParts();
-    (m_page == m_chat_page ? static_cast<QWidget*>(m_composer) : m_page)->setFocus();
+    (m_page == m_chat_page ? chatControl() : m_page)->setFocus();
 }
 
 bool MainWindow::focusNextPrevChild(bool next) {

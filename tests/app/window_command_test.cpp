@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "app/run_program_test.h"
 #include "app/window/main_window.h"
@@ -30,6 +31,10 @@ TEST(WindowCommand, BadUsageIsRefusedBeforeAnyWindow) {
              {{"screenshot", "--out", "x.png", "--size", "10x10"}, "found \"10x10\""},
              {{"screenshot", "--out", "x.png", "--size", "99999x100"}, "from 64 to 16384"},
              {{"open", "old.mixo"}, "old.mixo: The session cannot be opened; expected a session file; found no such"},
+             {{"old.mixo"}, "old.mixo: The session cannot be opened; expected a session file; found no such"},
+             {{"replay"}, "session"},
+             {{"replay", "old.mixo"}, "--screenshot"},
+             {{"replay", "old.mixo", "--screenshot", "x.png", "--at", "0"}, "--at"},
              {{"open", "--threads", "-1"}, "--threads"}}) {
         const ProgramResult result = runProgramWith(arguments);
         EXPECT_EQ(result.status, 2) << arguments[0];
@@ -47,15 +52,6 @@ TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
                               "--max-tokens", "6", "--ignore-eos", "--record", session})
                   .status,
               0);
-    for (const auto& arguments : std::vector<std::vector<std::string>>{{"open", session}, {session}}) {
-        const ProgramResult refused = runProgramWith(arguments);  // the word open may be left out
-        EXPECT_EQ(refused.status, 2);
-        for (const std::string& text :
-             {session + ": This is a recorded session", "mixoscope screenshot --session " + session + " --out turn.png",
-              "mixoscope export " + session + " --csv turn-csv"}) {
-            EXPECT_NE(refused.err.find(text), std::string::npos) << refused.err;
-        }
-    }
     const std::string picture = (directory / "window.png").string();
     // In a process of its own, as where nobody is logged in: no display, no folder for a login's files.
     const std::string errors = (directory / "errors.txt").string();
@@ -77,6 +73,22 @@ TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
     };
     EXPECT_EQ(number(16), 1280);
     EXPECT_EQ(number(20), 800);
+
+    const auto replayed = [&](const std::string& step) {
+        return std::system((test::programPath().string() + " replay " + session + " --size 1280x800 --at " + step +
+                            " --screenshot " + (directory / (step + ".png")).string() + " >/dev/null 2>" + errors)
+                               .c_str());
+    };
+    const auto content = [&](const std::string& name) {
+        std::ifstream in(directory / name, std::ios::binary);
+        return std::string(std::istreambuf_iterator<char>(in), {});
+    };
+    ASSERT_EQ(replayed("1"), 0);
+    ASSERT_EQ(replayed("3"), 0);
+    EXPECT_FALSE(content("1.png").empty());
+    EXPECT_NE(content("1.png"), content("3.png")) << "another step, other tokens";
+    EXPECT_NE(replayed("9999"), 0);
+    EXPECT_NE(content("errors.txt").find("no such step"), std::string::npos) << content("errors.txt");
 }
 
 QSize first_size;  // of the program's window, where nothing was kept from a start before
@@ -111,6 +123,15 @@ TEST(WindowCommand, OpenRunsUntilTheWindowIsClosed) {
     EXPECT_TRUE(std::filesystem::exists(directory / "config")) << "the window keeps where its panels were";
     ASSERT_LT(screen_size.height(), 1000) << "or nothing is tested here";
     EXPECT_LE(first_size.height(), screen_size.height());
+
+    const std::string session = (directory / "turn.mixo").string();
+    ASSERT_EQ(runProgramWith({"generate", "--model", (directory / "model").string(), "--prompt", "hello",
+                              "--max-tokens", "6", "--ignore-eos", "--record", session})
+                  .status,
+              0);
+    const ProgramResult shown = runProgramWith({session});  // the word open may be left out
+    EXPECT_EQ(shown.status, 0) << shown.err;
+    EXPECT_EQ(shown.err, "");
 }
 
 }  // namespace

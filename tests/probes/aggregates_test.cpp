@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "probes/trace_ring.h"
+#include "support/same_lane.h"
 #include "support/synthetic_trace.h"
 
 namespace mixoscope {
@@ -33,34 +34,6 @@ std::string bytesOf(const History& history, std::int32_t first, std::int32_t las
     std::string text;
     for (std::int32_t position = first; position < last; ++position) text += history.token(position).bytes;
     return text;
-}
-
-void expectSame(const LaneSnapshot& a, const LaneSnapshot& b) {
-    EXPECT_EQ(a.state, b.state);
-    ASSERT_EQ(a.history.tokenCount(), b.history.tokenCount());
-    ASSERT_EQ(a.history.rowCount(), b.history.rowCount());
-    for (std::int32_t position = 0; position < a.history.tokenCount(); ++position) {
-        EXPECT_TRUE(test::sameToken(a.history.token(position).trace, b.history.token(position).trace));
-        EXPECT_EQ(a.history.token(position).bytes, b.history.token(position).bytes);
-        EXPECT_EQ(a.history.token(position).time_us, b.history.token(position).time_us);
-        if (position >= a.history.rowCount()) continue;
-        for (std::int32_t layer = 0; layer < kShape.moe_layers; ++layer) {
-            EXPECT_TRUE(std::ranges::equal(a.history.experts(position, layer), b.history.experts(position, layer)));
-            EXPECT_TRUE(std::ranges::equal(a.history.weights(position, layer), b.history.weights(position, layer)));
-        }
-    }
-    for (std::int32_t layer = 0; layer < kShape.moe_layers; ++layer)
-        EXPECT_EQ(a.load->allPhases(layer).selections, b.load->allPhases(layer).selections);
-    ASSERT_EQ(a.turns.size(), b.turns.size());
-    for (std::size_t i = 0; i < a.turns.size(); ++i) {
-        EXPECT_EQ(a.turns[i].thinking_text, b.turns[i].thinking_text);
-        EXPECT_EQ(a.turns[i].answer_text, b.turns[i].answer_text);
-        EXPECT_EQ(a.turns[i].thinking_tokens, b.turns[i].thinking_tokens);
-        EXPECT_EQ(a.turns[i].ttft_ms, b.turns[i].ttft_ms);
-        EXPECT_EQ(a.turns[i].tpot_ms, b.turns[i].tpot_ms);
-    }
-    ASSERT_EQ(a.checks.size(), b.checks.size());
-    for (std::size_t i = 0; i < a.checks.size(); ++i) EXPECT_EQ(a.checks[i].equation, b.checks[i].equation);
 }
 
 TEST(Aggregates, tellTheFactsOfATurn) {
@@ -94,6 +67,43 @@ TEST(Aggregates, tellTheFactsOfATurn) {
     EXPECT_EQ(lane.history.tokenCount(), 20);
     EXPECT_EQ(lane.history.rowCount(), 19);
     for (const CheckResult& check : lane.checks) EXPECT_TRUE(check.holds) << check.name << ": " << check.violation;
+}
+
+TEST(Aggregates, goOnFromAStateAsIfNothingHadFollowedIt) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 5, sink);
+    engine.play(0, {.kept = 0, .prompt = 300, .thinking = 40, .answer = 5});
+    engine.play(0, {.kept = 290, .prompt = 310, .thinking = 12, .answer = 8});
+    const auto part = [&](std::size_t first, std::size_t last) {
+        return std::vector<test::Record>(sink.records.begin() + static_cast<std::ptrdiff_t>(first),
+                                         sink.records.begin() + static_cast<std::ptrdiff_t>(last));
+    };
+    const std::size_t all = sink.records.size();
+    Aggregates aggregates = makeAggregates();
+    std::vector<std::pair<std::size_t, std::shared_ptr<const Aggregates::State>>> states;
+    std::size_t fed = 0;
+    // In the middle of a chunk of rows, of the prompt, of a block, between the turns, at the end.
+    for (const std::size_t upto :
+         {std::size_t{0}, std::size_t{100}, std::size_t{256}, std::size_t{320}, all - 60, all}) {
+        feed(aggregates, part(fed, upto));
+        fed = upto;
+        states.emplace_back(upto, aggregates.state());
+    }
+    const LaneSnapshot end = aggregates.snapshot()[0];
+    for (const auto& [upto, state] : states) {
+        SCOPED_TRACE(upto);
+        Aggregates expected = makeAggregates();
+        feed(expected, part(0, upto));
+        aggregates.restore(*state);
+        const auto there = aggregates.snapshot();
+        ASSERT_EQ(there.size(), expected.snapshot().size());
+        if (!there.empty()) test::expectSameLane(there[0], expected.snapshot()[0]);
+        feed(aggregates, part(upto, all));
+        test::expectSameLane(aggregates.snapshot()[0], end);
+        // What went on from here changed nothing for those who come back once more.
+        aggregates.restore(*state);
+        if (!there.empty()) test::expectSameLane(aggregates.snapshot()[0], there[0]);
+    }
 }
 
 TEST(Aggregates, keepPastTurnsWhoseTokensLeftTheLane) {
@@ -131,7 +141,7 @@ TEST(Aggregates, showTheSamePictureWhetherAskedOnceOrAfterEveryRecord) {
         feed(often, {record});
         often.snapshot();
     }
-    expectSame(once.snapshot()[0], often.snapshot()[0]);
+    test::expectSameLane(once.snapshot()[0], often.snapshot()[0]);
 }
 
 TEST(Aggregates, liveThroughTheRingEqualsReplay) {
@@ -152,7 +162,7 @@ TEST(Aggregates, liveThroughTheRingEqualsReplay) {
     }
     Aggregates replayed = makeAggregates();
     feed(replayed, sink.records);
-    expectSame(live.snapshot()[0], replayed.snapshot()[0]);
+    test::expectSameLane(live.snapshot()[0], replayed.snapshot()[0]);
 }
 
 TEST(Aggregates, lanesDoNotMix) {
@@ -230,7 +240,7 @@ TEST(Aggregates, beginAnewAfterAClear) {
     aggregates.clear();
     EXPECT_TRUE(aggregates.snapshot().empty());
     feed(aggregates, sink.records);
-    expectSame(aggregates.snapshot()[0], before);
+    test::expectSameLane(aggregates.snapshot()[0], before);
 }
 
 TEST(Aggregates, showTheTurnAsItGoes) {

@@ -69,6 +69,17 @@ TEST(Checks, nothingIsCalledGoodBeforeThereIsSomethingToCheck) {
     EXPECT_FALSE(resultOf(TraceChecks(kShape, false, 4), CheckKind::kWeightSums).ran);
 }
 
+TEST(Checks, ofARecordingTheRingSaysWhyItHasNotRunAndWhatWasLost) {
+    const TraceChecks checks = checksOver(turn());
+    const CheckResult whole = checks.results(0, 0, 0).back();
+    EXPECT_FALSE(whole.ran);
+    EXPECT_EQ(whole.equation, "nothing lost; a recording does not hold how full it was");
+    const CheckResult lossy = checks.results(3, 0, 0).back();
+    EXPECT_TRUE(lossy.ran);
+    EXPECT_FALSE(lossy.holds);
+    EXPECT_EQ(lossy.violation, "3 records lost while it was recorded");
+}
+
 TEST(Checks, aMissingSelectionIsFoundWithItsPlace) {
     auto records = turn();
     rowAt(records, 12).ids[2 * 4 + 3] = -1;

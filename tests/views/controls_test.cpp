@@ -237,7 +237,14 @@ TEST(SessionListView, ListsReadableAndBrokenFiles) {
     files->setCurrentRow(1);
     EXPECT_FALSE(export_button->isEnabled());
     EXPECT_FALSE(image_button->isEnabled());
+    QSignalSpy opened(&list, &SessionListView::openAsked);
+    QTest::keyClick(files, Qt::Key_Return);
+    ASSERT_EQ(opened.count(), 1) << "what is wrong with it is said in full where it is opened";
+    EXPECT_EQ(opened[0][0].toString(), u"/tmp/cut.mixo"_s);
     files->setCurrentRow(0);
+    QTest::mouseClick(list.findChild<QPushButton*>(u"session_open"_s), Qt::LeftButton);
+    ASSERT_EQ(opened.count(), 2);
+    EXPECT_EQ(opened[1][0].toString(), u"/tmp/pens.mixo"_s);
     QSignalSpy pictured(&list, &SessionListView::imageAsked);
     QTest::mouseClick(image_button, Qt::LeftButton);
     ASSERT_EQ(pictured.count(), 1);

@@ -51,11 +51,12 @@ QVariant ChecksModel::data(const QModelIndex& index, int role) const {
         case Qt::DisplayRole:
             if (index.column() == kName) return text(check.name);
             if (index.column() == kEquation) {
-                return broken ? text(check.violation) : check.ran ? text(check.equation) : tr("not run yet");
+                if (broken) return text(check.violation);
+                return check.ran || !check.equation.empty() ? text(check.equation) : tr("not run yet");
             }
             return {};
         case Qt::AccessibleTextRole:
-            if (index.column() == kState) return broken ? tr("broken") : check.ran ? tr("holds") : tr("not run yet");
+            if (index.column() == kState) return broken ? tr("broken") : check.ran ? tr("holds") : tr("not run");
             return {};
         case Qt::DecorationRole: {
             if (index.column() != kState) return {};
@@ -70,7 +71,9 @@ QVariant ChecksModel::data(const QModelIndex& index, int role) const {
             return index.column() == kEquation ? monoFont(font_size::kCaption) : textFont(font_size::kTable);
         case Qt::ToolTipRole:
             if (broken) return tr("%1\nClick goes there").arg(text(check.violation));
-            return check.ran ? text(check.equation) : tr("There is nothing to check yet");
+            if (check.ran) return text(check.equation);
+            return check.equation.empty() ? tr("There is nothing to check yet")
+                                          : tr("This check has not run: %1").arg(text(check.equation));
         default:
             return {};
     }

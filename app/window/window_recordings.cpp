@@ -1,0 +1,96 @@
+// Recorded sessions in the window: opening, playing, and the way back to the live chat.
+#include <QDragEnterEvent>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QKeyEvent>
+#include <QMimeData>
+#include <QToolBar>
+
+#include "app/window/comparison_workspace.h"
+#include "app/window/main_window.h"
+#include "app/window/recording_playback.h"
+#include "app/window/run_window.h"
+#include "views/composer.h"
+#include "views/transport_bar.h"
+
+namespace mixoscope {
+
+using namespace Qt::StringLiterals;
+
+bool isSessionFile(const QString& path) {
+    return path.endsWith(u".mixo"_s, Qt::CaseInsensitive) && !QFileInfo(path).isDir();
+}
+
+void MainWindow::openSession(const QString& file) {
+    if (file.isEmpty()) return;
+    m_asked_session = file;
+    m_error_dismissed = false;
+    m_bridge.setSource(m_recording->open(file));
+}
+
+void MainWindow::leaveRecording() {
+    if (!m_recording->isOpen()) return;
+    m_error_dismissed = true;
+    m_bridge.setSource(WorkbenchBridge::sourceOf(m_workbench));
+    m_recording->close();
+}
+
+void MainWindow::browseSession() {
+    QString from = m_settings.sessionDirectory();
+    if (from.isEmpty()) from = QString::fromStdString(sessionDirectoryDefault().string());
+    openSession(
+        QFileDialog::getOpenFileName(this, tr("Open a recorded session"), from, tr("Recorded sessions (*.mixo)")));
+}
+
+void MainWindow::open(const QString& path) {
+    if (isSessionFile(path)) {
+        openSession(path);
+    } else {
+        openModel(path);
+    }
+}
+
+void MainWindow::showRecording(const SnapshotPointer& snapshot) {
+    m_recording->takeSnapshot(snapshot);
+    m_composer->setVisible(!snapshot->recorded);
+    for (QAction* action : m_live_actions) action->setEnabled(!snapshot->recorded);
+    for (QAction* action : m_recording_actions) action->setEnabled(snapshot->playback != nullptr);
+    const QString shown = snapshot->playback != nullptr ? m_recording->file() : QString();
+    if (shown == m_shown_recording) return;
+    m_shown_recording = shown;
+    // Another sequence: nothing of what was selected means anything in it.
+    m_selection.setTurn(-1);
+    m_selection.setLane(0);
+    m_selection.clear();
+    m_comparison->selection().clear();
+    setWindowTitle(shown.isEmpty() ? u"Mixoscope"_s : tr("%1, recording – Mixoscope").arg(QFileInfo(shown).fileName()));
+    if (shown.isEmpty()) {
+        if (m_workspace == Workspace::kChat) chatControl()->setFocus();
+        return;
+    }
+    setWorkspace(snapshot->comparison != nullptr ? Workspace::kCompare : Workspace::kChat);
+    m_recording->transport().setFocus();
+}
+
+QWidget* MainWindow::chatControl() const {
+    if (m_shown_recording.isEmpty()) return m_composer;
+    return &m_recording->transport();
+}
+
+void MainWindow::keyPressEvent(QKeyEvent* event) {
+    // Keys that no view has a use for.
+    if (m_shown_recording.isEmpty() || !m_recording->transport().pressKey(*event)) QMainWindow::keyPressEvent(event);
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
+    const QList<QUrl> urls = event->mimeData()->urls();
+    if (urls.isEmpty()) return;
+    const QString path = urls.first().toLocalFile();
+    if (QFileInfo(path).isDir() || isSessionFile(path)) event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event) {
+    open(event->mimeData()->urls().first().toLocalFile());
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,56 @@
+#include "views/recording_notice.h"
+
+#include <QFileInfo>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QPushButton>
+#include <QVBoxLayout>
+
+#include "sessions/playback.h"
+#include "sessions/workbench.h"
+#include "views/format.h"
+#include "views/theme.h"
+#include "views/transport_bar.h"
+
+namespace mixoscope {
+
+using namespace Qt::StringLiterals;
+
+RecordingNotice::RecordingNotice(QWidget* parent)
+    : QFrame(parent), m_title(new QLabel(this)), m_model(new QLabel(this)), m_leave(new QPushButton(this)) {
+    setObjectName(u"recording_notice"_s);
+    setProperty("role", u"notice-warning"_s);
+    m_title->setObjectName(u"recording_title"_s);
+    m_title->setProperty("role", u"section"_s);
+    m_title->setText(tr("A recording, read-only"));
+    m_model->setObjectName(u"recording_model"_s);
+    m_model->setTextFormat(Qt::PlainText);
+    m_model->setWordWrap(true);
+    m_leave->setObjectName(u"recording_leave"_s);
+    m_leave->setText(tr("Back to the chat"));
+    m_leave->setToolTip(tr("Close the recording and go back to the live chat, which went on meanwhile (Ctrl+W)"));
+    auto* row = new QHBoxLayout(this);
+    row->setContentsMargins(14, 8, 10, 8);
+    row->setSpacing(10);
+    auto* texts = new QVBoxLayout;
+    texts->setSpacing(2);
+    texts->addWidget(m_title);
+    texts->addWidget(m_model);
+    row->addLayout(texts, 1);
+    row->addWidget(m_leave, 0, Qt::AlignVCenter);
+    connect(m_leave, &QPushButton::clicked, this, &RecordingNotice::leaveAsked);
+}
+
+void RecordingNotice::showSnapshot(const WorkbenchSnapshot& snapshot) {
+    const QString name = snapshot.model == nullptr ? QString() : format::plainText(snapshot.model->name);
+    const QString hand = snapshot.playback == nullptr ? QString() : modelAtHandText(snapshot.playback->model);
+    m_model->setText(hand.isEmpty() ? name : tr("Model %1, %2").arg(name, hand));
+    m_model->setToolTip(format::plainText(snapshot.recorder.file.string()));
+    m_leave->setVisible(snapshot.playback != nullptr);
+}
+
+QString RecordingNotice::facts() const {
+    return tr("%1\n%2").arg(m_model->toolTip(), m_model->text());
+}
+
+}  // namespace mixoscope
