@@ -7,6 +7,7 @@
 
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
+#include "sessions/session_snapshot.h"
 #include "support/paths.h"
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
@@ -16,6 +17,20 @@ namespace {
 
 std::filesystem::path version1() {
     return test::goldenDirectory() / "sessions" / "version1.mixo";
+}
+
+/// A comparison of two lanes, judged on the baseline's tokens. Written by the last session code of version 2 (today's
+/// without the schema's third step; nothing else of it has changed) with
+/// `compare --prompt 2+3? --greedy --forced --max-tokens 8 --lane policy=model --lane policy=top-k:k=1`.
+std::filesystem::path version2() {
+    return test::goldenDirectory() / "sessions" / "version2.mixo";
+}
+
+/// Copied, brought to today's version in place.
+void migrate(const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::filesystem::copy_file(from, to);
+    SQLite::Database database(to.string(), SQLite::OPEN_READWRITE);
+    migrateSession(database);
 }
 
 int versionOf(const std::filesystem::path& file) {
@@ -42,6 +57,49 @@ void expectWhole(const std::filesystem::path& file) {
     EXPECT_EQ(static_cast<std::int64_t>(records.size()), reader.rowCount() + reader.eventCount());
 }
 
+/// Two free lanes of 12 tokens of prompt and 8 that were generated, each fed once more to be judged.
+void expectWholeComparison(const std::filesystem::path& file) {
+    const SessionReader reader(file);
+    EXPECT_EQ(reader.rowCount(), 76);
+    EXPECT_EQ(reader.lostCount(), 0);
+    const std::vector<LaneOrigin> lanes = reader.lanes();
+    ASSERT_EQ(lanes.size(), 4U);
+    EXPECT_EQ(lanes[0].role, LaneRole::kCompared);
+    EXPECT_EQ(lanes[0].settings.policy, "model");
+    EXPECT_EQ(lanes[1].settings.policy, "top-k:k=1");
+    EXPECT_EQ(lanes[2].role, LaneRole::kForced);
+    EXPECT_EQ(lanes[3].parent, lanes[1].lane);
+    for (const LaneOrigin& lane : lanes)
+        EXPECT_EQ(reader.forcedTokens(lane.lane).size(), lane.role == LaneRole::kForced ? 8U : 0U);
+    EXPECT_EQ(reader.metadata("forced_complete"), "1");
+    EXPECT_EQ(static_cast<std::int64_t>(test::replayed(file).size()), reader.rowCount() + reader.eventCount());
+    const auto shown = snapshotOfSession(file);
+    ASSERT_TRUE(shown->comparison);
+    ASSERT_EQ(shown->comparison->lanes.size(), 2U);
+    EXPECT_EQ(shown->comparison->lanes[1].quality.tokens, 8);
+    EXPECT_GT(shown->comparison->lanes[1].quality.nll_change.mean, 0.0) << "one expert of four predicts worse";
+    EXPECT_EQ(shown->comparison->lanes[1].forced_generated.ranPerLayer(), 1.0);
+}
+
+TEST(SessionVersion, AFileOfVersionTwoIsReadAndNotChanged) {
+    ASSERT_EQ(versionOf(version2()), 2);
+    const auto before = std::filesystem::last_write_time(version2());
+    expectWholeComparison(version2());
+    EXPECT_EQ(versionOf(version2()), 2);
+    EXPECT_EQ(std::filesystem::last_write_time(version2()), before);
+}
+
+TEST(SessionVersion, AFileOfVersionTwoIsBroughtToTodaysWhole) {
+    const test::TemporaryDirectory directory;
+    const std::filesystem::path file = directory / "migrated.mixo";
+    migrate(version2(), file);
+    EXPECT_EQ(versionOf(file), kSessionVersion);
+    expectWholeComparison(file);
+    SQLite::Database database(file.string(), SQLite::OPEN_READONLY);
+    EXPECT_TRUE(database.tableExists("runs"));
+    EXPECT_EQ(database.execAndGet("PRAGMA integrity_check").getString(), "ok");
+}
+
 TEST(SessionVersion, AFileOfVersionOneIsReadAndNotChanged) {
     ASSERT_EQ(versionOf(version1()), 1);
     const auto before = std::filesystem::last_write_time(version1());
@@ -53,11 +111,7 @@ TEST(SessionVersion, AFileOfVersionOneIsReadAndNotChanged) {
 TEST(SessionVersion, AFileOfVersionOneIsBroughtToTodaysWhole) {
     const test::TemporaryDirectory directory;
     const std::filesystem::path file = directory / "migrated.mixo";
-    std::filesystem::copy_file(version1(), file);
-    {
-        SQLite::Database database(file.string(), SQLite::OPEN_READWRITE);
-        migrateSession(database);
-    }
+    migrate(version1(), file);
     EXPECT_EQ(versionOf(file), kSessionVersion);
     expectWhole(file);
 }
