@@ -22,7 +22,7 @@ mixo_build_packages=(
   libsqlitecpp-dev libsqlite3-dev libicu-dev nlohmann-json3-dev libhwy-dev libcli11-dev
 )
 # What the tests need on top.
-mixo_test_packages=(libgtest-dev libbenchmark-dev xvfb xauth python3)
+mixo_test_packages=(libgtest-dev libbenchmark-dev xvfb xauth python3 python3-numpy python3-pandas)
 # What sanitizers and fuzzers need on top; llvm-14 turns the addresses of a report into lines.
 mixo_clang_packages=(clang-14 libclang-rt-14-dev llvm-14)
 

@@ -9,6 +9,7 @@
 #include <QPainter>
 #include <QSaveFile>
 #include <QStandardItemModel>
+#include <QSvgGenerator>
 #include <QTableView>
 #include <QVBoxLayout>
 #include <QWidget>
@@ -22,6 +23,25 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr qreal kExportScale = 2.0;  // sharp in print and on high-density screens
+
+/// The view's widget as shapes and text; maps and bands stay pictures within it.
+bool saveSvg(ExportableView& view, const QString& path) {
+    auto* widget = dynamic_cast<QWidget*>(&view);
+    if (widget == nullptr) return false;
+    view.renderToImage(1.0);  // brings charts up to date
+    QSaveFile file(path);
+    if (!file.open(QIODevice::WriteOnly)) return false;
+    QSvgGenerator svg;
+    svg.setOutputDevice(&file);
+    svg.setResolution(96);  // a pixel is a pixel, and letters have the size that they have on screen
+    svg.setSize(widget->size());
+    svg.setViewBox(widget->rect());
+    svg.setTitle(view.viewTitle());
+    QPainter painter(&svg);
+    painter.fillRect(widget->rect(), widget->palette().color(QPalette::Window));
+    widget->render(&painter);
+    return painter.end() && file.commit();
+}
 
 void reportFailure(const QString& message, QWidget* parent) {
     if (!message.isEmpty()) QMessageBox::warning(parent, QObject::tr("Not saved"), message);
@@ -42,8 +62,11 @@ QImage renderWidget(QWidget& widget, qreal scale) {
 }
 
 QString saveImage(ExportableView& view, const QString& path, qreal scale) {
-    if (view.renderToImage(scale).save(path)) return {};
-    return QObject::tr("%1 cannot be written. Choose a folder that you may write to and a name that ends in .png.")
+    const bool saved =
+        path.endsWith(u".svg"_s, Qt::CaseInsensitive) ? saveSvg(view, path) : view.renderToImage(scale).save(path);
+    if (saved) return {};
+    return QObject::tr(
+               "%1 cannot be written. Choose a folder that you may write to and a name that ends in .png or .svg.")
         .arg(path);
 }
 
@@ -58,8 +81,9 @@ void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent) {
                    [&view] { QApplication::clipboard()->setImage(view.renderToImage(kExportScale)); });
     menu.addAction(QObject::tr("Copy CSV"), parent, [&view] { QApplication::clipboard()->setText(view.csv()); });
     menu.addAction(QObject::tr("Export image…"), parent, [&view, parent] {
-        const QString path = QFileDialog::getSaveFileName(
-            parent, QObject::tr("Export image"), view.viewName() + u".png"_s, QObject::tr("PNG image (*.png)"));
+        const QString path =
+            QFileDialog::getSaveFileName(parent, QObject::tr("Export image"), view.viewName() + u".png"_s,
+                                         QObject::tr("PNG image (*.png);;SVG drawing (*.svg)"));
         if (!path.isEmpty()) reportFailure(saveImage(view, path, kExportScale), parent);
     });
     menu.addAction(QObject::tr("Export CSV…"), parent, [&view, parent] {

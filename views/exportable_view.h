@@ -36,7 +36,7 @@ void addExportActions(QMenu& menu, ExportableView& view, QWidget* parent);
 void addOwnActions(QMenu& menu, const QWidget& widget);
 /// A context menu of these: `parent`'s own actions and those of addExportActions().
 void execExportMenu(ExportableView& view, QWidget* parent, QPoint global_position);
-/// Saves; an empty string or what went wrong, for the user.
+/// Saves as SVG where the name says so, else as a picture; an empty string or what went wrong, for the user.
 QString saveImage(ExportableView& view, const QString& path, qreal scale);
 QString saveCsv(const ExportableView& view, const QString& path);
 /// A CSV field, quoted where it must be (RFC 4180).

@@ -1,4 +1,5 @@
 // How the heatmap canvas paints itself. Only what is visible costs time.
+#include <QPaintEngine>
 #include <QPainter>
 #include <algorithm>
 #include <cmath>
@@ -104,8 +105,12 @@ void HeatmapCanvas::paintCells(QPainter& painter) const {
             const std::int32_t piece = std::min(m_end_column - column, m_columns.capacity() - slot);
             const double left = m_axis.toX(static_cast<double>(column) * tokens);
             const double right = m_axis.toX(static_cast<double>(column + piece) * tokens);
-            painter.drawImage(QRectF(left, rowsRect().top(), right - left, rowsRect().height()), m_image,
-                              QRectF(slot, 0, piece, m_columns.rows()));
+            const QRectF target(left, rowsRect().top(), right - left, rowsRect().height());
+            if (painter.paintEngine()->type() == QPaintEngine::SVG) {
+                painter.drawImage(target, m_image.copy(slot, 0, piece, m_columns.rows()));  // it draws no part of one
+            } else {
+                painter.drawImage(target, m_image, QRectF(slot, 0, piece, m_columns.rows()));
+            }
             column += piece;
         }
         // No data is hatched, so that it is never taken for a value.

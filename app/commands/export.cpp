@@ -1,10 +1,12 @@
-// `mixoscope export`: a recorded session as CSV tables.
+// `mixoscope export`: a recorded session as CSV tables, NumPy arrays or a timing trace.
 #include <filesystem>
 #include <memory>
 
 #include "app/arguments.h"
 #include "app/commands/command.h"
 #include "sessions/csv_export.h"
+#include "sessions/npz_export.h"
+#include "sessions/perfetto_export.h"
 
 namespace mixoscope {
 
@@ -13,20 +15,31 @@ namespace {
 struct ExportOptions {
     std::string session;
     std::string csv_directory;
+    std::string npz_file;
+    std::string perfetto_file;
 };
 
 }  // namespace
 
 void addExportCommand(CLI::App& program, CommandAction& action) {
     auto options = std::make_shared<ExportOptions>();
-    CLI::App* command = program.add_subcommand("export", "A recorded session as CSV tables");
+    CLI::App* command = program.add_subcommand("export", "A recorded session as tables, arrays or a timing trace");
     command->add_option("session", options->session, "Session file (.mixo)")->required();
-    command->add_option("--csv", options->csv_directory, "Directory for the tables; made if it isn't there")
-        ->required();
+    auto* targets = command->add_option_group("targets", "One or more of");
+    targets->add_option("--csv", options->csv_directory, "Directory for CSV tables; made if it isn't there");
+    targets->add_option("--npz", options->npz_file, "File for the routing as NumPy arrays (.npz)");
+    targets->add_option("--perfetto", options->perfetto_file, "File for the timing, for ui.perfetto.dev (.json)");
+    targets->require_option(1, 0);
     command->callback([options, &action] {
         action = [options](CommandStreams& streams) {
-            exportCsv(options->session, options->csv_directory);
-            streams.out << options->csv_directory << '\n';
+            const auto write = [&](const std::string& target, auto&& work) {
+                if (target.empty()) return;
+                work(std::filesystem::path(options->session), std::filesystem::path(target));
+                streams.out << target << '\n';
+            };
+            write(options->csv_directory, exportCsv);
+            write(options->npz_file, exportNpz);
+            write(options->perfetto_file, exportPerfetto);
             return kDone;
         };
     });

@@ -1,0 +1,233 @@
+#include "sessions/npz_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <fstream>
+#include <numeric>
+#include <utility>
+
+#include "engine/error.h"
+
+namespace mixoscope {
+
+static_assert(std::endian::native == std::endian::little, "values are written as they are in memory");
+
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{1} << 16U;
+constexpr std::uint16_t kVersionOfSizes64 = 45;      // ZIP 4.5: sizes of 64 bits
+constexpr std::uint32_t kIn64 = 0xFFFFFFFFU;         // stands where the size is in the extra field
+constexpr std::uint16_t kDosDate = (1U << 5U) | 1U;  // 1980-01-01: the same arrays give the same file
+
+std::array<std::uint32_t, 256> crcTable() {
+    std::array<std::uint32_t, 256> table{};
+    for (std::uint32_t value = 0; value < table.size(); ++value) {
+        std::uint32_t rest = value;
+        for (int bit = 0; bit < 8; ++bit) rest = (rest & 1U) != 0 ? 0xEDB88320U ^ (rest >> 1U) : rest >> 1U;
+        table[value] = rest;
+    }
+    return table;
+}
+
+/// CRC-32 of ZIP, continued.
+std::uint32_t crcOf(std::uint32_t before, std::span<const std::byte> bytes) {
+    static const std::array<std::uint32_t, 256> kTable = crcTable();
+    std::uint32_t crc = ~before;
+    for (const std::byte byte : bytes) crc = kTable[(crc ^ static_cast<std::uint32_t>(byte)) & 0xFFU] ^ (crc >> 8U);
+    return ~crc;
+}
+
+/// Little-endian numbers one after another.
+class Fields {
+public:
+    Fields& u16(std::uint64_t value) { return number(value, 2); }
+    Fields& u32(std::uint64_t value) { return number(value, 4); }
+    Fields& u64(std::uint64_t value) { return number(value, 8); }
+    Fields& text(const std::string& value) {
+        m_bytes += value;
+        return *this;
+    }
+    const std::string& bytes() const { return m_bytes; }
+
+private:
+    Fields& number(std::uint64_t value, int bytes) {
+        for (int i = 0; i < bytes; ++i)
+            m_bytes += static_cast<char>((value >> (8U * static_cast<unsigned>(i))) & 0xFFU);
+        return *this;
+    }
+    std::string m_bytes;
+};
+
+/// Version 1.0 of the format: magic, length, a Python dictionary padded so that the data begins at a multiple of 64.
+std::string npyHeader(const char* descr, const std::vector<std::int64_t>& shape) {
+    std::string dictionary = std::string("{'descr': '") + descr + "', 'fortran_order': False, 'shape': (";
+    for (const std::int64_t size : shape) dictionary += std::to_string(size) + ",";
+    dictionary += "), }";
+    constexpr std::size_t kBefore = 10;
+    dictionary.append(63 - (kBefore + dictionary.size()) % 64, ' ');
+    dictionary += '\n';
+    return Fields().text("\x93NUMPY").u16(1).u16(dictionary.size()).text(dictionary).bytes();
+}
+
+}  // namespace
+
+struct NpzWriter::Impl {
+    struct Array {
+        std::string name;    // with .npy
+        std::string header;  // of .npy
+        std::uint64_t data_bytes = 0;
+        std::uint64_t at = 0;  // of its local header in the file
+        std::uint64_t written = 0;
+        std::uint32_t crc = 0;
+        std::vector<std::byte> buffer;
+
+        std::uint64_t bytes() const { return header.size() + data_bytes; }
+        std::uint64_t dataAt() const { return at + 30 + name.size() + 20 + header.size(); }
+        /// Signature to name and extra field; the CRC is known at the end only.
+        std::string localHeader() const {
+            return Fields()
+                .u32(0x04034B50)
+                .u16(kVersionOfSizes64)
+                .u16(0)
+                .u16(0)  // stored
+                .u16(0)
+                .u16(kDosDate)
+                .u32(crc)
+                .u32(kIn64)
+                .u32(kIn64)
+                .u16(name.size())
+                .u16(20)
+                .text(name)
+                .u16(1)
+                .u16(16)
+                .u64(bytes())
+                .u64(bytes())
+                .bytes();
+        }
+        std::string directoryEntry() const {
+            return Fields()
+                .u32(0x02014B50)
+                .u16(kVersionOfSizes64)
+                .u16(kVersionOfSizes64)
+                .u16(0)
+                .u16(0)
+                .u16(0)
+                .u16(kDosDate)
+                .u32(crc)
+                .u32(kIn64)
+                .u32(kIn64)
+                .u16(name.size())
+                .u16(28)
+                .u16(0)
+                .u16(0)
+                .u16(0)
+                .u32(0)
+                .u32(kIn64)
+                .text(name)
+                .u16(1)
+                .u16(24)
+                .u64(bytes())
+                .u64(bytes())
+                .u64(at)
+                .bytes();
+        }
+    };
+
+    std::filesystem::path path;
+    std::ofstream file;
+    std::vector<Array> arrays;
+    std::uint64_t end = 0;  // of the last array
+
+    explicit Impl(const std::filesystem::path& out) : path(out), file(out, std::ios::binary | std::ios::trunc) {
+        if (!file)
+            throw Error(
+                {.what = "This file cannot be written", .where = path.string(), .expected = "a writable directory"});
+    }
+
+    void put(std::uint64_t place, std::span<const std::byte> bytes) {
+        file.seekp(static_cast<std::streamoff>(place));
+        file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    }
+    void put(std::uint64_t place, const std::string& bytes) { put(place, std::as_bytes(std::span(bytes))); }
+
+    void flush(Array& array) {
+        put(array.dataAt() + array.written, array.buffer);
+        array.written += array.buffer.size();
+        array.buffer.clear();
+    }
+
+    void writeDirectory() {
+        std::string directory;
+        for (const Array& array : arrays) directory += array.directoryEntry();
+        const std::uint64_t end_record = end + directory.size();
+        put(end, directory);
+        put(end_record, Fields()
+                            .u32(0x06064B50)
+                            .u64(44)
+                            .u16(kVersionOfSizes64)
+                            .u16(kVersionOfSizes64)
+                            .u32(0)
+                            .u32(0)
+                            .u64(arrays.size())
+                            .u64(arrays.size())
+                            .u64(directory.size())
+                            .u64(end)
+                            .u32(0x07064B50)  // where the record just written is
+                            .u32(0)
+                            .u64(end_record)
+                            .u32(1)
+                            .u32(0x06054B50)
+                            .u16(0)
+                            .u16(0)
+                            .u16(arrays.size())
+                            .u16(arrays.size())
+                            .u32(std::min<std::uint64_t>(directory.size(), kIn64))
+                            .u32(kIn64)
+                            .u16(0)
+                            .bytes());
+    }
+};
+
+NpzWriter::NpzWriter(const std::filesystem::path& path) : m_impl(std::make_unique<Impl>(path)) {}
+NpzWriter::~NpzWriter() = default;
+
+std::size_t NpzWriter::add(const std::string& name, const char* descr, std::size_t value_bytes,
+                           std::vector<std::int64_t> shape) {
+    Impl::Array array;
+    array.name = name + ".npy";
+    array.header = npyHeader(descr, shape);
+    array.data_bytes = std::accumulate(
+        shape.begin(), shape.end(), std::uint64_t{value_bytes},
+        [](std::uint64_t product, std::int64_t size) { return product * static_cast<std::uint64_t>(size); });
+    array.at = m_impl->end;
+    array.crc = crcOf(0, std::as_bytes(std::span(array.header)));
+    m_impl->end = array.dataAt() + array.data_bytes;
+    m_impl->arrays.push_back(std::move(array));
+    return m_impl->arrays.size() - 1;
+}
+
+void NpzWriter::appendBytes(std::size_t index, std::span<const std::byte> bytes) {
+    Impl::Array& array = m_impl->arrays[index];
+    array.crc = crcOf(array.crc, bytes);
+    array.buffer.insert(array.buffer.end(), bytes.begin(), bytes.end());
+    if (array.buffer.size() >= kBufferBytes) m_impl->flush(array);
+}
+
+void NpzWriter::close() {
+    for (Impl::Array& array : m_impl->arrays) {
+        m_impl->flush(array);
+        if (array.written != array.data_bytes)
+            throw Error({.what = "An array was not filled as declared",
+                         .where = m_impl->path.string() + ", " + array.name,
+                         .expected = std::to_string(array.data_bytes) + " bytes",
+                         .found = std::to_string(array.written)});
+        m_impl->put(array.at, array.localHeader() + array.header);
+    }
+    m_impl->writeDirectory();
+    m_impl->file.close();
+    if (!m_impl->file)
+        throw Error({.what = "This file could not be written completely", .where = m_impl->path.string()});
+}
+
+}  // namespace mixoscope

@@ -1,0 +1,219 @@
+// What is exported is read back by programs that know nothing of this one: NumPy, pandas, Python's JSON.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "sessions/csv_export.h"
+#include "sessions/npz_export.h"
+#include "sessions/perfetto_export.h"
+#include "sessions/session_file.h"
+#include "support/recorded_session.h"
+#include "support/temporary_directory.h"
+
+namespace mixoscope {
+namespace {
+
+constexpr TraceShape kShape{3, 4, 16, true};
+
+/// Runs a script under Debian's Python, which has the packages that app/setup.sh names; its last line is JSON.
+nlohmann::json python(const std::filesystem::path& directory, const std::string& script) {
+    std::ofstream(directory / "read.py") << script;
+    const std::string out = (directory / "read.json").string();
+    const std::string command = "cd " + directory.string() + " && /usr/bin/python3 read.py > " + out + " 2> read.err";
+    if (std::system(command.c_str()) != 0) {
+        std::ifstream errors(directory / "read.err");
+        ADD_FAILURE() << std::string(std::istreambuf_iterator<char>(errors), {});
+        return {};
+    }
+    std::ifstream file(out);
+    return nlohmann::json::parse(file, nullptr, false);
+}
+
+bool hasPython(const char* package) {
+    return std::system((std::string("/usr/bin/python3 -c 'import ") + package + "' 2>/dev/null").c_str()) == 0;
+}
+
+class IndependentReader : public testing::Test {
+protected:
+    void SetUp() override { records = test::recordSession(session, kShape, 3, 9); }
+    const StepTrace& row(std::size_t number) const {
+        std::size_t seen = 0;
+        for (const test::Record& record : records) {
+            if (!record.is_event && seen++ == number) return record.row.trace;
+        }
+        throw std::out_of_range("row");
+    }
+    const test::OwnedTrace& owned(std::size_t number) const {
+        std::size_t seen = 0;
+        for (const test::Record& record : records) {
+            if (!record.is_event && seen++ == number) return record.row;
+        }
+        throw std::out_of_range("row");
+    }
+    std::size_t rows() const {
+        return static_cast<std::size_t>(std::ranges::count(records, false, &test::Record::is_event));
+    }
+
+    test::TemporaryDirectory directory;
+    std::filesystem::path session = directory / "a.mixo";
+    std::vector<test::Record> records;
+};
+
+TEST_F(IndependentReader, NumpyReadsTheRouting) {
+    if (!hasPython("numpy")) GTEST_SKIP() << "python3-numpy is not installed; app/setup.sh names it";
+    exportNpz(session, directory / "a.npz");
+    const auto read = python(directory.path(), R"(
+import json, numpy as np
+z = np.load('a.npz', allow_pickle=False)
+out = {'names': sorted(z.files), 'shapes': {k: list(z[k].shape) for k in z.files}, 'types': {k: str(z[k].dtype) for k in z.files}}
+r = 17
+for k in ('lane', 'step', 'position', 'token', 'phase', 'flags', 'turn', 'next_token', 'time_us', 'experts', 'ran', 'weights', 'entropy', 'top1', 'margin', 'probabilities'):
+    out[k] = z[k][r].tolist()
+out['layers'] = z['layers'].tolist()
+out['weight_sums'] = float(np.abs(z['weights'].sum(axis=2) - 1).max())
+out['prompt_rows'] = int((z['phase'] == 0).sum())
+out['nan_logprobs'] = int(np.isnan(z['logprob']).sum())
+print(json.dumps(out))
+)");
+    ASSERT_TRUE(read.is_object());
+    const auto all = static_cast<std::int64_t>(rows());
+    using Shape = std::vector<std::int64_t>;
+    EXPECT_EQ(read["shapes"]["lane"].get<Shape>(), (Shape{all}));
+    EXPECT_EQ(read["shapes"]["experts"].get<Shape>(), (Shape{all, 3, 4}));
+    EXPECT_EQ(read["shapes"]["entropy"].get<Shape>(), (Shape{all, 3}));
+    EXPECT_EQ(read["shapes"]["probabilities"].get<Shape>(), (Shape{all, 3, 16}));
+    EXPECT_EQ(read["types"]["experts"], "int16");
+    EXPECT_EQ(read["types"]["ran"], "bool");
+    EXPECT_EQ(read["types"]["weights"], "float32");
+    EXPECT_EQ(read["types"]["time_us"], "int64");
+    EXPECT_EQ(read["layers"].get<Shape>(), (Shape{1, 2, 3}));
+    const StepTrace expected = owned(17).view();
+    EXPECT_EQ(read["step"], expected.step);
+    EXPECT_EQ(read["position"], expected.token.position);
+    EXPECT_EQ(read["token"], expected.token.id);
+    EXPECT_EQ(read["phase"], static_cast<int>(expected.token.phase));
+    EXPECT_EQ(read["flags"], expected.token.flags);
+    EXPECT_EQ(read["next_token"], expected.next.id);
+    EXPECT_EQ(read["time_us"], expected.step_end_us);
+    for (std::size_t layer = 0; layer < 3; ++layer) {
+        EXPECT_EQ(read["entropy"][layer].get<float>(), expected.router[layer].entropy);
+        EXPECT_EQ(read["margin"][layer].get<float>(), expected.router[layer].margin());
+        for (std::size_t slot = 0; slot < 4; ++slot) {
+            EXPECT_EQ(read["experts"][layer][slot], expected.expert_ids[layer * 4 + slot]);
+            EXPECT_EQ(read["weights"][layer][slot].get<float>(), expected.expert_weights[layer * 4 + slot]);
+            EXPECT_TRUE(read["ran"][layer][slot].get<bool>());
+        }
+        for (std::size_t expert = 0; expert < 16; ++expert)
+            EXPECT_EQ(read["probabilities"][layer][expert].get<float>(), expected.distributions[layer * 16 + expert]);
+    }
+    EXPECT_LT(read["weight_sums"].get<double>(), 1e-5);
+    EXPECT_EQ(read["nan_logprobs"], read["prompt_rows"]) << "only tokens that were chosen have one";
+}
+
+TEST_F(IndependentReader, PandasReadsTheTables) {
+    if (!hasPython("pandas")) GTEST_SKIP() << "python3-pandas is not installed; app/setup.sh names it";
+    exportCsv(session, directory / "csv");
+    const auto read = python(directory.path(), R"(
+import json, pandas as pd
+routing = pd.read_csv('csv/routing.csv')
+router = pd.read_csv('csv/router.csv')
+tokens = pd.read_csv('csv/tokens.csv', keep_default_na=False)
+messages = pd.read_csv('csv/messages.csv', keep_default_na=False)
+one = routing[(routing.step == 3) & (routing.layer == 2)].sort_values('slot')
+print(json.dumps({
+  'routing': len(routing), 'router': len(router), 'tokens': len(tokens),
+  'weights': routing.groupby(['lane', 'step', 'position', 'layer']).weight.sum().sub(1).abs().max(),
+  'experts': one.expert.tolist(), 'messages': messages.text.tolist(),
+  'selections': int(pd.read_csv('csv/balance.csv').rows.gt(0).sum())}))
+)");
+    ASSERT_TRUE(read.is_object());
+    EXPECT_EQ(read["routing"], rows() * 3 * 4);
+    EXPECT_EQ(read["router"], rows() * 3);
+    EXPECT_LT(read["weights"].get<double>(), 1e-5);
+    EXPECT_EQ(read["messages"][0], "question, \"0\"\nsecond line") << "quotes and line breaks are kept";
+    for (std::size_t number = 0; number < rows(); ++number) {
+        if (row(number).step != 3) continue;
+        const StepTrace expected = owned(number).view();
+        for (std::size_t slot = 0; slot < 4; ++slot) EXPECT_EQ(read["experts"][slot], expected.expert_ids[4 + slot]);
+    }
+}
+
+TEST_F(IndependentReader, TheTimingTraceIsTheFormatThatPerfettoReads) {
+    exportPerfetto(session, directory / "a.json");
+    const auto read = python(directory.path(), R"(
+import json
+events = json.load(open('a.json', encoding='utf-8'))['traceEvents']
+complete = [e for e in events if e['ph'] == 'X']
+names = {e['tid']: e['args']['name'] for e in events if e['ph'] == 'M' and e['name'] == 'thread_name'}
+tracks = {}
+for e in complete: tracks.setdefault(names[e['tid']], []).append(e)
+def overlaps(track): # complete events of a track must not cross
+    ends = 0
+    for e in sorted(track, key=lambda e: e['ts']):
+        if e['ts'] < ends: return True
+        ends = e['ts'] + e['dur']
+    return False
+print(json.dumps({'tracks': {k: len(v) for k, v in tracks.items()}, 'overlaps': [k for k, v in tracks.items() if overlaps(v)],
+  'rows': sum(e['args']['rows'] for e in tracks['steps']), 'negative': sum(e['dur'] < 0 for e in complete),
+  'first_token': tracks['lane 0, tokens'][0], 'turns': tracks['lane 0, turns'],
+  'phases': sorted({e['ph'] for e in events}), 'pids': sorted({e['pid'] for e in events})}))
+)");
+    ASSERT_TRUE(read.is_object());
+    EXPECT_EQ(read["rows"], rows());
+    EXPECT_EQ(read["negative"], 0);
+    EXPECT_TRUE(read["overlaps"].empty()) << read["overlaps"];
+    EXPECT_EQ(read["turns"].size(), 3U);
+    EXPECT_EQ(read["turns"][0]["args"]["stop_reason"], "end_of_turn");
+    EXPECT_EQ(read["turns"][0]["args"]["prompt_tokens"], 12);
+    EXPECT_EQ(read["first_token"]["args"]["position"], 12) << "the first one after the prompt";
+    EXPECT_EQ(read["first_token"]["ts"], read["turns"][0]["ts"]) << "its time is that to the first token";
+    for (const auto& phase : read["phases"])
+        EXPECT_NE(std::string("XMiC").find(phase.get<std::string>()), std::string::npos);
+}
+
+/// Most memory that a child process took while it did this.
+long peakKb(const std::function<void()>& work) {
+    const pid_t child = fork();
+    if (child == 0) {
+        work();
+        _exit(0);
+    }
+    int status = 0;
+    rusage usage{};
+    wait4(child, &status, 0, &usage);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return usage.ru_maxrss;
+}
+
+TEST_F(IndependentReader, ExportsTakeNoMoreMemoryForALongSessionThanForAShortOne) {
+    const std::filesystem::path longer = directory / "long.mixo";
+    constexpr TraceShape kWide{16, 8, 32, false};
+    const auto record = [&](const std::filesystem::path& file, int tokens) {
+        test::RingAndKeeper sink(kWide, 8192);
+        test::SyntheticEngine engine(kWide, 5, *sink.ring);
+        Recorder recorder(test::syntheticRecording(file, kWide), sink.ring, sink.ring->makeReader());
+        engine.play(0, {.prompt = 20, .thinking = tokens, .answer = 10});
+    };
+    record(directory / "short.mixo", 20);
+    record(longer, 6000);
+    ASSERT_GT(std::filesystem::file_size(longer), 20U * std::filesystem::file_size(directory / "short.mixo"));
+    const auto memory = [&](const std::filesystem::path& file) {
+        return peakKb([&] {
+            exportCsv(file, directory / "csv");
+            exportNpz(file, directory / "a.npz");
+            exportPerfetto(file, directory / "a.json");
+        });
+    };
+    const long brief = memory(directory / "short.mixo");
+    const long much = memory(longer);
+    EXPECT_LT(much - brief, 4096) << brief << " KB and " << much << " KB";
+}
+
+}  // namespace
+}  // namespace mixoscope
