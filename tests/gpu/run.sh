@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests and measures the CUDA back end on a machine with a GPU, without network.
 #   bash tests/gpu/run.sh prepare      where the libraries of tests/run.sh are: builds the programs and packs them, with the
-#                                      libraries that they need, into build/gpu-programs.tar.xz (no GPU needed)
+#                                      libraries that they need, into build/gpu-programs.tar.xz (no GPU needed); MIXO_PRESET
+#                                      chooses another CMake preset than gpu
 #   bash tests/gpu/run.sh PART...      on the machine with the GPU, in a copy of the working tree that has that file:
 #     kernels       every kernel against the oracle, and their bits against the host's emulation
 #     models        the golden checkpoints against Hugging Face transformers
@@ -26,15 +27,16 @@ fail() { printf '\ntests/gpu/run.sh: %s\n' "$*" >&2; exit 1; }
 # Programs without debug information, and every library that is not part of the C library.
 prepare() {
   command -v nvcc >/dev/null || fail "nvcc is needed to build the CUDA back end"
-  cmake --preset gpu || fail "CMake could not configure the build"
-  cmake --build --preset gpu || fail "the build failed"
-  rm -rf "$programs"
+  local preset=${MIXO_PRESET:-gpu} names=(mixo_kernels_tests mixo_engine_tests step_benchmark)
+  cmake --preset "$preset" -DMIXO_TESTS=ON >build/configure-gpu.log || fail "CMake could not configure the build: build/configure-gpu.log"
+  cmake --build "build/$preset" --target "${names[@]}" || fail "the build failed"
+  rm -rf "$programs" "$archive"
   mkdir -p "$programs/lib"
-  local program library
-  for program in mixoscope mixo_kernels_tests mixo_engine_tests step_benchmark; do
-    strip -o "$programs/$program" "build/gpu/bin/$program" || fail "$program is missing"
-    for library in $(ldd "build/gpu/bin/$program" | awk '/=> \// { print $3 }' |
-        grep -vE '/(libc|libm|libdl|librt|libpthread|ld-linux[^/]*)\.so'); do
+  local name library
+  for name in "${names[@]}"; do
+    strip -o "$programs/$name" "build/$preset/bin/$name" || fail "$name is missing"
+    for library in $(ldd "build/$preset/bin/$name" | awk '/=> \// { print $3 }' |
+      grep -vE '/(libc|libm|libdl|librt|libpthread|ld-linux[^/]*)\.so'); do
       cp -Ln "$library" "$programs/lib/"
     done
   done

@@ -32,12 +32,14 @@ def main():
     config = transformers.Qwen3MoeConfig(**SHAPES[options.model])
     torch.manual_seed(1)
     torch.set_default_dtype(torch.bfloat16)
-    with torch.device("cuda"), transformers.initialization.no_init_weights() if hasattr(
-            transformers, "initialization") else torch.no_grad():
+    with torch.device("cuda"):
         model = transformers.Qwen3MoeForCausalLM(config)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.normal_(0.0, config.hidden_size**-0.5) if parameter.dim() > 1 else parameter.fill_(1.0)
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, config.hidden_size**-0.5)
+            else:
+                parameter.fill_(1.0)
     model.eval()
 
     ids = torch.randint(0, config.vocab_size, (1, options.context), device="cuda")
