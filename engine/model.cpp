@@ -36,7 +36,11 @@ void requireDirectory(const std::filesystem::path& directory) {
     std::error_code error;
     const std::filesystem::file_status status = std::filesystem::status(directory, error);
     if (status.type() == std::filesystem::file_type::not_found) {
-        throw Error({.what = "There is no such model directory", .where = directory.string()});
+        throw Error(
+            {.what = "There is no such model",
+             .where = directory.string(),
+             .expected = "demo, demo-top1, demo-any, random:NAME, or a directory with config.json and *.safetensors",
+             .found = "no such file or directory"});
     }
     if (error) {
         throw Error(

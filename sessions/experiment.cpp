@@ -107,7 +107,7 @@ ExperimentTask taskOf(const json& value, const std::string& where, const std::fi
     task.layout = parseTaskLayout(fields.optionalText("layout").value_or("auto"), fields.at("layout"));
     if (const auto rule = fields.optionalText("answer"))
         task.rule = AnswerRule::parse(*rule, fields.at("answer")).text();
-    task.limit = fields.optionalInteger("limit", 1, std::numeric_limits<std::int32_t>::max()).value_or(0);
+    task.limit = fields.optionalInteger("limit", 0, std::numeric_limits<std::int32_t>::max()).value_or(0);
     task.system = fields.optionalText("system").value_or("");
     return task;
 }
@@ -168,7 +168,7 @@ Experiment parseExperiment(std::span<const std::byte> text, const std::filesyste
     experiment.seeds = choices(fields, "seeds", experiment.seeds, seedOf);
     experiment.soft_switch = fields.boolean("soft_switch", experiment.soft_switch);
     experiment.max_tokens =
-        static_cast<std::int32_t>(fields.optionalInteger("max_tokens", 1, std::numeric_limits<std::int32_t>::max())
+        static_cast<std::int32_t>(fields.optionalInteger("max_tokens", 0, std::numeric_limits<std::int32_t>::max())
                                       .value_or(experiment.max_tokens));
     experiment.lanes =
         static_cast<std::int32_t>(fields.optionalInteger("lanes", 1, kMostLanes).value_or(experiment.lanes));

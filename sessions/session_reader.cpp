@@ -169,7 +169,16 @@ struct SessionReader::Impl {
                                  "SELECT name, directory, config_json, files_json, moe_layers, slots, experts,"
                                  " distributions, layer_numbers_json, weights_sum_to_one, experts_per_token FROM model"
                                  " WHERE id = 1");
-        if (!select.executeStep()) damaged(path, "table model", "one row", "none");
+        if (!select.executeStep()) {
+            if (database.tableExists("experiment") &&
+                database.execAndGet("SELECT count(*) FROM experiment").getInt() > 0)
+                throw Error({.what = "This file holds an experiment, not a conversation",
+                             .where = path.string(),
+                             .expected = "a recorded session",
+                             .found = "an experiment",
+                             .advice = "Its tables are results.csv and runs.csv beside it"});
+            damaged(path, "table model", "one row", "none");
+        }
         const auto bounded = [&](int column, std::int64_t most) {
             const std::int64_t value = select.getColumn(column).getInt64();
             if (value < 0 || value > most)

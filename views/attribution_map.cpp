@@ -27,6 +27,7 @@ constexpr double kBottom = 42.0;
 constexpr double kBarWidth = 11.0;
 constexpr double kIdFrom = 15.0;  // height of a cell that holds its expert's id
 constexpr double kCellMargins = 18.0;
+constexpr double kLeastScale = 1e-4;  // nats; what is far below is rounding and stays pale
 
 }  // namespace
 
@@ -56,7 +57,7 @@ double attributionScale(const AttributionSnapshot& attribution) {
     for (const double change : attribution.changes) {
         if (!std::isnan(change)) largest = std::max(largest, std::abs(change));
     }
-    return largest > 0.0 ? roundUp125(largest) : 1.0;
+    return largest > 0.0 ? std::max(kLeastScale, roundUp125(largest)) : 1.0;
 }
 
 AttributionMap::AttributionMap(Selection& selection, QWidget* parent) : QWidget(parent), m_selection(selection) {
@@ -263,15 +264,14 @@ void AttributionMap::paintColourBar(QPainter& painter) const {
     painter.drawText(QRectF(bar.left() - 40, bar.top() - 18, width() - bar.left() + 34, 14),
                      Qt::AlignRight | Qt::AlignVCenter, tr("Δ nats"));
     painter.setFont(monoFont(font_size::kTick));
-    const int decimals = m_scale >= 1.0 ? 0 : static_cast<int>(std::ceil(-std::log10(m_scale)));
     const auto label = [&](double share, const QString& text) {
         const double y = std::clamp(bar.bottom() - share * bar.height(), bar.top() + 6, bar.bottom() - 6);
         painter.drawText(QRectF(bar.right() + 5, y - 7, width() - bar.right() - 6, 14),
                          Qt::AlignLeft | Qt::AlignVCenter, text);
     };
-    label(1.0, u'+' + format::fixed(m_scale, decimals));
+    label(1.0, attributionText(m_scale));
     label(0.5, u"0"_s);
-    label(0.0, format::fixed(-m_scale, decimals));
+    label(0.0, attributionText(-m_scale));
 }
 
 // --- pointer and keys ------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "app/arguments.h"
@@ -203,7 +204,7 @@ void addCalibrateCommand(CLI::App& program, CommandAction& action) {
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
         ->capture_default_str();
     command->add_option("--limit", options->limit, "Stop after so many prompts, to go on later; 0: all")
-        ->check(CLI::NonNegativeNumber)
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{std::numeric_limits<std::int32_t>::max()}))
         ->capture_default_str();
     command->callback([options, &action] {
         action = [options](CommandStreams& streams) { return runCalibrate(*options, streams); };

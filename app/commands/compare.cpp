@@ -146,7 +146,10 @@ void writeText(const ComparisonSnapshot& comparison, std::ostream& out) {
         out << "--- lane " << index << ": " << lane.free.settings.policy;
         if (lane.first_divergence >= 0) out << ", differs from lane 0 at token " << lane.first_divergence;
         out << '\n';
-        if (!turn.thinking_text.empty()) out << "<think>\n" << turn.thinking_text << "\n</think>\n";
+        if (!turn.thinking_text.empty()) {
+            const bool ends = turn.thinking_text.ends_with('\n');
+            out << "<think>\n" << turn.thinking_text << (ends ? "</think>\n\n" : "\n</think>\n\n");
+        }
         out << turn.answer_text << '\n';
     }
     out << "\nlane  experts  weights MB/token  load CV  floor  dropped  think  answer";

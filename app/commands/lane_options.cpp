@@ -1,6 +1,7 @@
 #include "app/commands/lane_options.h"
 
 #include <charconv>
+#include <limits>
 #include <vector>
 
 #include "engine/error.h"
@@ -59,13 +60,14 @@ void LaneOptions::add(CLI::App& command) {
                        "Subtracted from the logits of tokens already generated");
     command.add_option("--repetition-penalty", repetition_penalty, "Divides the logits of all tokens so far; 1: off");
     command.add_option("--max-tokens", max_tokens, "Stop after this many tokens; 0: when the context is full")
-        ->check(CLI::NonNegativeNumber)
+        ->check(CLI::Range(0, std::numeric_limits<std::int32_t>::max()))
         ->capture_default_str();
     command.add_flag("--ignore-eos", ignore_eos, "Go on after the end-of-turn token, up to --max-tokens");
 }
 
 LaneOptions LaneOptions::with(const std::string& text, const std::string& where) const {
     LaneOptions lane = *this;
+    std::string drawn_by;  // a key that means nothing to a greedy lane
     for (const std::string& part : parts(text)) {
         const std::size_t equals = part.find('=');
         const std::string key = part.substr(0, equals);
@@ -76,11 +78,13 @@ LaneOptions LaneOptions::with(const std::string& text, const std::string& where)
             continue;
         }
         const std::string value = part.substr(equals + 1);
+        if (key == "temperature" || key == "top_p" || key == "top_k" || key == "min_p") drawn_by = key;
         if (key == "policy") {
             lane.policy = value;
         } else if (key == "budget") {
             lane.budget = value;
-            lane.budgetTokens();
+            if (value != "unlimited" && number<std::int32_t>(value, place) < 0)
+                refuse(place, "this is no thinking budget", "a whole number from 0, or unlimited", value);
         } else if (key == "mode") {
             if (value != "think" && value != "no_think" && value != "auto")
                 refuse(place, "this is no mode", "think, no_think or auto", value);
@@ -109,6 +113,8 @@ LaneOptions LaneOptions::with(const std::string& text, const std::string& where)
                 key);
         }
     }
+    if (lane.greedy && !drawn_by.empty())
+        refuse(where + ", " + drawn_by, "a greedy lane draws nothing", "one of the two", "both");
     return lane;
 }
 

@@ -5,6 +5,8 @@
 #include <QDir>
 #include <QFile>
 
+#include "engine/error.h"
+
 namespace mixoscope {
 
 using namespace Qt::StringLiterals;
@@ -16,10 +18,26 @@ void nameRuntimeDirectory() {
     qputenv("XDG_RUNTIME_DIR", QFile::encodeName(directory));
 }
 
+namespace {
+
+bool hasPlatform() {
+    return !qEnvironmentVariableIsEmpty("DISPLAY") || !qEnvironmentVariableIsEmpty("WAYLAND_DISPLAY") ||
+           !qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM");
+}
+
+}  // namespace
+
+void requireDisplay() {
+    if (hasPlatform()) return;
+    throw Error({.what = "There is no display for the window",
+                 .where = "the environment",
+                 .expected = "DISPLAY or WAYLAND_DISPLAY",
+                 .found = "neither",
+                 .advice = "Without a display: mixoscope generate, compare, screenshot; mixoscope --help lists all"});
+}
+
 void drawOffscreenWithoutDisplay() {
-    const bool chosen = !qEnvironmentVariableIsEmpty("DISPLAY") || !qEnvironmentVariableIsEmpty("WAYLAND_DISPLAY") ||
-                        !qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM");
-    if (!chosen) qputenv("QT_QPA_PLATFORM", "offscreen");
+    if (!hasPlatform()) qputenv("QT_QPA_PLATFORM", "offscreen");
 }
 
 }  // namespace mixoscope

@@ -7,6 +7,9 @@ namespace mixoscope {
 /// so on stderr, where only messages of the program belong. This names the same kind of folder beforehand.
 void nameRuntimeDirectory();
 
+/// Before the QApplication is made: throws Error where no window can appear. Qt would abort the program instead.
+void requireDisplay();
+
 /// Before the QApplication is made: without a display, draw off screen.
 void drawOffscreenWithoutDisplay();
 

@@ -43,6 +43,7 @@ ShownWindow::ShownWindow(const RunWindowOptions& options, const QString& setting
 ShownWindow::~ShownWindow() = default;
 
 int runWindow(int argc, char** argv, const RunWindowOptions& options) {
+    requireDisplay();
     nameRuntimeDirectory();
     QApplication application(argc, argv);
     QApplication::setApplicationName(u"mixoscope"_s);

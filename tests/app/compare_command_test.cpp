@@ -138,7 +138,8 @@ TEST_F(CompareCommand, SaysWhatIsWrongBeforeAnythingRuns) {
     refused({"policy=model", "policy=ban:experts=0-7"}, "lane 1");
     refused({"policy=model", "speed=9"}, "speed");
     refused({"policy=model", "hurried"}, "hurried");
-    refused({"policy=model", "budget=-4"}, "budget");
+    refused({"policy=model", "budget=-4"}, "--lane 1, budget");
+    refused({"policy=model", "greedy;temperature=5"}, "--lane 1, temperature");
     refused({"policy=model", "mode=maybe"}, "mode");
     refused({"policy=model", "seed=x"}, "seed");
     refused({"policy=model", "temperature=-1"}, "temperature");

@@ -85,6 +85,15 @@ TEST_F(SweepCommand, RunsEqualTurnsThatRunAlone) {
     }
 }
 
+TEST_F(SweepCommand, AnExperimentIsNotTakenForADamagedConversation) {
+    experiment["policies"] = {"model"};
+    write();
+    ASSERT_EQ(sweep("out").status, 0);
+    const ProgramResult result = runProgramWith({"export", file("out/experiment.mixo"), "--csv", file("csv")});
+    EXPECT_EQ(result.status, 2);
+    EXPECT_NE(result.err.find("This file holds an experiment, not a conversation"), std::string::npos) << result.err;
+}
+
 TEST_F(SweepCommand, ResultsCountWhatTheRunsHold) {
     // The right answer of half of the items is what the model says anyway.
     ASSERT_EQ(sweep("before").status, 0);

@@ -2,6 +2,7 @@
 #if __has_include(<QApplication>)  // the build has a window
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <QApplication>
 #include <QScreen>
@@ -89,6 +90,20 @@ TEST(WindowCommand, ScreenshotWritesAPngOfTheSizeAskedFor) {
     EXPECT_NE(content("1.png"), content("3.png")) << "another step, other tokens";
     EXPECT_NE(replayed("9999"), 0);
     EXPECT_NE(content("errors.txt").find("no such step"), std::string::npos) << content("errors.txt");
+}
+
+TEST(WindowCommand, WithoutADisplayTheWindowSaysWhatIsMissing) {
+    const test::TemporaryDirectory directory;
+    const std::string errors = (directory / "errors.txt").string();
+    const std::string command = "env -u QT_QPA_PLATFORM -u DISPLAY -u WAYLAND_DISPLAY " + test::programPath().string() +
+                                " open demo >/dev/null 2>" + errors;
+    const int status = std::system(command.c_str());
+    ASSERT_TRUE(WIFEXITED(status)) << "Qt aborts where it finds no display";
+    EXPECT_EQ(WEXITSTATUS(status), 2);
+    std::ifstream stream(errors, std::ios::binary);
+    const std::string message(std::istreambuf_iterator<char>(stream), {});
+    EXPECT_TRUE(test::isMessage(message)) << message;
+    EXPECT_NE(message.find("expected DISPLAY or WAYLAND_DISPLAY"), std::string::npos) << message;
 }
 
 QSize first_size;  // of the program's window, where nothing was kept from a start before

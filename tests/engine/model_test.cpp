@@ -190,7 +190,7 @@ TEST_F(ModelFiles, ReadTheChatTemplateFromEitherPlace) {
 }
 
 TEST_F(ModelFiles, AbsentFilesAreNamed) {
-    expectMessage(openMessage(file("nowhere")), {"nowhere", "no such model directory"});
+    expectMessage(openMessage(file("nowhere")), {"nowhere", "no such model"});
     expectMessage(openMessage(file("config.json")), {"config.json", "not a model directory"});
     std::filesystem::remove(file("model.safetensors"));
     expectMessage(message(), {"no weights", "model.safetensors.index.json"});

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "engine/error.h"
+#include "support/paths.h"
 
 namespace mixoscope {
 namespace {
@@ -41,6 +44,18 @@ TEST(Experiment, ReadsEveryField) {
     EXPECT_EQ(experiment.lanes, 4);
     EXPECT_EQ(samplingText(experiment.samplings[0]), "greedy");
     EXPECT_EQ(samplingText(experiment.samplings[2]), "default");
+}
+
+// What README.md shows is what is read.
+TEST(Experiment, TheExampleOfTheReadmeIsReadAndShowsTheDefaults) {
+    std::ifstream stream(test::resourcesDirectory() / "../README.md", std::ios::binary);
+    const std::string readme(std::istreambuf_iterator<char>(stream), {});
+    const std::size_t begin = readme.find("{\"model\": \"demo\"");
+    ASSERT_NE(begin, std::string::npos);
+    const Experiment shown = parse(std::string_view(readme).substr(begin, readme.find("```", begin) - begin));
+    Experiment sparse = parse(R"({"tasks": [{"file": "sums.jsonl", "answer": "exact", "limit": 200}]})");
+    EXPECT_EQ(experimentJson(shown), experimentJson(sparse));
+    EXPECT_EQ(parse(R"({"tasks": [{"file": "a.jsonl", "limit": 0}]})").tasks[0].limit, 0) << "all items";
 }
 
 TEST(Experiment, ComesBackFromItsText) {

@@ -90,7 +90,9 @@ ChecksSummary summarise(const std::vector<CheckResult>& checks) {
         std::count_if(checks.begin(), checks.end(), [](const CheckResult& check) { return check.ran && !check.holds; });
     if (broken > 0) return {ChecksVerdict::kBroken, QObject::tr("%1 broken").arg(broken)};
     if (ran == 0) return {ChecksVerdict::kNotRun, QObject::tr("not run yet")};
-    return {ChecksVerdict::kHold, QObject::tr("%1 of %2 hold").arg(ran).arg(checks.size())};
+    const std::ptrdiff_t waiting = std::ssize(checks) - ran;
+    const QString rest = waiting > 0 ? QObject::tr(", %1 not run").arg(waiting) : QString();
+    return {ChecksVerdict::kHold, QObject::tr("%1 of %1 hold").arg(ran) + rest};
 }
 
 }  // namespace mixoscope
