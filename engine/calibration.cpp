@@ -202,9 +202,12 @@ void writeCalibration(const Calibration& calibration, const std::filesystem::pat
     std::error_code error;
     if (out) std::filesystem::rename(unfinished, file, error);
     if (out && !error) return;
+    const std::filesystem::path directory = std::filesystem::absolute(file).parent_path();
     throw Error({.what = "The calibration cannot be written",
                  .where = file.string(),
-                 .found = error ? error.message() : "a write that failed"});
+                 .found = error                                        ? error.message()
+                          : !std::filesystem::exists(directory, error) ? "no directory " + directory.string()
+                                                                       : "a write that failed"});
 }
 
 std::span<const std::string_view> pruneScoreNames() {

@@ -22,8 +22,7 @@ std::vector<std::int64_t> positionsToCheck(const std::vector<EditPart>& edits) {
         for (const PositionRange& range : edit.scope.positions()) positions.push_back(range.first);
     }
     std::ranges::sort(positions);
-    const auto repeated = std::ranges::unique(positions);
-    positions.erase(repeated.begin(), repeated.end());
+    positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
     return positions;
 }
 

@@ -32,6 +32,15 @@ QString describe(const LaneSettings& settings, ThinkingMode mode) {
                       .arg(static_cast<double>(settings.sampling.temperature), 0, 'g', 3);
 }
 
+QString waitingForAnswer(std::int32_t budget, bool recorded) {
+    if (budget != kUnlimitedBudget) {
+        return QObject::tr("The answer starts when the block closes: by the model itself, or at N = %1.")
+            .arg(format::count(budget));
+    }
+    return recorded ? QObject::tr("The answer starts when the block closes.")
+                    : QObject::tr("The answer starts when the model closes the block, or when you press Answer now.");
+}
+
 qreal wrappedHeight(const QFont& font, const QString& text, qreal width) {
     return QFontMetricsF(font).boundingRect(QRectF(0, 0, width, 4000), Qt::TextWordWrap, text).height();
 }
@@ -94,11 +103,7 @@ void ChatTurn::takeFacts(const ChatTurnSource& source) {
 
     m_waiting.clear();
     if (m_block.open) {
-        m_waiting =
-            m_block.budget == kUnlimitedBudget
-                ? QObject::tr("The answer starts when the model closes the block, or when you press Answer now.")
-                : QObject::tr("The answer starts when the block closes: by the model itself, or at N = %1.")
-                      .arg(format::count(m_block.budget));
+        m_waiting = waitingForAnswer(m_block.budget, source.recorded);
     } else if (m_generating && !facts.block_opened && m_answer.tokens.tokens().empty()) {
         m_waiting = QObject::tr("Reading the prompt…");
     }

@@ -22,6 +22,7 @@ struct ChatTurnSource {
     const History* history = nullptr;
     LaneState state = LaneState::kIdle;  // of the lane
     bool current = false;                // the lane's last turn
+    bool recorded = false;               // of a recording: nothing in it can be pressed
 };
 
 /// Marks of the shared selection, in positions of the lane; −1 and empty: none.
@@ -79,6 +80,8 @@ public:
     QString thinkingText() const { return m_thinking.tokens.text(); }
     QString answerText() const { return m_answer.tokens.text(); }
     QString textOf(std::int32_t first_position, std::int32_t last_position) const;
+    /// What has to happen before the answer starts; empty: it has, or the turn is over.
+    const QString& waiting() const { return m_waiting; }
     QStringList notes() const;
     std::span<const TextToken> thinkingTokens() const { return m_thinking.tokens.tokens(); }
     std::span<const TextToken> answerTokens() const { return m_answer.tokens.tokens(); }

@@ -78,6 +78,7 @@ void ChatView::rebuild() {
             source.history = &lane->historyOfTurn(turn);
             source.state = lane->state;
             source.current = turn + 1 == lane->turns.size();
+            source.recorded = m_snapshot->recorded;
         }
         // Another conversation: nothing of what is shown can be kept.
         if (count < m_turns.size() && m_turns[count]->userText() != source.user_text) m_turns.resize(count);

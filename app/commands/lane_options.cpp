@@ -48,7 +48,14 @@ void LaneOptions::add(CLI::App& command) {
         ->capture_default_str();
     command.add_option("--policy", policy, "Routing policy, such as top-k:k=8; mixoscope policies lists them")
         ->capture_default_str();
-    command.add_option("--seed", seed, "Seed of the sampling")->capture_default_str();
+    command.add_option("--seed", seed, "Seed of the sampling")
+        ->check([](const std::string& text) {  // CLI11 alone would take -1 for 2^64 - 1
+            std::uint64_t value = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            const bool whole = error == std::errc{} && end == text.data() + text.size();
+            return whole ? std::string() : "This is no seed; expected a whole number from 0; found \"" + text + '"';
+        })
+        ->capture_default_str();
     CLI::Option* greedy_option = command.add_flag("--greedy", greedy, "Always the likeliest token");
     // The checks' defaults are the model's and the mode's; their ranges are checked where all settings are.
     command.add_option("--temperature", temperature, "0 is greedy")->excludes(greedy_option);

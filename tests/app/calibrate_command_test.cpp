@@ -119,7 +119,9 @@ TEST_F(CalibrateCommand, BadPromptsNameTheirLine) {
     std::ofstream(file("empty.jsonl")) << "\n\n";
     EXPECT_EQ(calibrate({"--prompts", file("empty.jsonl"), "--out", file("e.json")}).status, 2);
     EXPECT_EQ(calibrate({"--prompts", file("none.jsonl"), "--out", file("e.json")}).status, 2);
-    EXPECT_EQ(calibrate({"--prompts", file("p.jsonl"), "--out", file("no/such/c.json")}).status, 2);
+    const ProgramResult nowhere = calibrate({"--prompts", file("p.jsonl"), "--out", file("no/such/c.json")});
+    EXPECT_EQ(nowhere.status, 2);
+    EXPECT_NE(nowhere.err.find("found no directory " + file("no/such")), std::string::npos) << nowhere.err;
     EXPECT_EQ(calibrate({"--prompts", file("p.jsonl"), "--out", file("e.json"), "--policy", "top"}).status, 2);
 }
 

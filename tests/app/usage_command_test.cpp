@@ -58,6 +58,8 @@ TEST_F(UsageCommand, WrongWordsAndOptions) {
          {{"generate", "--model", model(), "--prompt", "x", "--mode", "maybe"}, "maybe"},
          {{"generate", "--model", model(), "--prompt", "x", "--greedy", "--temperature", "1"}, "--temperature"},
          {{"generate", "--model", model(), "--prompt", "x", "--max-tokens", "-1"}, "--max-tokens"},
+         {{"generate", "--model", model(), "--prompt", "x", "--seed", "-1"}, "expected a whole number from 0"},
+         {{"generate", "--model", model(), "--prompt", "x", "--seed", "99999999999999999999"}, "--seed"},
          {{"generate", "--model", model(), "--prompt", "x", "--seed", "one"}, "--seed"},
          {{"generate", "--model", model(), "--prompt", "x", "--backend", "gpu"}, "gpu"},
          {{"trace", "--model", model()}, "--ids"},

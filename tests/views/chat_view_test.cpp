@@ -179,6 +179,21 @@ TEST(ChatView, TheBlockCollapsesByClickAndByKey) {
     EXPECT_FALSE(shown.view.turn(0).isCollapsed());
 }
 
+TEST(ChatView, ARecordingDoesNotNameAButtonThatClosesTheBlock) {
+    Shown shown;
+    ChatScript script;
+    script.settings.budget = kUnlimitedBudget;
+    script.ask("What is 2 + 3? /think", 20);
+    script.openBlock();
+    script.think({"2", "+", "3"});
+    shown.show(script);
+    EXPECT_TRUE(shown.view.turn(0).waiting().contains(u"Answer now"_s)) << shown.view.turn(0).waiting().toStdString();
+    auto recorded = std::make_shared<WorkbenchSnapshot>(*script.snapshot());
+    recorded->recorded = true;
+    shown.feed.show(recorded);
+    EXPECT_EQ(shown.view.turn(0).waiting(), u"The answer starts when the block closes."_s);
+}
+
 TEST(ChatView, SaysHowABlockWasClosedAndMarksInjectedText) {
     Shown shown;
     ChatScript script;
