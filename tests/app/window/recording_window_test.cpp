@@ -345,8 +345,10 @@ TEST_F(RecordingWindow, WhatIsWrongWithAFileIsOnOnePage) {
     for (const auto& [file, what] : broken) {
         SCOPED_TRACE(file.toStdString());
         window->openSession(file);
-        ASSERT_TRUE(test::waitFor(
-            [&] { return latest()->load_error.has_value() && latest()->recorder.file == file.toStdString(); }));
+        const auto refused = [&, opened = file.toStdString()] {
+            return latest()->load_error.has_value() && latest()->recorder.file == opened;
+        };
+        ASSERT_TRUE(test::waitFor(refused));
         EXPECT_TRUE(find<QWidget>(u"error_page"_s).isVisible());
         EXPECT_EQ(find<QLabel>(u"error_title"_s).text(), u"This session cannot be opened"_s);
         EXPECT_TRUE(find<QLabel>(u"error_what"_s).text().contains(what))
