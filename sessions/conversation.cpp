@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/routing_policy.h"
+#include "sessions/error_parts.h"
 #include "sessions/ring_shape.h"
 #include "sessions/session_name.h"
 #include "sessions/snapshot_publisher.h"
@@ -47,12 +48,6 @@ void addToConversation(WorkbenchSnapshot& s, const TurnPlan& plan, int turn) {
 }
 
 }  // namespace
-
-ErrorParts partsOf(const std::exception& exception) {
-    if (const auto* error = dynamic_cast<const Error*>(&exception)) return error->parts();
-    if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return {.what = "Not enough memory"};
-    return {.what = exception.what()};
-}
 
 Conversation::Conversation(const WorkbenchOptions& options, CommandQueue& queue, Publish publish)
     : m_options(options),

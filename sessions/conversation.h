@@ -95,7 +95,4 @@ private:
     bool m_session_file_used = false;
 };
 
-/// What went wrong, for the snapshot.
-ErrorParts partsOf(const std::exception& exception);
-
 }  // namespace mixoscope

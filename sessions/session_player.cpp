@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "sessions/error_parts.h"
 #include "sessions/session_replay.h"
 
 namespace mixoscope {
@@ -18,13 +19,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kFrame{16};
 constexpr std::chrono::milliseconds kReadingFrame{100};  // views of a long session have more to do for each
 constexpr std::int64_t kRecordsAtOnce = 1024;
-
-ErrorParts partsOf(const std::exception& exception) {
-    if (const auto* error = dynamic_cast<const Error*>(&exception)) return error->parts();
-    if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr)
-        return {.what = "There is not enough memory for this session"};
-    return {.what = exception.what()};
-}
 
 }  // namespace
 
@@ -42,8 +36,7 @@ struct SessionPlayer::Impl {
         thread.join();
     }
 
-    // --- any thread
-    // ---------------------------------------------------------------------------------------------------
+    // Any thread.
     template <typename Change>
     void command(Change&& change) {
         const std::lock_guard lock(mutex);
@@ -52,8 +45,7 @@ struct SessionPlayer::Impl {
         changed.notify_all();
     }
 
-    // --- the player's thread
-    // ------------------------------------------------------------------------------------------
+    // The player's thread.
     void run(const std::stop_token& stop) {
         try {
             SessionReplay replay(path);

@@ -9,6 +9,7 @@
 #include "sessions/command_queue.h"
 #include "sessions/comparison_runner.h"
 #include "sessions/conversation.h"
+#include "sessions/error_parts.h"
 #include "sessions/routing_replay.h"
 #include "sessions/session_list.h"
 #include "sessions/session_name.h"
