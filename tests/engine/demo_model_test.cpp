@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,11 @@ struct Turns {
     const char* policy;
     const char* sample;
 };
+
+/// For the names of the tests, which would hold addresses otherwise.
+void PrintTo(const Turns& turns, std::ostream* out) {
+    *out << turns.sample << " under " << turns.policy;
+}
 
 constexpr Turns kTurns[] = {
     {.model = "demo", .policy = "model", .sample = "demo"},

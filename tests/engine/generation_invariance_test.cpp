@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <ostream>
 #include <random>
 
 #include "engine/generation.h"
@@ -75,6 +76,11 @@ struct Case {
     const char* processor;
     std::int64_t experts;
 };
+
+/// For the names of the tests, which would hold addresses otherwise.
+void PrintTo(const Case& which, std::ostream* out) {
+    *out << which.name << " on " << which.processor << ", " << which.experts << " experts";
+}
 
 class GenerationInvariance : public testing::TestWithParam<Case> {
 protected:

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <ostream>
 
 #include "engine/mapped_file.h"
 #include "engine/safetensors.h"
@@ -64,6 +65,11 @@ struct Case {
     std::string processor;
     int prompt;
 };
+
+/// For the names of the tests, which would hold addresses otherwise.
+void PrintTo(const Case& which, std::ostream* out) {
+    *out << which.model << " on " << which.processor << ", " << which.prompt << " tokens";
+}
 
 /// The emulated device is slow: a length above a page and one with all logits and distributions show its logic.
 std::vector<int> promptsFor(const std::string& processor) {
