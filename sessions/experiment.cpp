@@ -82,6 +82,10 @@ std::uint64_t seedOf(const json& value, const std::string& where) {
 
 Experiment::Sampling samplingOf(const json& value, const std::string& where) {
     constexpr std::string_view kKnown[] = {"greedy", "temperature", "top_p", "top_k", "min_p"};
+    if (!value.is_object())
+        fail("This is no choice of sampling", where,
+             R"(an object: {"greedy": true}, {"temperature": 0.6, "top_p": 0.95}, or {} for the mode's default)",
+             describeJson(value));
     const JsonFields fields(value, where);
     refuseUnknown(value, kKnown, where);
     Experiment::Sampling sampling{.greedy = fields.boolean("greedy", false),
@@ -150,6 +154,10 @@ ordered_json taskJson(const ExperimentTask& task) {
 
 }  // namespace
 
+std::string Experiment::at(std::string_view field) const {
+    return (file.empty() ? name : file.string()) + ", field " + std::string(field);
+}
+
 Experiment parseExperiment(std::span<const std::byte> text, const std::filesystem::path& file) {
     constexpr std::string_view kKnown[] = {"name",     "model", "tasks",       "policies",   "modes", "budgets",
                                            "sampling", "seeds", "soft_switch", "max_tokens", "lanes"};
@@ -158,6 +166,7 @@ Experiment parseExperiment(std::span<const std::byte> text, const std::filesyste
     const JsonFields fields(object, where);
     refuseUnknown(object, kKnown, where);
     Experiment experiment;
+    experiment.file = file;
     experiment.name = fields.optionalText("name").value_or(file.stem().string());
     experiment.model = fields.optionalText("model").value_or(experiment.model);
     experiment.tasks = tasksOf(fields, std::filesystem::absolute(file).parent_path());

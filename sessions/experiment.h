@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/lane_settings.h"
@@ -24,6 +25,7 @@ struct ExperimentTask {
 
 struct Experiment {
     std::string name;
+    std::filesystem::path file;  // where it was read, for messages; no part of what it is
     std::string model = "demo";
     std::vector<ExperimentTask> tasks;
     std::vector<std::string> policies = {"model"};
@@ -44,6 +46,9 @@ struct Experiment {
     bool soft_switch = false;     // append " /think" or " /no_think" to the prompts, beside the template's hard switch
     std::int32_t max_tokens = 0;  // of a turn; 0: as many as the context holds
     std::int32_t lanes = 8;       // runs in one batch
+
+    /// A field as messages name it: "e.json, field policies".
+    std::string at(std::string_view field) const;
 };
 
 /// One combination of choices: it is run over every item of its task. Choices without an effect are not repeated:

@@ -10,6 +10,7 @@
 
 #include "engine/error.h"
 #include "engine/model_hash.h"
+#include "sessions/experiment_difference.h"
 #include "sessions/schema.h"
 
 namespace mixoscope {
@@ -106,14 +107,18 @@ void bindRun(SQLite::Statement& row, const RunResult& run) {
     row.bind(++column, run.measures.load.data(), static_cast<int>(run.measures.load.size() * sizeof(std::uint32_t)));
 }
 
-void requireSame(const std::filesystem::path& file, const char* what, const std::string& recorded,
-                 const std::string& asked, const char* advice) {
-    if (recorded == asked) return;
+[[noreturn]] void refuse(const std::filesystem::path& file, const char* what, const std::string& recorded,
+                         const std::string& asked, const char* advice) {
     throw Error({.what = std::string("The file holds runs of another ") + what,
                  .where = file.string(),
                  .expected = recorded,
                  .found = asked,
                  .advice = advice});
+}
+
+void requireSame(const std::filesystem::path& file, const char* what, const std::string& recorded,
+                 const std::string& asked, const char* advice) {
+    if (recorded != asked) refuse(file, what, recorded, asked, advice);
 }
 
 }  // namespace
@@ -210,8 +215,10 @@ ExperimentStore ExperimentStore::open(const std::filesystem::path& file) {
 ExperimentStore ExperimentStore::resume(const std::filesystem::path& file, const ExperimentIdentity& identity) {
     ExperimentStore store = open(file);
     const ExperimentIdentity recorded = store.identity();
-    requireSame(file, "experiment", recorded.experiment_json, identity.experiment_json,
-                "Undo the change of the experiment file, or give another directory");
+    if (recorded.experiment_json != identity.experiment_json) {
+        const auto [before, now] = experimentDifference(recorded.experiment_json, identity.experiment_json);
+        refuse(file, "experiment", before, now, "Undo the change of the experiment file, or give another directory");
+    }
     requireSame(file, "model", recorded.model_hash, identity.model_hash,
                 "Open the model that it was begun with, or give another directory");
     requireSame(file, "task file", recorded.tasks_hash, identity.tasks_hash,

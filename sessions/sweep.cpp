@@ -44,6 +44,17 @@ TaskSet readTask(const ExperimentTask& task) {
     return set;
 }
 
+/// Experts that a policy can choose; what is wrong with its text is said of the experiment's field.
+std::int32_t slotsOf(const Experiment& experiment, std::size_t choice, const Model& model) {
+    try {
+        return parsePolicy(experiment.policies[choice], model)->maxSlots();
+    } catch (const Error& error) {
+        ErrorParts parts = error.parts();
+        parts.where = experiment.at("policies") + ", choice " + std::to_string(choice + 1) + ", " + parts.where;
+        throw Error(std::move(parts));
+    }
+}
+
 }  // namespace
 
 /// The lanes under way: a run each, replaced by the next as it ends.
@@ -73,13 +84,13 @@ Sweep::Sweep(std::shared_ptr<LoadedModel> loaded, Experiment experiment)
     for (const ThinkingMode mode : m_experiment.modes) {
         if (m_loaded->possibleMode(mode) != mode)
             throw Error({.what = "The checkpoint does not have this mode",
-                         .where = m_experiment.name + ", field modes",
+                         .where = m_experiment.at("modes"),
                          .expected = modeName(static_cast<std::int64_t>(m_loaded->possibleMode(mode))),
                          .found = modeName(static_cast<std::int64_t>(mode))});
     }
     m_slots = static_cast<std::int32_t>(model.config.num_experts_per_tok);
-    for (const std::string& policy : m_experiment.policies)
-        m_slots = std::max(m_slots, parsePolicy(policy, model)->maxSlots());
+    for (std::size_t choice = 0; choice < m_experiment.policies.size(); ++choice)
+        m_slots = std::max(m_slots, slotsOf(m_experiment, choice, model));
     const TraceShape shape = traceShapeOf(model.config, m_slots, false);
     m_load_counts = static_cast<std::size_t>(shape.moe_layers) * static_cast<std::size_t>(shape.experts);
     for (const ExperimentTask& task : m_experiment.tasks) m_tasks.push_back(readTask(task));

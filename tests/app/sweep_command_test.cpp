@@ -198,7 +198,9 @@ TEST_F(SweepCommand, NeitherWritesOverNorMixesExperiments) {
     EXPECT_EQ(sweep("out", {"--resume"}).status, 0) << "nothing is left to do";
     experiment["max_tokens"] = 25;
     write();
-    EXPECT_NE(sweep("out", {"--resume"}).err.find("another experiment"), std::string::npos);
+    const std::string other = sweep("out", {"--resume"}).err;
+    EXPECT_NE(other.find("another experiment; expected max_tokens = 24; found max_tokens = 25. "), std::string::npos)
+        << other;
     experiment["max_tokens"] = 24;
     write();
     std::ofstream(directory / "t.jsonl", std::ios::app) << R"({"prompt": "more", "answer": "x"})";
@@ -216,7 +218,9 @@ TEST_F(SweepCommand, RefusesBeforeAnythingRuns) {
         EXPECT_FALSE(std::filesystem::exists(directory / "refused" / "experiment.mixo")) << field;
         return result.err;
     };
-    EXPECT_NE(refusal("policies", {"model", "nonsense"}).find("nonsense"), std::string::npos);
+    const std::string nonsense = refusal("policies", {"model", "nonsense"});
+    EXPECT_NE(nonsense.find("e.json, field policies, choice 2, routing policy \"nonsense\": "), std::string::npos)
+        << nonsense;
     EXPECT_NE(refusal("policies", {"top-k:k=9"}).find("9"), std::string::npos);
     EXPECT_NE(refusal("tasks", {{{"file", "gone.jsonl"}}}).find("gone.jsonl"), std::string::npos);
     EXPECT_NE(refusal("model", file("nowhere")).find("nowhere"), std::string::npos);
