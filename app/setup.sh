@@ -53,8 +53,27 @@ mixo_install() {
   echo "   done (log: build/packages.log)"
 }
 
+# mixo_progress: of ninja's lines, every one that is no step, the number of steps, and how far it is at each 5 %. (Debian's
+# awk waits for 4 KiB before it looks at the first line.)
+mixo_progress() {
+  local line all=0 shown=0 part
+  while IFS= read -r line; do
+    if [[ ! $line =~ ^\[([0-9]+)/([0-9]+)\]\  ]]; then
+      printf '%s\n' "$line"
+      continue
+    fi
+    if [ "${BASH_REMATCH[2]}" -ne "$all" ]; then
+      all=${BASH_REMATCH[2]} shown=0
+      [ "$all" -lt 10 ] || echo "   $all steps"
+    fi
+    part=$((20 * BASH_REMATCH[1] / all))
+    [ "$all" -lt 10 ] || [ "$part" -eq "$shown" ] || echo "   $((5 * part)) % built ($((BASH_REMATCH[1])) of $all)"
+    shown=$part
+  done
+}
+
 # mixo_build PRESET[:BUILD_PRESET] [CMake options...]: configures and builds into build/PRESET, with one line a step on a
-# terminal and a line every tenth of the way elsewhere.
+# terminal and elsewhere the number of steps and a line every 5 % of them.
 mixo_build() {
   local preset=${1%%:*} build_preset=${1##*:}
   shift
@@ -71,11 +90,7 @@ mixo_build() {
   if [ -t 1 ]; then
     (cd "$mixo_root" && cmake --build --preset "$build_preset") || status=$?
   else
-    # Without a terminal: every line that is no progress line, and progress at each tenth.
-    (cd "$mixo_root" && NINJA_STATUS='[%p] ' cmake --build --preset "$build_preset" 2>&1) |
-      awk '/^\[ *[0-9]+%\]/ { match($0, /[0-9]+/); tenth = int(substr($0, RSTART, RLENGTH) / 10);
-                              if (tenth != last) { print "   " tenth * 10 "% built"; fflush(); last = tenth } next }
-           { print; fflush() }' || status=$?
+    (cd "$mixo_root" && NINJA_STATUS='[%f/%t] ' cmake --build --preset "$build_preset" 2>&1) | mixo_progress || status=$?
   fi
   [ "$status" -eq 0 ] || fail "the build failed; the messages above say where"
 }
