@@ -41,9 +41,15 @@ std::int32_t widestIntermediate(const DeviceWeights& weights) {
     return widest;
 }
 
+/// Rows times key-value heads whose attention may be spread over the blocks of a device with so many multiprocessors.
+std::int64_t attentionSlots(const ModelConfig& config, const ForwardLimits& limits, std::int32_t multiprocessors) {
+    return std::min<std::int64_t>(limits.rows * config.num_key_value_heads,
+                                  std::int64_t{kernels::cuda::kAttentionSlotsPerBlock} * multiprocessors);
+}
+
 /// The buffers of the largest step, in the memory of `layout`.
 void layOut(ArrayLayout& layout, const ModelConfig& config, std::int32_t widest_intermediate,
-            const ForwardLimits& limits, StepArguments& step) {
+            const ForwardLimits& limits, std::int32_t multiprocessors, StepArguments& step) {
     const std::int64_t rows = limits.rows;
     const std::int64_t slots = std::max<std::int64_t>(limits.slots, 1);
     const std::int64_t query_width = config.num_attention_heads * config.head_dim;
@@ -53,8 +59,11 @@ void layOut(ArrayLayout& layout, const ModelConfig& config, std::int32_t widest_
     step.keys = layout.take<float>(rows * key_width);
     step.values = layout.take<float>(rows * key_width);
     step.attended = layout.take<float>(rows * query_width);
-    step.attention_parts = layout.take<float>(rows * config.num_attention_heads * kernels::cuda::kMaxAttentionParts *
-                                              (config.head_dim + 2));
+    const std::int64_t slots_of_attention = attentionSlots(config, limits, multiprocessors);
+    const std::int64_t group = config.num_attention_heads / config.num_key_value_heads;
+    step.attention_slots = static_cast<std::int32_t>(slots_of_attention);
+    step.attention_parts =
+        layout.take<float>(slots_of_attention * group * kernels::cuda::kMaxAttentionParts * (config.head_dim + 2));
     step.router_logits = layout.take<float>(rows * config.num_experts);
     step.expert_ids = layout.take<std::int32_t>(rows * slots);
     step.expert_weights = layout.take<float>(rows * slots);
@@ -100,11 +109,12 @@ ForwardLimits withSlots(const ModelConfig& config, ForwardLimits limits) {
 
 }  // namespace
 
-std::int64_t DeviceForwardPass::bufferBytes(const ModelConfig& config, const DeviceWeights& weights,
-                                            const ForwardLimits& limits) {
+std::int64_t DeviceForwardPass::bufferBytes(const kernels::cuda::Device& device, const ModelConfig& config,
+                                            const DeviceWeights& weights, const ForwardLimits& limits) {
     StepArguments unused;
     ArrayLayout layout(nullptr);
-    layOut(layout, config, widestIntermediate(weights), withSlots(config, limits), unused);
+    layOut(layout, config, widestIntermediate(weights), withSlots(config, limits), device.info().multiprocessors,
+           unused);
     return layout.bytes();
 }
 
@@ -147,10 +157,10 @@ DeviceForwardPass::DeviceForwardPass(kernels::cuda::Device& device, const Device
 
 void DeviceForwardPass::placeBuffers() {
     const ModelConfig& config = m_model.config;
-    m_buffers = DeviceMemory(m_device, bufferBytes(config, m_weights, m_limits), "the buffers of a step");
+    m_buffers = DeviceMemory(m_device, bufferBytes(m_device, config, m_weights, m_limits), "the buffers of a step");
     requireDevice(m_device, m_device.clear(m_buffers.data(), m_buffers.bytes()));
     ArrayLayout layout(m_buffers.data());
-    layOut(layout, config, widestIntermediate(m_weights), m_limits, m_step);
+    layOut(layout, config, widestIntermediate(m_weights), m_limits, m_device.info().multiprocessors, m_step);
 
     // A sequence of a step has a row whose logits may be wanted.
     const std::int64_t pages = std::min(m_limits.rows, m_limits.logit_rows) * m_cache.pageCount();

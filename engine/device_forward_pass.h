@@ -38,8 +38,8 @@ public:
     std::vector<PhaseTime> phaseTimes() const;
 
     /// Bytes on the device, the cache's apart.
-    static std::int64_t bufferBytes(const ModelConfig& config, const DeviceWeights& weights,
-                                    const ForwardLimits& limits);
+    static std::int64_t bufferBytes(const kernels::cuda::Device& device, const ModelConfig& config,
+                                    const DeviceWeights& weights, const ForwardLimits& limits);
 
 private:
     void makeProgram();

@@ -17,8 +17,9 @@ DeviceProcessor::DeviceProcessor(std::unique_ptr<kernels::cuda::Device> device, 
 
 std::int64_t DeviceProcessor::roomForKeysAndValues(const ForwardLimits& limits) const {
     constexpr std::int64_t kReserve = std::int64_t{64} << 20;  // lists, step input, what the driver takes
-    const std::int64_t free = m_device->freeBytes() - DeviceForwardPass::bufferBytes(m_config, m_weights, limits);
-    return std::max<std::int64_t>(free - std::min(kReserve, free / 4), 0);
+    const std::int64_t free =
+        m_device->freeBytes() - DeviceForwardPass::bufferBytes(*m_device, m_config, m_weights, limits);
+    return std::max<std::int64_t>((free - std::min(kReserve, free / 4)) / 2, 0);
 }
 
 std::optional<double> DeviceProcessor::measureCopyBandwidth() {

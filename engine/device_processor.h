@@ -15,7 +15,8 @@ public:
                     const std::function<void(std::string_view)>& log, const DeviceStepOptions& options = {});
 
     std::string_view name() const override { return m_name; }
-    /// The device's free memory without the buffers of a step.
+    /// Half of the device's free memory without the buffers of a step: a comparison beside the conversation has a cache
+    /// of its own.
     std::int64_t roomForKeysAndValues(const ForwardLimits& limits) const override;
     std::optional<double> measureCopyBandwidth() override;
     std::unique_ptr<ForwardPass> makeForwardPass(const Model& model, const ForwardLimits& limits,

@@ -157,16 +157,27 @@ __device__ inline void addValues(const AttentionTile& tile, int count) {
     }
 }
 
+/// A row's attention on one key-value head, and where its parts are put away until all are there.
+struct AttentionTask {
+    int row;
+    int kv_head;
+    int slot;
+
+    __device__ float* part(const StepArguments& step, const AttentionTile& tile, int head, int index) const {
+        const std::int64_t at = (static_cast<std::int64_t>(slot) * tile.group + head) * kMaxAttentionParts + index;
+        return step.attention_parts + at * (tile.head_dim + 2);
+    }
+};
+
 /// Makes one output of the parts, in their order.
-__device__ inline void joinParts(const StepArguments& step, int row, int first_head, int parts,
+__device__ inline void joinParts(const StepArguments& step, const AttentionTask& task, int parts,
                                  const AttentionTile& tile) {
     const int width = tile.head_dim + 2;
     for (int pair = static_cast<int>(threadIdx.x); pair < tile.group * tile.head_dim;
          pair += static_cast<int>(blockDim.x)) {
-        const int head = first_head + pair / tile.head_dim;
+        const int head = pair / tile.head_dim;
         const int i = pair % tile.head_dim;
-        const std::int64_t at = static_cast<std::int64_t>(row) * step.heads + head;
-        const float* first = step.attention_parts + at * kMaxAttentionParts * width;
+        const float* first = task.part(step, tile, head, 0);
         float highest = first[tile.head_dim];
         for (int part = 1; part < parts; ++part) highest = larger(highest, first[part * width + tile.head_dim]);
         float total = 0.0F;
@@ -177,25 +188,29 @@ __device__ inline void joinParts(const StepArguments& step, int row, int first_h
             total = fmaf(share, values[tile.head_dim + 1], total);
             sum = fmaf(share, values[i], sum);
         }
+        const std::int64_t at = static_cast<std::int64_t>(task.row) * step.heads + task.kv_head * tile.group + head;
         step.attended[at * tile.head_dim + i] = sum / total;
     }
 }
 
-/// Puts away what a block has computed of one part; the block that comes last makes the output of all parts.
-__device__ inline void finishPart(const StepArguments& step, int row, int kv_head, int part, int parts,
-                                  const AttentionTile& tile) {
+/// Puts away what a block has computed of one part.
+__device__ inline void keepPart(const StepArguments& step, const AttentionTask& task, int part,
+                                const AttentionTile& tile) {
     const int width = tile.head_dim + 2;
-    const int first_head = kv_head * tile.group;
     for (int pair = static_cast<int>(threadIdx.x); pair < tile.group * width; pair += static_cast<int>(blockDim.x)) {
         const int head = pair / width;
         const int i = pair % width;
-        const std::int64_t at = static_cast<std::int64_t>(row) * step.heads + first_head + head;
         const float value = i < tile.head_dim    ? tile.sums[head * tile.head_dim + i]
                             : i == tile.head_dim ? tile.highest[head]
                                                  : tile.totals[head];
-        step.attention_parts[(at * kMaxAttentionParts + part) * width + i] = value;
+        task.part(step, tile, head, part)[i] = value;
     }
-    std::uint32_t& done = step.parts_done[row * step.kv_heads + kv_head];
+}
+
+/// Whether this block is the last one that puts away a part of the task; the parts of the others are seen then.
+__device__ inline bool isLastPart(const StepArguments& step, const AttentionTask& task, int parts,
+                                  const AttentionTile& tile) {
+    std::uint32_t& done = step.parts_done[task.row * step.kv_heads + task.kv_head];
     __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -204,13 +219,15 @@ __device__ inline void finishPart(const StepArguments& step, int row, int kv_hea
         if (*tile.is_last != 0) done = 0;
     }
     __syncthreads();
-    if (*tile.is_last != 0) joinParts(step, row, first_head, parts, tile);
+    return *tile.is_last != 0;
 }
 
-/// One part of one row's attention on one key-value head, by a block.
-__device__ inline void attendPart(const StepArguments& step, const DeviceLayer& layer, int row, int kv_head, int part,
-                                  const AttentionTile& tile) {
+/// One part of a task, by a block.
+__device__ inline void attendPart(const StepArguments& step, const DeviceLayer& layer, const AttentionTask& task,
+                                  int part, const AttentionTile& tile) {
     const StepInput input(step);
+    const int row = task.row;
+    const int kv_head = task.kv_head;
     const StepRow& place = input.row(row);
     const AttentionCut cut(place.position);
     const int begin = part * cut.part_tokens;
@@ -243,17 +260,46 @@ __device__ inline void attendPart(const StepArguments& step, const DeviceLayer& 
         addValues(tile, count);
     }
     __syncthreads();
-    finishPart(step, row, kv_head, part, cut.parts, tile);
+    keepPart(step, task, part, tile);
 }
 
-__device__ MIXO_NOT_INLINE void attend(const StepArguments& step, const DeviceLayer& layer, const AttentionTile& tile) {
+/// Few tasks: a block takes a part, and the one that comes last to a task makes the output of all.
+__device__ inline void attendInParts(const StepArguments& step, const DeviceLayer& layer, int tasks,
+                                     const AttentionTile& tile) {
     const StepInput input(step);
-    const int tasks = input.rows() * step.kv_heads * kMaxAttentionParts;
-    for (int task = static_cast<int>(blockIdx.x); task < tasks; task += static_cast<int>(gridDim.x)) {
-        const int part = task % kMaxAttentionParts;
-        const int kv_head = task / kMaxAttentionParts % step.kv_heads;
-        const int row = task / kMaxAttentionParts / step.kv_heads;
-        if (part < AttentionCut(input.row(row).position).parts) attendPart(step, layer, row, kv_head, part, tile);
+    for (int index = static_cast<int>(blockIdx.x); index < tasks * kMaxAttentionParts;
+         index += static_cast<int>(gridDim.x)) {
+        const int slot = index / kMaxAttentionParts;
+        const int part = index % kMaxAttentionParts;
+        const AttentionTask task{slot / step.kv_heads, slot % step.kv_heads, slot};
+        const AttentionCut cut(input.row(task.row).position);
+        if (part >= cut.parts) continue;
+        attendPart(step, layer, task, part, tile);
+        if (isLastPart(step, task, cut.parts, tile)) joinParts(step, task, cut.parts, tile);
+    }
+}
+
+/// Many tasks keep all blocks busy as they are: a block takes all parts of one, and needs room for one only.
+__device__ inline void attendWhole(const StepArguments& step, const DeviceLayer& layer, int tasks,
+                                   const AttentionTile& tile) {
+    const StepInput input(step);
+    const auto block = static_cast<int>(blockIdx.x);
+    for (int index = block; index < tasks; index += static_cast<int>(gridDim.x)) {
+        const AttentionTask task{index / step.kv_heads, index % step.kv_heads, block};
+        const AttentionCut cut(input.row(task.row).position);
+        for (int part = 0; part < cut.parts; ++part) attendPart(step, layer, task, part, tile);
+        __syncthreads();
+        joinParts(step, task, cut.parts, tile);
+    }
+}
+
+/// The bits are the same either way: a task is always cut alike, and its parts are joined in their order.
+__device__ MIXO_NOT_INLINE void attend(const StepArguments& step, const DeviceLayer& layer, const AttentionTile& tile) {
+    const int tasks = StepInput(step).rows() * step.kv_heads;
+    if (tasks <= step.attention_slots) {
+        attendInParts(step, layer, tasks, tile);
+    } else {
+        attendWhole(step, layer, tasks, tile);
     }
 }
 

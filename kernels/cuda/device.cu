@@ -52,7 +52,7 @@ public:
     }
 
     DeviceStatus open() {
-        DeviceStatus status = statusOf(cudaSetDevice(m_index), "choosing the device");
+        DeviceStatus status = choose();
         if (!status.ok()) return status;
         return statusOf(cudaStreamCreateWithFlags(&m_stream, cudaStreamNonBlocking), "making a stream");
     }
@@ -108,6 +108,8 @@ public:
                         "copying on the device");
     }
     DeviceStatus clear(std::byte* memory, std::int64_t bytes) override {
+        DeviceStatus status = choose();
+        if (!status.ok()) return status;
         return statusOf(cudaMemsetAsync(memory, 0, static_cast<std::size_t>(bytes), m_stream), "clearing memory");
     }
 
@@ -115,7 +117,8 @@ public:
         return sharedBytesOf(step, kBlockThreads / kWarpLanes);
     }
     DeviceStatus runStep(const StepArguments& step, StepLaunch launch) override {
-        DeviceStatus status = allowShared(step);
+        DeviceStatus status = choose();
+        if (status.ok()) status = allowShared(step);
         if (!status.ok()) return status;
         if (launch == StepLaunch::kTogether) {
             status = clear(reinterpret_cast<std::byte*>(step.grid_arrived), sizeof(std::uint32_t));
@@ -131,13 +134,16 @@ public:
     DeviceStatus synchronise() override { return statusOf(cudaStreamSynchronize(m_stream), "computing on the device"); }
 
 private:
+    /// A thread's current device is the first one until it says otherwise, and kernels run on the current one.
+    DeviceStatus choose() { return statusOf(cudaSetDevice(m_index), "choosing the device"); }
     DeviceStatus allowShared(const StepArguments& step) {
         const std::int64_t bytes = stepSharedBytes(step);
         if (bytes <= m_allowed_shared) return {};
-        m_allowed_shared = bytes;
-        return statusOf(
+        DeviceStatus status = statusOf(
             cudaFuncSetAttribute(stepKernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
             "reserving shared memory");
+        if (status.ok()) m_allowed_shared = bytes;
+        return status;
     }
     DeviceStatus launchPhases(StepArguments step, bool cooperative) {
         cudaLaunchAttribute attribute{};

@@ -108,6 +108,9 @@ struct StepHeader {
 constexpr std::int32_t kMaxAttentionParts = 32;
 /// Tokens of the cache that a block works on at once.
 constexpr std::int32_t kAttentionTile = 64;
+/// Rows times key-value heads whose attention has room in parts, for each block of the grid: with so many, blocks that
+/// take one whole each are busy enough.
+constexpr std::int32_t kAttentionSlotsPerBlock = 4;
 /// Rows that are multiplied with a weight while it is in registers.
 constexpr std::int32_t kRowsAtOnce = 8;
 
@@ -133,13 +136,17 @@ struct StepArguments {
     std::int32_t row_tile = 1;        // rows whose activations a block holds at once, at most kRowsAtOnce
     std::int32_t entry_capacity = 0;  // chosen experts that a block sorts at once, at least `slots`
     std::int32_t prefetch = 0;        // 1: ask for the next phase's weights before waiting for the grid
+    /// Rows times key-value heads that have room in attention_parts: those of the largest step, or at least the blocks
+    /// of the grid.
+    std::int32_t attention_slots = 0;
 
     float* hidden = nullptr;                // (rows, hidden_size)
     float* queries = nullptr;               // (rows, heads * head_dim)
     float* keys = nullptr;                  // (rows, kv_heads * head_dim)
     float* values = nullptr;                // (rows, kv_heads * head_dim)
     float* attended = nullptr;              // (rows, heads * head_dim)
-    float* attention_parts = nullptr;       // (rows, heads, kMaxAttentionParts, head_dim + 2): sums, highest, total
+    float* attention_parts = nullptr;       // (attention_slots, heads / kv_heads, kMaxAttentionParts, head_dim + 2):
+                                            // sums, highest, total
     float* router_logits = nullptr;         // (rows, experts)
     std::int32_t* expert_ids = nullptr;     // (rows, slots)
     float* expert_weights = nullptr;        // (rows, slots)

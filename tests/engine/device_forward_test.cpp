@@ -127,6 +127,20 @@ TEST(DeviceForward, SaysWhatDoesNotFit) {
     EXPECT_NE(shared.find("shared memory"), std::string::npos) << shared;
 }
 
+/// A comparison has its cache beside the conversation's.
+TEST(DeviceForward, ASecondGenerationFindsRoomBesideOneThatTakesAllThatItIsGiven) {
+    const Model model = test::openTinyModel();
+    const GenerationLimits limits{.context_tokens = 512, .max_lanes = 24, .prefill_chunk = 8};
+    const auto measured = makeHostDevice({});
+    const DeviceWeights weights(*measured, model.weights, nullptr);
+    const std::int64_t buffers = DeviceForwardPass::bufferBytes(*measured, model.config, weights,
+                                                                {.rows = 24 * 8, .logit_rows = 24, .slots = 2});
+    ASSERT_GT(kvPagesFor(512) * 24 * kvPageBytes(model.config), 4 * buffers) << "more than there is";
+    DeviceProcessor processor(makeHostDevice({.memory_bytes = weights.bytes() + buffers * 7 / 2}), model, nullptr);
+    const Generation first(model, processor, limits, nullptr);
+    EXPECT_EQ(messageOf([&] { Generation(model, processor, limits, nullptr); }), "no error");
+}
+
 TEST(DeviceForward, GivesAllMemoryBack) {
     const Model model = test::openTinyModel();
     auto device = makeHostDevice({});
@@ -137,6 +151,18 @@ TEST(DeviceForward, GivesAllMemoryBack) {
     EXPECT_EQ(free - with_weights, (deviceWeightBytes(model.weights) + 255) / 256 * 256);
     processor.makeForwardPass(model, {.rows = 4, .logit_rows = 1}, 8);
     EXPECT_EQ(watched.freeBytes(), with_weights);
+}
+
+TEST(DeviceForward, PartsOfAttentionTakeNoMoreMemoryForMoreRowsThanKeepTheDeviceBusy) {
+    const Model model = test::openTinyModel();
+    const auto device = makeHostDevice({.blocks = 3});
+    const DeviceWeights weights(*device, model.weights, nullptr);
+    const auto bytes = [&](std::int64_t rows) {
+        return DeviceForwardPass::bufferBytes(*device, model.config, weights, {.rows = rows, .logit_rows = 1});
+    };
+    const std::int64_t parts_of_row = model.config.num_attention_heads * kernels::cuda::kMaxAttentionParts *
+                                      (model.config.head_dim + 2) * std::int64_t{sizeof(float)};
+    EXPECT_LT(bytes(1024) - bytes(512), 512 * parts_of_row / 2);
 }
 
 TEST(DeviceForward, TellsHowFarTheWeightsAre) {

@@ -35,8 +35,8 @@ struct AttentionData {
         std::vector<float> attended, keys, values;  // the latter two: of the whole cache
     };
 
-    /// `alone`: each row's sequence is its own.
-    Result run(cuda::Device& device, bool norms, bool alone) const {
+    /// `alone`: each row's sequence is its own. `slots`: rows times key-value heads that have room in parts, 0: all.
+    Result run(cuda::Device& device, bool norms, bool alone, std::int64_t slots = 0) const {
         const auto rows = static_cast<std::int64_t>(positions.size());
         PhaseRun phase(device);
         phase.step.hidden_size = 4;
@@ -48,7 +48,10 @@ struct AttentionData {
         phase.step.keys = phase.arrays.put(keys);
         phase.step.values = phase.arrays.put(values);
         phase.step.attended = phase.arrays.make<float>(rows * heads * head_dim);
-        phase.step.attention_parts = phase.arrays.make<float>(rows * heads * cuda::kMaxAttentionParts * (head_dim + 2));
+        if (slots == 0) slots = rows * kv_heads;
+        phase.step.attention_slots = static_cast<std::int32_t>(slots);
+        phase.step.attention_parts =
+            phase.arrays.make<float>(slots * (heads / kv_heads) * cuda::kMaxAttentionParts * (head_dim + 2));
         phase.step.parts_done = phase.arrays.make<std::uint32_t>(rows * kv_heads);
         phase.layer.keys = phase.arrays.put(cache_keys);
         phase.layer.values = phase.arrays.put(cache_values);
@@ -188,6 +191,17 @@ TEST_P(CudaAttention, RowsKeepTheirBitsInAnyBatchAndGrid) {
         const AttentionData::Result alone = single.run(*m_device, true, true);
         EXPECT_TRUE(sameBits(alone.attended.data(), together.attended.data() + row * 32, 32)) << "row " << row;
     }
+}
+
+TEST_P(CudaAttention, RowsKeepTheirBitsWhereABlockTakesAllPartsOfOne) {
+    const std::int32_t blocks = m_device->info().multiprocessors;
+    std::vector<std::int64_t> positions;
+    for (std::int64_t row = 0; row < blocks / 2 + 5; ++row) positions.push_back((row * 577 + 3) % 2600);
+    const AttentionData data(4, 2, 8, positions, m_random);
+    const AttentionData::Result in_parts = data.run(*m_device, true, false);
+    const AttentionData::Result whole = data.run(*m_device, true, false, blocks);
+    EXPECT_EQ(in_parts.attended, whole.attended);
+    EXPECT_EQ(in_parts.keys, whole.keys);
 }
 
 TEST_P(CudaAttention, NanInOneKeyReachesTheRowsThatSeeIt) {
