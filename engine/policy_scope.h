@@ -24,7 +24,7 @@ public:
     /// Everywhere.
     PolicyScope() = default;
     /// `layers`: (MoE layers) whether it acts there, empty for all; bit p of `phases` stands for Phase p, bit k of
-    /// `kinds` for TokenKind k; `positions` empty for all.
+    /// `kinds` for TokenKind k; `positions` empty for all, else apart from each other and ascending.
     PolicyScope(std::vector<bool> layers, std::uint8_t phases, std::uint8_t kinds,
                 std::vector<PositionRange> positions = {});
 

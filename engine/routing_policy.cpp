@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <set>
 
 #include "engine/error.h"
 
@@ -17,12 +18,17 @@ bool covers(const PolicyScope& scope, int layer, int token_class, std::int64_t p
 /// One position for every set of edits that act together somewhere: none of those named, and where each range begins.
 std::vector<std::int64_t> positionsToCheck(const std::vector<EditPart>& edits) {
     constexpr std::int64_t kNotNamed = -1;
-    std::vector<std::int64_t> positions{kNotNamed};
+    std::set<std::int64_t> named{kNotNamed};
     for (const EditPart& edit : edits) {
-        for (const PositionRange& range : edit.scope.positions()) positions.push_back(range.first);
+        for (const PositionRange& range : edit.scope.positions()) named.insert(range.first);
     }
-    std::ranges::sort(positions);
-    positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+    std::vector<std::int64_t> positions;
+    std::set<std::vector<bool>> known;  // which edits act; a long list of positions repeats few sets
+    for (const std::int64_t position : named) {
+        std::vector<bool> acting;
+        for (const EditPart& edit : edits) acting.push_back(edit.scope.coversPosition(position));
+        if (known.insert(std::move(acting)).second) positions.push_back(position);
+    }
     return positions;
 }
 

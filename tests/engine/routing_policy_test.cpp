@@ -182,6 +182,11 @@ TEST(PolicyText, PartsThatCannotBeMeantAreRefused) {
         messageFor("ban:experts=3,positions=1024"),
         "routing policy \"ban:experts=3,positions=1024\", positions: the value does not fit; expected numbers and "
         "ranges from 0 to 1023 such as 3-5/17, or all; found \"1024\"");
+    // A long list of positions is one set of edits, however many there are: this returns before one is impatient.
+    std::string odd = "1";
+    for (int position = 3; position < 1024; position += 2) odd += "/" + std::to_string(position);
+    EXPECT_EQ(messageFor("ban:experts=0-30,positions=" + odd), "(accepted)");
+    EXPECT_NE(messageFor("ban:experts=0-30,positions=" + odd + "+ban:experts=31,positions=1023"), "(accepted)");
     ModelConfig sparse = moeConfig(32, 4, true, 4);
     sparse.mlp_only_layers = {0, 2};
     EXPECT_EQ(messageFor("random:layers=0/2", sparse),
