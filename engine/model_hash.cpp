@@ -106,13 +106,14 @@ std::string modelHash(const Model& model) {
 
 namespace {
 
+/// Never destroyed: a model that lives as long as the program is forgotten after everything else.
 std::mutex& rememberedMutex() {
-    static std::mutex mutex;
+    static auto& mutex = *new std::mutex;
     return mutex;
 }
 
 std::map<const Model*, std::string>& rememberedHashes() {
-    static std::map<const Model*, std::string> hashes;
+    static auto& hashes = *new std::map<const Model*, std::string>;
     return hashes;
 }
 
