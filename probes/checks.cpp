@@ -47,8 +47,8 @@ std::int32_t fixedSelections(std::string_view policy, std::int32_t model_k) {
     if (policy == "model") return model_k;
     constexpr std::string_view top_k = "top-k:k=";
     if (!policy.starts_with(top_k)) return -1;
-    // Edits and restrictions to some layers or tokens make the number vary.
-    for (const std::string_view part : {"+", ",layers=", ",phase=", ",tokens="})
+    // Edits and restrictions to some layers, tokens or positions make the number vary.
+    for (const std::string_view part : {"+", ",layers=", ",phase=", ",tokens=", ",positions="})
         if (policy.find(part) != std::string_view::npos) return -1;
     const std::string_view number = policy.substr(top_k.size());
     std::int32_t k = -1;

@@ -321,6 +321,7 @@ TEST(Checks, kIsKnownOnlyWhereOneRuleDecidesEverywhere) {
     EXPECT_FALSE(holdsWithPolicy("top-k:k=2", 3));
     EXPECT_FALSE(holdsWithPolicy("top-k:k=2,renorm=false", 3));
     EXPECT_TRUE(holdsWithPolicy("top-k:k=2,phase=thinking", 3));
+    EXPECT_TRUE(holdsWithPolicy("top-k:k=2,positions=7", 3));
     EXPECT_TRUE(holdsWithPolicy("top-k:k=2+force:experts=1-3", 3));
     EXPECT_TRUE(holdsWithPolicy("top-k:k=2and more", 3));
     EXPECT_TRUE(holdsWithPolicy("top-p:p=0.5", 3));
