@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -44,7 +45,10 @@ double milliseconds(std::int64_t from_us, std::int64_t to_us) {
 /// One lane: history, load, and the facts of its turns.
 class LaneAggregate {
 public:
-    LaneAggregate(LaneId lane, const TraceShape& shape) : m_history(shape), m_load(shape) { m_snapshot.lane = lane; }
+    LaneAggregate(LaneId lane, const TraceShape& shape)
+        : m_history(shape), m_load(std::make_shared<LoadCounter>(shape)) {
+        m_snapshot.lane = lane;
+    }
 
     void setSettings(const LaneSettings& settings) {
         m_snapshot.settings = settings;
@@ -54,8 +58,7 @@ public:
     void add(const StepTrace& trace, const std::function<std::string(TokenId)>& token_bytes) {
         const std::string bytes = token_bytes(trace.token.id);
         m_history.addRow(trace, bytes);
-        m_load.add(trace);
-        m_load_changed = true;
+        ownLoad().add(trace);
         if (m_snapshot.turns.empty()) startTurn(trace.step_end_us - trace.step_us, trace.token.position, 0);
         // Its own choice was announced by the row before, unless that record was lost.
         if (has(trace.token, kGenerated) && trace.token.position > m_last_generated)
@@ -115,26 +118,34 @@ public:
     /// Starts as the first `tokens` tokens and `rows` rows of another lane.
     void forkFrom(const LaneAggregate& source, std::int32_t rows, std::int32_t tokens) {
         m_history.copyFrom(source.m_history, rows, tokens);
-        m_load.clear();
+        LoadCounter& load = ownLoad();
+        load.clear();
         const History shared = m_history.publish();
-        for (std::int32_t position = 0; position < shared.rowCount(); ++position) m_load.add(shared, position);
-        m_load_changed = true;
+        for (std::int32_t position = 0; position < shared.rowCount(); ++position) load.add(shared, position);
         m_inherited = shared.tokenCount();
         if (!m_knows_settings) m_snapshot.settings = source.m_snapshot.settings;  // events tell what changes
     }
 
+    /// Before a copy: neither of both writes to what they share of the load.
+    void shareLoad() { m_load_is_shared = true; }
     /// After a copy, before either of both is written to.
     void ownHistory() { m_history.leaveShared(); }
 
     LaneSnapshot snapshot() {
-        if (m_load_changed) m_snapshot.load = std::make_shared<const LoadCounter>(m_load);
-        m_load_changed = false;
+        shareLoad();
+        m_snapshot.load = m_load;
         m_snapshot.history = m_history.publish();
         writeTexts();
         return m_snapshot;
     }
 
 private:
+    LoadCounter& ownLoad() {
+        if (m_load_is_shared) m_load = std::make_shared<LoadCounter>(*m_load);
+        m_load_is_shared = false;
+        return *m_load;
+    }
+
     void startTurn(std::int64_t time_us, std::int32_t position, std::int32_t prompt_tokens) {
         if (!m_snapshot.turns.empty()) m_snapshot.turns.back().history = m_history.publish();
         writeTexts();
@@ -160,7 +171,7 @@ private:
         if (tokens == 0) return;
         m_snapshot.turns.back().first_position = 0;
         const History shared = m_history.publish();
-        for (std::int32_t position = prompt_tokens; position < tokens; ++position) {
+        for (std::int32_t position = std::max(prompt_tokens, 0); position < tokens; ++position) {
             const TokenRecord& token = shared.token(position);
             addGenerated(token.trace, token.bytes, kNotClocked);
         }
@@ -227,8 +238,8 @@ private:
 
     LaneSnapshot m_snapshot;
     HistoryWriter m_history;
-    LoadCounter m_load;
-    bool m_load_changed = true;
+    std::shared_ptr<LoadCounter> m_load;
+    bool m_load_is_shared = false;
     bool m_knows_settings = false;
     GrowingText m_thinking;
     GrowingText m_answer;
@@ -307,7 +318,8 @@ void Aggregates::clear() {
     setRing(0, 0, 0);
 }
 
-std::shared_ptr<const Aggregates::State> Aggregates::state() const {
+std::shared_ptr<const Aggregates::State> Aggregates::state() {
+    for (auto& [id, lane] : m_impl->now.lanes) lane.shareLoad();
     return std::make_shared<const State>(m_impl->now);
 }
 

@@ -12,7 +12,8 @@ namespace mixoscope {
 
 class Aggregates {
 public:
-    /// Everything counted up to some record, to come back to. It shares the lanes' rows with whoever counts on.
+    /// Everything counted up to some record, to come back to. It shares the lanes' rows with whoever counts on, and the
+    /// loads of lanes that have no further ones.
     struct State;
 
     /// `token_bytes` gives a token's bytes (from the tokenizer or from a session). `experts_per_token`: the model's own
@@ -33,8 +34,8 @@ public:
     std::vector<LaneSnapshot> snapshot();
     void clear();
 
-    /// Work grows with the lanes' texts and loads, not with their rows.
-    std::shared_ptr<const State> state() const;
+    /// Work grows with the lanes' texts, not with their rows.
+    std::shared_ptr<const State> state();
     /// Goes on from a state of aggregates of the same shape; the figures of the ring stay.
     void restore(const State& state);
 

@@ -91,13 +91,21 @@ std::span<const float> History::distribution(std::int32_t position, std::int32_t
     return std::span(chunk(position).distributions).subspan(cell * experts, experts);
 }
 
-HistoryWriter::HistoryWriter(const TraceShape& shape)
-    : m_shape(shape), m_missing(std::make_shared<HistoryChunk>(shape)) {}
+HistoryWriter::HistoryWriter(const TraceShape& shape) : m_shape(shape) {}
+
+const std::shared_ptr<HistoryChunk>& HistoryWriter::missing() {
+    if (!m_missing) m_missing = std::make_shared<HistoryChunk>(m_shape);
+    return m_missing;
+}
 
 HistoryChunk& HistoryWriter::writableChunk(std::int32_t position) {
     const std::size_t index = chunkOf(position);
-    while (m_chunks.size() <= index) m_chunks.push_back(m_missing);
-    if (m_chunks[index] == m_missing) m_chunks[index] = std::make_shared<HistoryChunk>(m_shape);
+    while (m_chunks.size() < index) m_chunks.push_back(missing());
+    if (m_chunks.size() == index) {
+        m_chunks.push_back(std::make_shared<HistoryChunk>(m_shape));
+    } else if (m_chunks[index] == m_missing) {
+        m_chunks[index] = std::make_shared<HistoryChunk>(m_shape);
+    }
     return *m_chunks[index];
 }
 
@@ -126,11 +134,11 @@ void HistoryWriter::copyFrom(const HistoryWriter& source, std::int32_t rows, std
     for (std::size_t index = chunkOf(m_rows); index < m_chunks.size(); ++index) {
         const auto first = static_cast<std::int32_t>(index) * kHistoryChunkRows;
         const std::int32_t kept = std::min(m_tokens - first, kHistoryChunkRows);
-        const bool missing = m_chunks[index] == source.m_missing;
-        m_chunks[index] = missing ? m_missing : copyOf(*m_chunks[index], static_cast<std::size_t>(kept));
+        const bool is_missing = m_chunks[index] == source.m_missing;
+        m_chunks[index] = is_missing ? missing() : copyOf(*m_chunks[index], static_cast<std::size_t>(kept));
     }
     for (auto& chunk : m_chunks) {
-        if (chunk == source.m_missing) chunk = m_missing;
+        if (chunk == source.m_missing) chunk = missing();
     }
 }
 

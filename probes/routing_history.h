@@ -84,12 +84,13 @@ public:
     History publish();
 
 private:
+    const std::shared_ptr<HistoryChunk>& missing();
     HistoryChunk& writableChunk(std::int32_t position);
     std::shared_ptr<HistoryChunk> copyOf(const HistoryChunk& old, std::size_t rows) const;
     void writeToken(std::int32_t position, const TokenTrace& token, std::string_view bytes, const StepTrace& trace);
 
     TraceShape m_shape;
-    std::shared_ptr<HistoryChunk> m_missing;  // stands where no position of a chunk was ever written
+    std::shared_ptr<HistoryChunk> m_missing;  // stands where no position of a chunk was ever written; null: nowhere
     std::vector<std::shared_ptr<HistoryChunk>> m_chunks;
     std::int32_t m_tokens = 0;
     std::int32_t m_rows = 0;

@@ -106,6 +106,44 @@ TEST(Aggregates, goOnFromAStateAsIfNothingHadFollowedIt) {
     }
 }
 
+TEST(Aggregates, copyALoadOnlyWhereItGrows) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 5, sink);
+    engine.play(0, {});
+    engine.play(1, {});
+    Aggregates aggregates = makeAggregates();
+    feed(aggregates, sink.records);
+    const std::vector<LaneSnapshot> before = aggregates.snapshot();
+    const auto state = aggregates.state();
+    engine.row(1, {}, {});
+    feed(aggregates, {sink.records.back()});
+    const std::vector<LaneSnapshot> after = aggregates.snapshot();
+    EXPECT_EQ(after[0].load, before[0].load);
+    EXPECT_NE(after[1].load, before[1].load);
+    EXPECT_EQ(after[1].load->allPhases(0).rows, before[1].load->allPhases(0).rows + 1);
+    aggregates.restore(*state);
+    EXPECT_EQ(aggregates.snapshot()[1].load, before[1].load);
+}
+
+/// Only a damaged record says this.
+TEST(Aggregates, aForkWhosePromptMakesNoSenseTakesNoTokenThatIsNotThere) {
+    KeepingSink sink;
+    SyntheticEngine engine(kShape, 5, sink);
+    engine.play(0, {});
+    LaneEvent event;
+    event.lane = 1;
+    event.kind = LaneEventKind::kForked;
+    event.position = 10;
+    event.old_value = 9;
+    engine.event(event);
+    event.kind = LaneEventKind::kTurnStarted;
+    event.value = -1000;
+    engine.event(event);
+    Aggregates aggregates = makeAggregates();
+    feed(aggregates, sink.records);
+    EXPECT_EQ(aggregates.snapshot()[1].history.tokenCount(), 10);
+}
+
 TEST(Aggregates, keepPastTurnsWhoseTokensLeftTheLane) {
     KeepingSink sink;
     SyntheticEngine engine(kShape, 4, sink);
