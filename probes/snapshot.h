@@ -1,6 +1,7 @@
 // What views and exports read: an immutable picture of everything measured so far, published at most once a frame.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -59,5 +60,11 @@ struct LaneSnapshot {
         return index + 1 == turns.size() ? history : turns[index].history;
     }
 };
+
+/// The lane of this number; null: there is none.
+inline const LaneSnapshot* findLane(const std::vector<LaneSnapshot>& lanes, LaneId id) {
+    const auto found = std::ranges::find(lanes, id, &LaneSnapshot::lane);
+    return found == lanes.end() ? nullptr : &*found;
+}
 
 }  // namespace mixoscope

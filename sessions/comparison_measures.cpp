@@ -10,11 +10,6 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-const LaneSnapshot* find(const std::vector<LaneSnapshot>& lanes, LaneId id) {
-    const auto found = std::ranges::find(lanes, id, &LaneSnapshot::lane);
-    return found == lanes.end() ? nullptr : &*found;
-}
-
 bool ended(const LaneSnapshot& lane) {
     return lane.state == LaneState::kFinished;
 }
@@ -115,13 +110,13 @@ void ComparisonMeasures::measureForcedLane(ComparedLane& lane, const ComparedLan
 void ComparisonMeasures::measure(const std::vector<LaneSnapshot>& lanes, ComparisonSnapshot& comparison) {
     comparison.prompt_copies = 0;
     for (ComparedLane& lane : comparison.lanes) {
-        if (const LaneSnapshot* free = find(lanes, lane.origin.lane)) lane.free = *free;
-        if (const LaneSnapshot* forced = find(lanes, lane.forced_lane)) lane.forced = *forced;
+        if (const LaneSnapshot* free = findLane(lanes, lane.origin.lane)) lane.free = *free;
+        if (const LaneSnapshot* forced = findLane(lanes, lane.forced_lane)) lane.forced = *forced;
         if (!lane.free.turns.empty()) {
             lane.shared_prompt_tokens = sharedPrompt(lane.free);
             if (lane.shared_prompt_tokens == 0) ++comparison.prompt_copies;
         }
-        const LaneSnapshot* alone = find(lanes, lane.alone_lane);
+        const LaneSnapshot* alone = findLane(lanes, lane.alone_lane);
         if (alone == nullptr || alone->turns.empty()) continue;
         const TurnFacts& turn = alone->turns.back();
         if (turn.first_token_us >= 0) lane.alone_ttft_ms = turn.ttft_ms;

@@ -7,11 +7,6 @@ namespace mixoscope {
 
 namespace {
 
-const LaneSnapshot* find(const std::vector<LaneSnapshot>& lanes, LaneId id) {
-    const auto found = std::ranges::find(lanes, id, &LaneSnapshot::lane);
-    return found == lanes.end() ? nullptr : &*found;
-}
-
 /// The turn that a fork goes on with, −1: none that is known. Each turn computes its prompt's last row anew, in a step
 /// of its own, which its forks share.
 std::int32_t turnOf(const LaneSnapshot& fork, const LaneSnapshot& chat) {
@@ -71,7 +66,7 @@ ForkedTurns::Turn& ForkedTurns::turn(std::int32_t index) {
 /// Gives the forks of which something was recorded their place beside the turn that they go on with.
 void ForkedTurns::place(const LaneSnapshot& chat, const std::vector<LaneSnapshot>& lanes) {
     std::erase_if(m_unplaced, [&](const LaneOrigin& origin) {
-        const LaneSnapshot* fork = find(lanes, origin.lane);
+        const LaneSnapshot* fork = findLane(lanes, origin.lane);
         const std::int32_t index = fork == nullptr ? -1 : turnOf(*fork, chat);
         if (index < 0) return false;
         std::vector<ComparedLane>& beside = turn(index).lanes.lanes;
@@ -120,7 +115,7 @@ std::vector<ForkedTurn> ForkedTurns::measure(const std::vector<LaneSnapshot>& la
                 measured.push_back(baseline(chat, at, turn));
                 lane.origin.lane = chat.lane;
                 lane.origin.settings = lane.settings = measured.back().settings;
-            } else if (const LaneSnapshot* fork = find(lanes, lane.origin.lane)) {
+            } else if (const LaneSnapshot* fork = findLane(lanes, lane.origin.lane)) {
                 measured.push_back(*fork);
                 if (isUnderWay(*fork)) turn.lanes.state = ComparisonState::kRunning;
             }

@@ -1,13 +1,13 @@
 #include "sessions/npz_writer.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <fstream>
 #include <numeric>
 #include <utility>
 
 #include "engine/error.h"
+#include "sessions/crc32.h"
 
 namespace mixoscope {
 
@@ -19,24 +19,6 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 16U;
 constexpr std::uint16_t kVersionOfSizes64 = 45;      // ZIP 4.5: sizes of 64 bits
 constexpr std::uint32_t kIn64 = 0xFFFFFFFFU;         // stands where the size is in the extra field
 constexpr std::uint16_t kDosDate = (1U << 5U) | 1U;  // 1980-01-01: the same arrays give the same file
-
-std::array<std::uint32_t, 256> crcTable() {
-    std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t value = 0; value < table.size(); ++value) {
-        std::uint32_t rest = value;
-        for (int bit = 0; bit < 8; ++bit) rest = (rest & 1U) != 0 ? 0xEDB88320U ^ (rest >> 1U) : rest >> 1U;
-        table[value] = rest;
-    }
-    return table;
-}
-
-/// CRC-32 of ZIP, continued.
-std::uint32_t crcOf(std::uint32_t before, std::span<const std::byte> bytes) {
-    static const std::array<std::uint32_t, 256> kTable = crcTable();
-    std::uint32_t crc = ~before;
-    for (const std::byte byte : bytes) crc = kTable[(crc ^ static_cast<std::uint32_t>(byte)) & 0xFFU] ^ (crc >> 8U);
-    return ~crc;
-}
 
 /// Little-endian numbers one after another.
 class Fields {
@@ -201,7 +183,7 @@ std::size_t NpzWriter::add(const std::string& name, const char* descr, std::size
         shape.begin(), shape.end(), std::uint64_t{value_bytes},
         [](std::uint64_t product, std::int64_t size) { return product * static_cast<std::uint64_t>(size); });
     array.at = m_impl->end;
-    array.crc = crcOf(0, std::as_bytes(std::span(array.header)));
+    array.crc = crc32(std::as_bytes(std::span(array.header)));
     m_impl->end = array.dataAt() + array.data_bytes;
     m_impl->arrays.push_back(std::move(array));
     return m_impl->arrays.size() - 1;
@@ -209,7 +191,7 @@ std::size_t NpzWriter::add(const std::string& name, const char* descr, std::size
 
 void NpzWriter::appendBytes(std::size_t index, std::span<const std::byte> bytes) {
     Impl::Array& array = m_impl->arrays[index];
-    array.crc = crcOf(array.crc, bytes);
+    array.crc = crc32(bytes, array.crc);
     array.buffer.insert(array.buffer.end(), bytes.begin(), bytes.end());
     if (array.buffer.size() >= kBufferBytes) m_impl->flush(array);
 }

@@ -78,11 +78,6 @@ bool isForkOfChat(const LaneOrigin& origin) {
     return origin.role == LaneRole::kFork && origin.tag < 0;
 }
 
-const LaneSnapshot* find(const std::vector<LaneSnapshot>& lanes, LaneId id) {
-    const auto found = std::ranges::find(lanes, id, &LaneSnapshot::lane);
-    return found == lanes.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 struct SessionReplay::Impl {
@@ -296,7 +291,7 @@ struct SessionReplay::Impl {
                 return entry.turn >= turns_begun && entry.role != Role::kSystem;
             });
         for (const LaneOrigin& origin : origins) {
-            if (atEnd() || find(lanes, origin.lane) != nullptr) shown.origins.push_back(origin);
+            if (atEnd() || findLane(lanes, origin.lane) != nullptr) shown.origins.push_back(origin);
         }
         showForks(lanes, shown);
         if (!comparison.lanes.empty()) shown.comparison = comparisonAt(lanes);
@@ -309,11 +304,11 @@ struct SessionReplay::Impl {
     std::shared_ptr<const ComparisonSnapshot> comparisonAt(const std::vector<LaneSnapshot>& lanes) {
         auto shown = std::make_shared<ComparisonSnapshot>(comparison);
         std::erase_if(shown->lanes, [&](const ComparedLane& lane) {
-            return lane.origin.role == LaneRole::kFork && find(lanes, lane.origin.lane) == nullptr;
+            return lane.origin.role == LaneRole::kFork && findLane(lanes, lane.origin.lane) == nullptr;
         });
         bool forced_ended = true;
         for (ComparedLane& lane : shown->lanes) {
-            const LaneSnapshot* forced = find(lanes, lane.forced_lane);
+            const LaneSnapshot* forced = findLane(lanes, lane.forced_lane);
             if (forced != nullptr && forced->state == LaneState::kFinished) continue;
             forced_ended = false;
             lane.forced_tokens.reset();
@@ -360,7 +355,7 @@ struct SessionReplay::Impl {
     void showAttribution(const std::vector<LaneSnapshot>& lanes, WorkbenchSnapshot& shown) const {
         if (attributions.empty()) return;
         const AttributionSnapshot& last = attributions.back();
-        const LaneSnapshot* lane = find(lanes, last.lane);
+        const LaneSnapshot* lane = findLane(lanes, last.lane);
         if (lane != nullptr && last.position < lane->history.tokenCount() && atEnd())
             shown.attribution = std::make_shared<const AttributionSnapshot>(last);
     }

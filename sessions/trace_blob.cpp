@@ -1,11 +1,11 @@
 #include "sessions/trace_blob.h"
 
-#include <array>
 #include <bit>
 #include <cstring>
 #include <string>
 
 #include "engine/error.h"
+#include "sessions/crc32.h"
 
 namespace mixoscope {
 
@@ -21,23 +21,6 @@ constexpr unsigned kFlagBits = 6;
 constexpr std::uint8_t kFlagMask = (1U << kFlagBits) - 1U;
 static_assert((layer_flag::kTie | layer_flag::kDropped | layer_flag::kForced | layer_flag::kOwnSum | layer_flag::kNone |
                layer_flag::kVirtual) <= kFlagMask);
-
-constexpr std::array<std::uint32_t, 256> makeCrcTable() {
-    std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t byte = 0; byte < 256; ++byte) {
-        std::uint32_t value = byte;
-        for (int bit = 0; bit < 8; ++bit) value = (value & 1U) != 0 ? (value >> 1U) ^ 0xEDB88320U : value >> 1U;
-        table[byte] = value;
-    }
-    return table;
-}
-constexpr std::array<std::uint32_t, 256> kCrcTable = makeCrcTable();
-
-std::uint32_t crc32(std::span<const std::byte> bytes) {
-    std::uint32_t crc = 0xFFFFFFFFU;
-    for (const std::byte byte : bytes) crc = (crc >> 8U) ^ kCrcTable[(crc ^ static_cast<std::uint32_t>(byte)) & 0xFFU];
-    return ~crc;
-}
 
 template <typename T>
 std::byte* put(std::byte* to, const T& value) {

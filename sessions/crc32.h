@@ -1,0 +1,13 @@
+// The checksum of routing records and of ZIP archives.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace mixoscope {
+
+/// CRC-32 of IEEE 802.3; `before`: that of the bytes before these.
+std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t before = 0);
+
+}  // namespace mixoscope
