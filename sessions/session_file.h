@@ -31,8 +31,10 @@ struct SessionModel {
 /// Reading side: open, check, iterate. Opening never changes the file.
 class SessionReader {
 public:
-    /// Throws Error: not a session, from a newer version, damaged, not readable.
-    explicit SessionReader(const std::filesystem::path& path);
+    /// Throws Error: not a session, from a newer version, damaged, not readable. `cancelled`, if set, is asked every
+    /// few rows on the thread that reads, and must not throw; once it says so, whatever is being read ends with an
+    /// Error.
+    explicit SessionReader(const std::filesystem::path& path, std::function<bool()> cancelled = {});
     ~SessionReader();
 
     SessionModel model() const;
@@ -49,6 +51,8 @@ public:
                 const std::function<void(const LaneEvent&)>& event) const;
     /// One more than the largest serial number of a record that is there now; 0: there is none.
     std::int64_t endSerial() const;
+    /// The smallest serial number of a record that is not below `serial`; a larger one than any where there is none.
+    std::int64_t firstSerialFrom(std::int64_t serial) const;
     /// Rows whose serial number is below `end`, counted.
     std::int64_t rowsBefore(std::int64_t end) const;
     std::string tokenBytes(TokenId id) const;
@@ -61,7 +65,7 @@ public:
     /// What a teacher-forced lane made of the baseline's tokens, in order; empty for other lanes.
     std::vector<ForcedTokenMeasures> forcedTokens(LaneId lane) const;
     std::vector<AttributionSnapshot> attributions() const;
-    /// (turn, role, text, mode) in order.
+    /// (turn, Role, text, ThinkingMode) in order.
     void messages(const std::function<void(int turn, int role, const std::string& text, int mode)>& visit) const;
 
 private:

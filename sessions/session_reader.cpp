@@ -11,7 +11,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/chat_template.h"
 #include "engine/settings_json.h"
+#include "sessions/record_columns.h"
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
 #include "sessions/trace_blob.h"
@@ -22,10 +24,11 @@ namespace {
 
 constexpr std::string_view kDoing = "The session cannot be read";
 constexpr int kBusyTimeoutMs = 1000;
-/// Bounds what a damaged file can make its readers allocate; far above any context or expert count.
-constexpr std::int64_t kMostPositions = std::int64_t{1} << 24;
+/// These and kMostPositions bound what a damaged file can make its readers allocate.
 constexpr std::int64_t kMostLayers = 4096;
 constexpr std::int64_t kMostExperts = 32767;
+constexpr std::int64_t kMostCells = std::int64_t{1} << 16;  // layers × slots, and layers × experts: a row's numbers
+constexpr int kStepsBetweenQuestions = 200;                 // of SQLite's machine: some rows
 
 constexpr const char* kSelectRows =
     "SELECT serial, step, lane, rows_in_step, step_end_us, step_us, position, token, phase, flags, turn,"
@@ -81,85 +84,20 @@ SQLite::Database openReadOnly(const std::filesystem::path& path) {
     return {uri, SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs};
 }
 
-[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& place, std::string expected,
-                          std::string found) {
-    throw Error({.what = "The session is damaged",
-                 .where = path.string() + ", " + place,
-                 .expected = std::move(expected),
-                 .found = std::move(found),
-                 .advice = {}});
-}
-
-/// Reads integer columns of one record and checks that they fit their fields.
-class Columns {
-public:
-    Columns(SQLite::Statement& statement, const std::filesystem::path& path, const char* table)
-        : m_statement(statement), m_path(path), m_table(table) {}
-
-    template <typename T>
-    T integer(int column, std::int64_t least = std::numeric_limits<T>::min(),
-              std::int64_t most = std::numeric_limits<T>::max()) const {
-        const std::int64_t value = m_statement.getColumn(column).getInt64();
-        if (value < least || value > most)
-            damaged(m_path, place(column), std::to_string(least) + " to " + std::to_string(most),
-                    std::to_string(value));
-        return static_cast<T>(value);
-    }
-
-    /// A missing value is a NaN.
-    double number(int column) const {
-        const SQLite::Column value = m_statement.getColumn(column);
-        return value.isNull() ? std::numeric_limits<double>::quiet_NaN() : value.getDouble();
-    }
-
-    TokenTrace token(int first) const {
-        TokenTrace token;
-        token.position = integer<std::int32_t>(first, -1, kMostPositions);
-        token.id = integer<std::int32_t>(first + 1, -1);
-        token.phase = static_cast<Phase>(integer<int>(first + 2, 0, kPhaseCount - 1));
-        token.flags = integer<std::uint8_t>(first + 3);
-        token.turn = integer<std::int32_t>(first + 4);
-        token.thinking_tokens = integer<std::int32_t>(first + 5);
-        token.budget = integer<std::int32_t>(first + 6);
-        token.logprob = static_cast<float>(number(first + 7));
-        token.rank = integer<std::int32_t>(first + 8);
-        return token;
-    }
-
-    std::string place(int column) const {
-        return std::string("table ") + m_table + ", serial " + std::to_string(m_statement.getColumn(0).getInt64()) +
-               ", " + m_statement.getColumnName(column);
-    }
-
-private:
-    SQLite::Statement& m_statement;
-    const std::filesystem::path& m_path;
-    const char* m_table;
-};
-
-LaneEvent eventOf(const Columns& columns, SQLite::Statement& statement) {
-    LaneEvent event;
-    event.serial = columns.integer<std::int64_t>(0);
-    event.step = columns.integer<std::int64_t>(1);
-    event.time_us = columns.integer<std::int64_t>(2);
-    event.lane = columns.integer<std::int32_t>(3);
-    event.position = columns.integer<std::int32_t>(4);
-    event.kind = static_cast<LaneEventKind>(columns.integer<int>(5, 0, static_cast<int>(kLastLaneEventKind)));
-    event.old_value = columns.integer<std::int64_t>(6);
-    event.value = columns.integer<std::int64_t>(7);
-    const std::string text = statement.getColumn(8).getString();
-    std::memcpy(event.text, text.data(), std::min(text.size(), sizeof(event.text) - 1));
-    return event;
-}
-
 }  // namespace
 
 struct SessionReader::Impl {
     std::filesystem::path path;
+    std::function<bool()> cancelled;
     mutable SQLite::Database database;
     SessionModel model;
 
-    explicit Impl(const std::filesystem::path& file) : path(file), database(openReadOnly(file)) {
+    Impl(const std::filesystem::path& file, std::function<bool()> is_cancelled)
+        : path(file), cancelled(std::move(is_cancelled)), database(openReadOnly(file)) {
+        if (cancelled) {
+            const auto ask = [](void* reader) { return static_cast<Impl*>(reader)->cancelled() ? 1 : 0; };
+            sqlite3_progress_handler(database.getHandle(), kStepsBetweenQuestions, ask, this);
+        }
         checkSessionVersion(database, path);
         readModel();
     }
@@ -177,13 +115,13 @@ struct SessionReader::Impl {
                              .expected = "a recorded session",
                              .found = "an experiment",
                              .advice = "Its tables are results.csv and runs.csv beside it"});
-            damaged(path, "table model", "one row", "none");
+            refuseDamage(path, "table model", "one row", "none");
         }
         const auto bounded = [&](int column, std::int64_t most) {
             const std::int64_t value = select.getColumn(column).getInt64();
             if (value < 0 || value > most)
-                damaged(path, std::string("table model, ") + select.getColumnName(column),
-                        "0 to " + std::to_string(most), std::to_string(value));
+                refuseDamage(path, std::string("table model, ") + select.getColumnName(column),
+                             "0 to " + std::to_string(most), std::to_string(value));
             return static_cast<std::int32_t>(value);
         };
         model.name = select.getColumn(0).getString();
@@ -194,12 +132,16 @@ struct SessionReader::Impl {
         model.shape.slots = bounded(5, kMostExperts);
         model.shape.experts = bounded(6, kMostExperts);
         model.shape.distributions = bounded(7, 1) != 0;
+        const std::int64_t widest = std::max(model.shape.slots, model.shape.experts);
+        if (model.shape.moe_layers * widest > kMostCells)
+            refuseDamage(path, "table model, moe_layers × the larger of slots and experts",
+                         "at most " + std::to_string(kMostCells), std::to_string(model.shape.moe_layers * widest));
         model.weights_sum_to_one = bounded(9, 1) != 0;
         model.experts_per_token = static_cast<std::int32_t>(select.getColumn(10).getInt64());
         const auto numbers = nlohmann::json::parse(select.getColumn(8).getString(), nullptr, false);
         if (!numbers.is_array() || numbers.size() != static_cast<std::size_t>(model.shape.moe_layers) ||
             !std::all_of(numbers.begin(), numbers.end(), [](const auto& number) { return number.is_number_integer(); }))
-            damaged(path, "table model, layer_numbers_json", "a number for each MoE layer", numbers.dump());
+            refuseDamage(path, "table model, layer_numbers_json", "a number for each MoE layer", numbers.dump());
         model.moe_layers = numbers.get<std::vector<std::int32_t>>();
     }
 
@@ -216,7 +158,7 @@ struct SessionReader::Impl {
     std::int64_t total(const char* column) const {
         return guarded([&] {
             SQLite::Statement select(database, std::string("SELECT ") + column + " FROM totals WHERE id = 1");
-            if (!select.executeStep()) damaged(path, "table totals", "one row", "none");
+            if (!select.executeStep()) refuseDamage(path, "table totals", "one row", "none");
             return select.getColumn(0).getInt64();
         });
     }
@@ -229,14 +171,15 @@ struct SessionReader::Impl {
         if (!tellsOfLanes()) return found;
         SQLite::Statement select(database,
                                  "SELECT lane, role, tag, parent, position, change, json FROM lanes ORDER BY lane");
-        const Columns columns(select, path, "lanes");
+        const RecordColumns columns(select, path, "lanes");
         while (select.executeStep()) {
             LaneOrigin origin;
-            origin.lane = columns.integer<LaneId>(0);
+            origin.lane = columns.integer<LaneId>(0, 0);
             origin.role = static_cast<LaneRole>(columns.integer<int>(1, 0, static_cast<int>(LaneRole::kFork)));
             origin.tag = columns.integer<std::int32_t>(2, -1);
-            origin.parent = columns.integer<LaneId>(3, -1);
-            origin.position = columns.integer<std::int32_t>(4, -1, kMostPositions);
+            // Lanes are numbered as they are made, so none goes on from itself by any way round.
+            origin.parent = columns.integer<LaneId>(3, -1, std::int64_t{origin.lane} - 1);
+            origin.position = columns.integer<std::int32_t>(4, origin.role == LaneRole::kFork ? 0 : -1, kMostPositions);
             origin.change = select.getColumn(5).getString();
             origin.settings =
                 settingsFromJson(select.getColumn(6).getString(), path.string() + ", " + columns.place(6));
@@ -252,7 +195,7 @@ struct SessionReader::Impl {
                                  "SELECT lane, position, token, logprob, divergence, same_top FROM forced_tokens"
                                  " WHERE lane = ? ORDER BY position");
         select.bind(1, lane);
-        const Columns columns(select, path, "forced_tokens");
+        const RecordColumns columns(select, path, "forced_tokens");
         while (select.executeStep()) {
             tokens.push_back({.position = columns.integer<std::int32_t>(1, 0, kMostPositions),
                               .token = columns.integer<TokenId>(2, 0),
@@ -269,14 +212,14 @@ struct SessionReader::Impl {
         SQLite::Statement select(database,
                                  "SELECT id, lane, position, token, layers, slots, logprob FROM attributions"
                                  " ORDER BY id");
-        const Columns columns(select, path, "attributions");
+        const RecordColumns columns(select, path, "attributions");
         while (select.executeStep()) {
             AttributionSnapshot attribution;
             attribution.lane = columns.integer<LaneId>(1);
             attribution.position = columns.integer<std::int32_t>(2, 0, kMostPositions);
             attribution.token = columns.integer<TokenId>(3, -1);
-            attribution.layers = columns.integer<std::int32_t>(4, 0, kMostLayers);
-            attribution.slots = columns.integer<std::int32_t>(5, 0, kMostExperts);
+            attribution.layers = columns.integer<std::int32_t>(4, 0, model.shape.moe_layers);
+            attribution.slots = columns.integer<std::int32_t>(5, 0, model.shape.slots);
             attribution.logprob = columns.number(6);
             addCells(select.getColumn(0).getInt64(), attribution);
             found.push_back(std::move(attribution));
@@ -292,25 +235,25 @@ struct SessionReader::Impl {
         SQLite::Statement select(database,
                                  "SELECT layer, slot, expert, change FROM attribution_cells WHERE attribution = ?");
         select.bind(1, id);
-        const Columns columns(select, path, "attribution_cells");
+        const RecordColumns columns(select, path, "attribution_cells");
         while (select.executeStep()) {
             const auto layer = columns.integer<std::int32_t>(0, 0, attribution.layers - 1);
             const auto slot = columns.integer<std::int32_t>(1, 0, attribution.slots - 1);
             const auto cell = static_cast<std::size_t>(layer * attribution.slots + slot);
-            attribution.experts[cell] = columns.integer<std::int16_t>(2, 0);
+            attribution.experts[cell] = columns.integer<std::int16_t>(2, 0, model.shape.experts - 1);
             attribution.changes[cell] = columns.number(3);
             ++attribution.total;
             if (!std::isnan(attribution.changes[cell])) ++attribution.done;
         }
     }
 
-    StepTrace rowOf(SQLite::Statement& select, const Columns& columns, RoutingRow& routing) const {
+    StepTrace rowOf(SQLite::Statement& select, const RecordColumns& columns, RoutingRow& routing) const {
         StepTrace trace;
-        trace.serial = columns.integer<std::int64_t>(0);
+        trace.serial = columns.serial(0);
         trace.step = columns.integer<std::int64_t>(1);
-        trace.lane = columns.integer<std::int32_t>(2);
+        trace.lane = columns.integer<std::int32_t>(2, 0);
         trace.rows_in_step = columns.integer<std::int32_t>(3);
-        trace.step_end_us = columns.integer<std::int64_t>(4);
+        trace.step_end_us = columns.microseconds(4);
         trace.step_us = columns.integer<std::int32_t>(5);
         trace.token = columns.token(6);
         trace.next = columns.token(15);
@@ -332,8 +275,8 @@ struct SessionReader::Impl {
             select->bind(1, first);
             select->bind(2, end);
         }
-        const Columns row_columns(rows, path, "rows");
-        const Columns event_columns(events, path, "events");
+        const RecordColumns row_columns(rows, path, "rows");
+        const RecordColumns event_columns(events, path, "events");
         RoutingRow routing;
         bool has_row = rows.executeStep();
         bool has_event = events.executeStep();
@@ -344,16 +287,16 @@ struct SessionReader::Impl {
                 row(rowOf(rows, row_columns, routing));
                 has_row = rows.executeStep();
             } else {
-                event(eventOf(event_columns, events));
+                event(event_columns.event());
                 has_event = events.executeStep();
             }
         }
     }
 };
 
-SessionReader::SessionReader(const std::filesystem::path& path) {
+SessionReader::SessionReader(const std::filesystem::path& path, std::function<bool()> cancelled) {
     try {
-        m_impl = std::make_unique<Impl>(path);
+        m_impl = std::make_unique<Impl>(path, std::move(cancelled));
     } catch (const SQLite::Exception& exception) {
         throw sessionError(exception, path, kDoing);
     }
@@ -398,7 +341,22 @@ std::int64_t SessionReader::endSerial() const {
         SQLite::Statement select(m_impl->database,
                                  "SELECT max(coalesce((SELECT max(serial) FROM rows), -1),"
                                  " coalesce((SELECT max(serial) FROM events), -1)) + 1");
-        return select.executeStep() ? select.getColumn(0).getInt64() : 0;
+        const std::int64_t end = select.executeStep() ? select.getColumn(0).getInt64() : 0;
+        if (end > kMostSerial + 1)
+            refuseDamage(m_impl->path, "tables rows and events, serial", "at most " + std::to_string(kMostSerial),
+                         std::to_string(end - 1));
+        return end;
+    });
+}
+
+std::int64_t SessionReader::firstSerialFrom(std::int64_t serial) const {
+    return m_impl->guarded([&] {
+        SQLite::Statement select(m_impl->database,
+                                 "SELECT min(coalesce((SELECT min(serial) FROM rows WHERE serial >= ?1), ?2),"
+                                 " coalesce((SELECT min(serial) FROM events WHERE serial >= ?1), ?2))");
+        select.bind(1, serial);
+        select.bind(2, kMostSerial + 1);
+        return select.executeStep() ? select.getColumn(0).getInt64() : kMostSerial + 1;
     });
 }
 
@@ -457,10 +415,11 @@ std::vector<AttributionSnapshot> SessionReader::attributions() const {
 void SessionReader::messages(
     const std::function<void(int turn, int role, const std::string& text, int mode)>& visit) const {
     m_impl->guarded([&] {
-        SQLite::Statement select(m_impl->database, "SELECT turn, role, text, mode FROM messages ORDER BY id");
+        SQLite::Statement select(m_impl->database, "SELECT id, turn, role, text, mode FROM messages ORDER BY id");
+        const RecordColumns columns(select, m_impl->path, "messages");
         while (select.executeStep())
-            visit(select.getColumn(0).getInt(), select.getColumn(1).getInt(), select.getColumn(2).getString(),
-                  select.getColumn(3).getInt());
+            visit(columns.integer<std::int32_t>(1, 0), columns.integer<int>(2, 0, static_cast<int>(Role::kAssistant)),
+                  select.getColumn(3).getString(), columns.integer<int>(4, 0, static_cast<int>(ThinkingMode::kAuto)));
     });
 }
 

@@ -121,7 +121,8 @@ struct SessionReplay::Impl {
     std::vector<Kept> kept;
     std::int64_t spacing = kFirstSpacing;
 
-    explicit Impl(const std::filesystem::path& file) : path(file), reader(file) {
+    Impl(const std::filesystem::path& file, std::function<bool()> cancelled)
+        : path(file), reader(file, std::move(cancelled)) {
         aggregates.setRing(lost, 0, 0);
         whole.state = WorkbenchState::kReady;
         whole.recorded = true;
@@ -158,8 +159,7 @@ struct SessionReplay::Impl {
         return found == vocabulary.end() ? std::string() : found->second;
     }
 
-    // --- records
-    // -------------------------------------------------------------------------------------------------------
+    // --- records -----------------------------------------------------------------------------------------------------
     void add(const StepTrace& trace) { aggregates.add(trace); }
 
     void add(const LaneEvent& event) {
@@ -182,15 +182,18 @@ struct SessionReplay::Impl {
         }
     }
 
-    // --- reading
-    // -------------------------------------------------------------------------------------------------------
+    // --- reading -----------------------------------------------------------------------------------------------------
     bool readMore(std::int64_t records) {
         for (std::int64_t read = 0; read < records && next_serial < end_serial; read += kSerialsAtOnce) {
             const std::int64_t end = std::min(next_serial + kSerialsAtOnce, end_serial);
-            reader.replay(
-                next_serial, end, [&](const StepTrace& trace) { readRow(trace); },
-                [&](const LaneEvent& event) { readEvent(event); });
-            next_serial = end;
+            bool any = false;
+            const auto reads = [&](const auto& record) {
+                any = true;
+                readRecord(record);
+            };
+            reader.replay(next_serial, end, reads, reads);
+            // A gap is passed over at once, however long a damaged file says that it is.
+            next_serial = any ? end : std::min(reader.firstSerialFrom(end), end_serial);
         }
         cursor = static_cast<std::int64_t>(steps.size()) + (has_open ? 1 : 0);
         if (next_serial < end_serial) return true;
@@ -198,7 +201,7 @@ struct SessionReplay::Impl {
         return false;
     }
 
-    void readRow(const StepTrace& trace) {
+    void readRecord(const StepTrace& trace) {
         if (has_open && trace.step != open_step) close(trace.serial);
         add(trace);
         has_open = true;
@@ -208,7 +211,7 @@ struct SessionReplay::Impl {
         open.phase = trace.token.phase;
     }
 
-    void readEvent(const LaneEvent& event) {
+    void readRecord(const LaneEvent& event) {
         const bool ends = event.kind == LaneEventKind::kFinished;
         // What is told after a turn's end is the next one's: it follows in a step that has not shown anything yet.
         const bool begins = event.kind == LaneEventKind::kTurnStarted || event.kind == LaneEventKind::kForked ||
@@ -259,8 +262,7 @@ struct SessionReplay::Impl {
         cursor = index->count();
     }
 
-    // --- the cursor
-    // ----------------------------------------------------------------------------------------------------
+    // --- the cursor --------------------------------------------------------------------------------------------------
     void seek(std::int64_t wanted) {
         wanted = std::clamp<std::int64_t>(wanted, std::min<std::int64_t>(1, index->count()), index->count());
         const auto after = std::ranges::upper_bound(kept, wanted, {}, [](const Kept& state) { return state.step; });
@@ -280,8 +282,7 @@ struct SessionReplay::Impl {
 
     bool atEnd() const { return complete && cursor == index->count(); }
 
-    // --- what is shown
-    // -------------------------------------------------------------------------------------------------
+    // --- what is shown -----------------------------------------------------------------------------------------------
     WorkbenchSnapshot snapshot() {
         WorkbenchSnapshot shown = whole;
         std::vector<LaneSnapshot> lanes = aggregates.snapshot();
@@ -306,6 +307,7 @@ struct SessionReplay::Impl {
         std::erase_if(shown->lanes, [&](const ComparedLane& lane) {
             return lane.origin.role == LaneRole::kFork && findLane(lanes, lane.origin.lane) == nullptr;
         });
+        if (shown->lanes.empty()) return nullptr;
         bool forced_ended = true;
         for (ComparedLane& lane : shown->lanes) {
             const LaneSnapshot* forced = findLane(lanes, lane.forced_lane);
@@ -367,7 +369,8 @@ struct SessionReplay::Impl {
     std::map<LaneId, ForcedMeasures> qualities;  // by forced lane, at the end of a complete pass
 };
 
-SessionReplay::SessionReplay(const std::filesystem::path& path) : m_impl(std::make_unique<Impl>(path)) {}
+SessionReplay::SessionReplay(const std::filesystem::path& path, std::function<bool()> cancelled)
+    : m_impl(std::make_unique<Impl>(path, std::move(cancelled))) {}
 SessionReplay::~SessionReplay() = default;
 
 bool SessionReplay::readMore(std::int64_t records) {

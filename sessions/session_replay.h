@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "sessions/playback.h"
@@ -12,8 +13,9 @@ namespace mixoscope {
 
 class SessionReplay {
 public:
-    /// Reads what the file says of itself; no records yet. Throws Error when the file cannot be read.
-    explicit SessionReplay(const std::filesystem::path& path);
+    /// Reads what the file says of itself; no records yet. Throws Error when the file cannot be read. `cancelled` as
+    /// SessionReader's: once it says so, what reads throws Error.
+    explicit SessionReplay(const std::filesystem::path& path, std::function<bool()> cancelled = {});
     ~SessionReplay();
     SessionReplay(const SessionReplay&) = delete;
     SessionReplay& operator=(const SessionReplay&) = delete;

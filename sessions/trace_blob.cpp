@@ -80,6 +80,17 @@ void checkCounts(const Counts& counts, const TraceShape& shape, std::string_view
          "probabilities");
 }
 
+void checkExperts(const RoutingRow& row, const TraceShape& shape, std::string_view where) {
+    const std::string most = std::to_string(shape.experts - 1);
+    for (const std::int16_t id : row.expert_ids)
+        if ((isNotRun(id) ? notRunId(id) : id) >= shape.experts)
+            fail(where, "An expert id is outside the model",
+                 std::to_string(notRunId(shape.experts - 1)) + " to " + most, std::to_string(id));
+    for (const RouterFacts& facts : row.router)
+        if (facts.next_expert < -1 || facts.next_expert >= shape.experts)
+            fail(where, "The next expert is outside the model", "-1 to " + most, std::to_string(facts.next_expert));
+}
+
 }  // namespace
 
 void encodeRouting(const StepTrace& trace, std::vector<std::byte>& bytes) {
@@ -148,11 +159,7 @@ void decodeRouting(std::span<const std::byte> bytes, const TraceShape& shape, st
         facts.flags = flags & kFlagMask;
     }
     getAll(from, counts.distributions, row.distributions);
-    for (const std::int16_t id : row.expert_ids)
-        if ((isNotRun(id) ? notRunId(id) : id) >= shape.experts)
-            fail(where, "An expert id is outside the model",
-                 std::to_string(notRunId(shape.experts - 1)) + " to " + std::to_string(shape.experts - 1),
-                 std::to_string(id));
+    checkExperts(row, shape, where);
 }
 
 }  // namespace mixoscope

@@ -103,6 +103,12 @@ TEST(TraceBlob, refusesWhatDoesNotFit) {
     row.ids[2] = notRunId(std::int16_t{16});
     encodeRouting(row.view(), bytes);
     EXPECT_EQ(refusal(bytes, shape), "An expert id is outside the model");
+    row.ids[2] = 15;
+    for (const std::int16_t next : {std::int16_t{16}, std::int16_t{-2}}) {
+        row.router[1].next_expert = next;
+        encodeRouting(row.view(), bytes);
+        EXPECT_EQ(refusal(bytes, shape), "The next expert is outside the model");
+    }
 }
 
 TEST(TraceBlob, everyFlippedBitIsNoticed) {
