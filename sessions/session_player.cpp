@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kFrame{16};
 constexpr std::chrono::milliseconds kReadingFrame{100};  // views of a long session have more to do for each
 constexpr std::int64_t kRecordsAtOnce = 1024;
+constexpr double kLongestWait_s = 86400.0;  // whatever the speed: a clock holds it
 
 }  // namespace
 
@@ -48,11 +49,12 @@ struct SessionPlayer::Impl {
     // The player's thread.
     void run(const std::stop_token& stop) {
         try {
-            SessionReplay replay(path);
+            SessionReplay replay(path, [&stop] { return stop.stop_requested(); });
             playback.model = replay.modelAtHand();
             playback.rows_total = replay.rowsTotal();
             if (read(replay, stop)) play(replay, stop);
         } catch (const std::exception& exception) {
+            if (stop.stop_requested()) return;
             WorkbenchSnapshot failed;
             failed.recorded = true;
             failed.load_error = partsOf(exception);
@@ -82,10 +84,10 @@ struct SessionPlayer::Impl {
     void play(SessionReplay& replay, const std::stop_token& stop) {
         const PlaybackIndex& index = *replay.index();
         while (takeCommands(stop)) {
-            if (const auto wanted = std::exchange(target, std::nullopt)) {
-                replay.seek(*wanted);
-                due = Clock::now() + lengthOf(index, replay.step() + 1);
-            }
+            const auto wanted = std::exchange(target, std::nullopt);
+            const bool begins_anew = std::exchange(other_speed, false) || wanted;
+            if (wanted) replay.seek(*wanted);
+            if (begins_anew) due = Clock::now() + lengthOf(index, replay.step() + 1);
             if (playback.state == PlaybackState::kPlaying) advance(replay);
             publish(replay);
         }
@@ -103,6 +105,7 @@ struct SessionPlayer::Impl {
         if (stop.stop_requested()) return false;
         if (!std::exchange(asked, false)) return true;
         const bool begins = wants_playing && playback.state != PlaybackState::kPlaying;
+        other_speed = other_speed || speed != playback.speed;
         playback.speed = speed;
         playback.state = wants_playing ? PlaybackState::kPlaying : PlaybackState::kPaused;
         target = std::exchange(wanted_step, std::nullopt);
@@ -133,7 +136,8 @@ struct SessionPlayer::Impl {
     Clock::duration lengthOf(const PlaybackIndex& index, std::int64_t step) const {
         if (step < 2 || step > index.count() || playback.speed == 0.0) return {};
         const auto gap_us = static_cast<double>(index.step(step).time_us - index.step(step - 1).time_us);
-        const double seconds = std::clamp(gap_us * 1e-6, 0.0, kLongestPlayedStep_s) / playback.speed;
+        const double recorded_s = std::clamp(gap_us * 1e-6, 0.0, kLongestPlayedStep_s);
+        const double seconds = std::min(recorded_s / playback.speed, kLongestWait_s);
         return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
     }
 
@@ -179,7 +183,8 @@ struct SessionPlayer::Impl {
     // Of the player's thread alone.
     Playback playback;
     std::optional<std::int64_t> target;
-    Clock::time_point due{};  // when the step after the cursor is to be shown
+    bool other_speed = false;  // than that by which `due` was reckoned
+    Clock::time_point due{};   // when the step after the cursor is to be shown
     Clock::time_point last_frame{};
     std::jthread thread;  // last: it uses all of the above
 };

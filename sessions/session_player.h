@@ -1,6 +1,6 @@
 // Plays a recorded session: reads it on a thread of its own and publishes a snapshot at every place of its cursor, as a
-// Workbench does for what runs. All functions may be called from any one thread; none waits for the file but the
-// destructor, which waits for the piece that is being read.
+// Workbench does for what runs. All functions may be called from any one thread; none waits for the file. The
+// destructor ends what is being read and waits for the few rows or the snapshot that are under way.
 #pragma once
 
 #include <filesystem>

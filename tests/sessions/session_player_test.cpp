@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
+#include <thread>
 
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
@@ -134,6 +135,41 @@ TEST(SessionPlayer, pausesAndGoesOnFromThere) {
     })) << "it plays on from a new place";
     player.pause();
     ASSERT_TRUE(watcher.waitForStep(6));
+}
+
+TEST(SessionPlayer, aNewSpeedActsOnTheStepThatIsAwaited) {
+    const TemporaryDirectory directory;
+    test::recordSession(directory / "a.mixo", kShape, 1, 5);  // a step a millisecond
+    SessionPlayer player(directory / "a.mixo");
+    Watcher watcher(player);
+    const auto read = watcher.waitUntilRead();
+    ASSERT_TRUE(read && read->playback);
+    player.setSpeed(1e-6);  // a quarter of an hour a step
+    player.play();
+    ASSERT_TRUE(watcher.waitFor([](const WorkbenchSnapshot& now) {
+        return now.playback->state == PlaybackState::kPlaying && now.playback->step == 1;
+    }));
+    player.setSpeed(1.0);
+    EXPECT_TRUE(watcher.waitForStep(read->playback->index->count()));
+}
+
+TEST(SessionPlayer, isLeftWhileItReads) {
+    const TemporaryDirectory directory;
+    {
+        test::RingAndKeeper sink(kShape, 4096);
+        test::SyntheticEngine engine(kShape, 5, sink);
+        const Recorder recorder(test::syntheticRecording(directory / "a.mixo", kShape), sink.ring,
+                                sink.ring->makeReader());
+        engine.play(0, {.prompt = 20, .thinking = 700, .answer = 10});
+    }
+    for (int attempt = 0; attempt < 20; ++attempt) {
+        SessionPlayer player(directory / "a.mixo");
+        player.setSpeed(0.0);
+        player.play();
+        std::this_thread::sleep_for(attempt * 1ms);
+        const auto shown = player.snapshot();
+        EXPECT_TRUE(!shown || !shown->load_error);
+    }
 }
 
 TEST(SessionPlayer, readsASessionThatIsStillBeingRecorded) {
