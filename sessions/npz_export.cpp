@@ -98,7 +98,7 @@ void exportNpz(const std::filesystem::path& session, const std::filesystem::path
     const SessionModel model = reader.model();
     const std::int64_t end = reader.endSerial();
     const std::int64_t rows = reader.rowsBefore(end);
-    NpzWriter npz(out);
+    NpzWriter npz(out, session);
     const RowArrays row_arrays(npz, rows);
     const RoutingArrays routing(npz, model.shape, rows);
     const std::size_t layers = npz.add<std::int32_t>("layers", {model.shape.moe_layers});

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <fstream>
 #include <numeric>
 #include <utility>
 
 #include "engine/error.h"
 #include "sessions/crc32.h"
+#include "sessions/output_file.h"
 
 namespace mixoscope {
 
@@ -116,20 +116,15 @@ struct NpzWriter::Impl {
         }
     };
 
-    std::filesystem::path path;
-    std::ofstream file;
+    OutputFile file;
     std::vector<Array> arrays;
     std::uint64_t end = 0;  // of the last array
 
-    explicit Impl(const std::filesystem::path& out) : path(out), file(out, std::ios::binary | std::ios::trunc) {
-        if (!file)
-            throw Error(
-                {.what = "This file cannot be written", .where = path.string(), .expected = "a writable directory"});
-    }
+    Impl(const std::filesystem::path& path, const std::filesystem::path& source) : file(path, source) {}
 
     void put(std::uint64_t place, std::span<const std::byte> bytes) {
-        file.seekp(static_cast<std::streamoff>(place));
-        file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+        file.stream().seekp(static_cast<std::streamoff>(place));
+        file.stream().write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     }
     void put(std::uint64_t place, const std::string& bytes) { put(place, std::as_bytes(std::span(bytes))); }
 
@@ -171,7 +166,8 @@ struct NpzWriter::Impl {
     }
 };
 
-NpzWriter::NpzWriter(const std::filesystem::path& path) : m_impl(std::make_unique<Impl>(path)) {}
+NpzWriter::NpzWriter(const std::filesystem::path& path, const std::filesystem::path& source)
+    : m_impl(std::make_unique<Impl>(path, source)) {}
 NpzWriter::~NpzWriter() = default;
 
 std::size_t NpzWriter::add(const std::string& name, const char* descr, std::size_t value_bytes,
@@ -201,15 +197,13 @@ void NpzWriter::close() {
         m_impl->flush(array);
         if (array.written != array.data_bytes)
             throw Error({.what = "An array was not filled as declared",
-                         .where = m_impl->path.string() + ", " + array.name,
+                         .where = m_impl->file.path().string() + ", " + array.name,
                          .expected = std::to_string(array.data_bytes) + " bytes",
                          .found = std::to_string(array.written)});
         m_impl->put(array.at, array.localHeader() + array.header);
     }
     m_impl->writeDirectory();
-    m_impl->file.close();
-    if (!m_impl->file)
-        throw Error({.what = "This file could not be written completely", .where = m_impl->path.string()});
+    m_impl->file.commit();
 }
 
 }  // namespace mixoscope

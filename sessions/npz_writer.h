@@ -41,8 +41,9 @@ struct NpyType<float> {
 
 class NpzWriter {
 public:
-    /// Creates or replaces the file. Throws Error.
-    explicit NpzWriter(const std::filesystem::path& path);
+    /// A new file, in place of one that is there once it is complete. Throws Error, also when it is `source`, the file
+    /// that the arrays are read from.
+    NpzWriter(const std::filesystem::path& path, const std::filesystem::path& source);
     ~NpzWriter();
     NpzWriter(const NpzWriter&) = delete;
     NpzWriter& operator=(const NpzWriter&) = delete;
@@ -62,7 +63,7 @@ public:
         append(array, std::span<const T>(&value, 1));
     }
     /// Writes what is buffered and the archive's directory. Throws Error when an array is not full or the file could
-    /// not be written.
+    /// not be written; then there is none.
     void close();
 
 private:

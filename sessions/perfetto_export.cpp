@@ -1,13 +1,14 @@
 #include "sessions/perfetto_export.h"
 
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "engine/tokenizer.h"
+#include "sessions/output_file.h"
 #include "sessions/record_names.h"
 #include "sessions/session_file.h"
 
@@ -16,13 +17,13 @@ namespace mixoscope {
 namespace {
 
 constexpr int kProcess = 1;
-constexpr int kStepTrack = 1;
-constexpr int kTracksOfALane = 2;  // turns, tokens
+constexpr std::int64_t kStepTrack = 1;
+constexpr std::int64_t kTracksOfALane = 2;  // turns, tokens
 
-int turnTrack(LaneId lane) {
+std::int64_t turnTrack(LaneId lane) {
     return kStepTrack + 1 + lane * kTracksOfALane;
 }
-int tokenTrack(LaneId lane) {
+std::int64_t tokenTrack(LaneId lane) {
     return turnTrack(lane) + 1;
 }
 
@@ -59,8 +60,8 @@ const char* eventName(LaneEventKind kind) {
 
 class TraceWriter {
 public:
-    TraceWriter(const SessionReader& reader, const std::filesystem::path& out)
-        : m_vocabulary(reader.vocabulary()), m_path(out), m_file(out, std::ios::binary | std::ios::trunc) {
+    TraceWriter(const SessionReader& reader, OutputFile& file)
+        : m_vocabulary(reader.vocabulary()), m_file(file.stream()) {
         m_file << R"({"displayTimeUnit":"ms","traceEvents":[)";
         write({{"ph", "M"}, {"name", "process_name"}, {"args", {{"name", reader.model().name}}}});
         nameTrack(kStepTrack, "steps");
@@ -84,7 +85,8 @@ public:
     void add(const LaneEvent& event) {
         Lane& lane = laneOf(event.lane);
         if (event.kind == LaneEventKind::kTurnStarted) {
-            lane.turn_us = lane.last_us = event.time_us;
+            lane.turn_us = event.time_us;
+            lane.last_us = event.time_us;
             lane.prompt_tokens = event.value;
         } else if (event.kind == LaneEventKind::kFinished) {
             finishTurn(event, lane);
@@ -105,8 +107,6 @@ public:
     void close() {
         closeStep();
         m_file << "\n]}\n";
-        m_file.close();
-        if (!m_file) throw Error({.what = "This file could not be written completely", .where = m_path.string()});
     }
 
 private:
@@ -119,7 +119,7 @@ private:
     };
     struct Lane {
         std::int64_t turn_us = -1;
-        std::int64_t last_us = 0;  // of the newest token
+        std::optional<std::int64_t> last_us;  // of the newest token, or of the turn's start
         std::int64_t prompt_tokens = 0;
         int turn = 0;
     };
@@ -130,7 +130,7 @@ private:
                << event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     }
 
-    void nameTrack(int track, const std::string& name) {
+    void nameTrack(std::int64_t track, const std::string& name) {
         write({{"ph", "M"}, {"name", "thread_name"}, {"tid", track}, {"args", {{"name", name}}}});
     }
 
@@ -163,12 +163,14 @@ private:
                                 {"injected", (token.flags & token_flag::kInjected) != 0},
                                 {"step", trace.step}};
         if (!std::isnan(token.logprob)) facts["logprob"] = token.logprob;
+        // Of a turn that began before the recording did only its step is known.
+        const std::int64_t since_us = lane.last_us.value_or(trace.step_end_us - trace.step_us);
         write({{"ph", "X"},
                {"name", bytes == m_vocabulary.end() ? std::string() : validUtf8(bytes->second)},
                {"cat", phaseKey(token.phase)},
                {"tid", tokenTrack(trace.lane)},
-               {"ts", lane.last_us},
-               {"dur", trace.step_end_us - lane.last_us},
+               {"ts", since_us},
+               {"dur", trace.step_end_us - since_us},
                {"args", std::move(facts)}});
         if (token.phase != Phase::kThinking) return;
         nlohmann::json counters = {{"N", token.thinking_tokens}};
@@ -193,8 +195,7 @@ private:
     }
 
     const std::map<TokenId, std::string> m_vocabulary;
-    const std::filesystem::path m_path;
-    std::ofstream m_file;
+    std::ofstream& m_file;
     bool m_first = true;
     StepFacts m_step;
     std::map<LaneId, Lane> m_lanes;
@@ -204,9 +205,11 @@ private:
 
 void exportPerfetto(const std::filesystem::path& session, const std::filesystem::path& out) {
     const SessionReader reader(session);
-    TraceWriter trace(reader, out);
+    OutputFile file(out, session);
+    TraceWriter trace(reader, file);
     reader.replay([&](const StepTrace& row) { trace.add(row); }, [&](const LaneEvent& event) { trace.add(event); });
     trace.close();
+    file.commit();
 }
 
 }  // namespace mixoscope

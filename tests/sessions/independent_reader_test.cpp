@@ -1,14 +1,18 @@
 // What is exported is read back by programs that know nothing of this one: NumPy, pandas, Python's JSON.
+#include <SQLiteCpp/Database.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "engine/error.h"
 #include "sessions/csv_export.h"
 #include "sessions/npz_export.h"
 #include "sessions/perfetto_export.h"
@@ -175,6 +179,62 @@ print(json.dumps({'tracks': {k: len(v) for k, v in tracks.items()}, 'overlaps': 
     EXPECT_EQ(read["first_token"]["ts"], read["turns"][0]["ts"]) << "its time is that to the first token";
     for (const auto& phase : read["phases"])
         EXPECT_NE(std::string("XMiC").find(phase.get<std::string>()), std::string::npos);
+}
+
+std::string contentOf(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string refusalOf(const std::function<void()>& work) {
+    try {
+        work();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return {};
+}
+
+TEST_F(IndependentReader, AnExportReplacesNeitherItsSessionNorAFileThatItCannotComplete) {
+    const std::string before = contentOf(session);
+    std::filesystem::create_symlink(session, directory / "link.npz");
+    for (const std::filesystem::path& out : {session, directory / "link.npz"}) {
+        EXPECT_NE(refusalOf([&] { exportNpz(session, out); }).find("would replace"), std::string::npos);
+        EXPECT_NE(refusalOf([&] { exportPerfetto(session, out); }).find("would replace"), std::string::npos);
+    }
+    EXPECT_EQ(contentOf(session), before);
+    std::ofstream(directory / "a.npz") << "kept";
+    std::ofstream(directory / "a.json") << "kept";
+    const std::filesystem::path damaged = directory / "damaged.mixo";
+    std::filesystem::copy_file(session, damaged);
+    SQLite::Database(damaged.string(), SQLite::OPEN_READWRITE)
+        .exec("UPDATE rows SET routing = x'00' WHERE serial = (SELECT max(serial) FROM rows)");
+    EXPECT_NE(refusalOf([&] { exportNpz(damaged, directory / "a.npz"); }), "");
+    EXPECT_NE(refusalOf([&] { exportPerfetto(damaged, directory / "a.json"); }), "");
+    EXPECT_EQ(contentOf(directory / "a.npz"), "kept");
+    EXPECT_EQ(contentOf(directory / "a.json"), "kept");
+    for (const auto& entry : std::filesystem::directory_iterator(directory.path()))
+        EXPECT_NE(entry.path().extension(), ".part") << entry.path();
+    EXPECT_NE(refusalOf([&] { exportNpz(session, directory / "none" / "a.npz"); }).find("cannot be written"),
+              std::string::npos);
+    EXPECT_NE(refusalOf([&] { exportPerfetto(session, "/dev/full"); }).find("completely"), std::string::npos);
+}
+
+/// Recording began in the middle of a turn: how long its first token took is not known.
+TEST_F(IndependentReader, TheFirstTokenOfATurnThatBeganBeforeTheRecordingTakesItsStep) {
+    SQLite::Database(session.string(), SQLite::OPEN_READWRITE)
+        .exec(
+            "DELETE FROM rows WHERE serial < (SELECT max(serial) FROM events WHERE kind = 0);"
+            "DELETE FROM events WHERE serial <= (SELECT max(serial) FROM events WHERE kind = 0)");
+    exportPerfetto(session, directory / "a.json");
+    nlohmann::json first;
+    const auto trace = nlohmann::json::parse(contentOf(directory / "a.json"));
+    for (const auto& event : trace["traceEvents"]) {
+        if (first.is_null() && event.contains("cat")) first = event;
+    }
+    ASSERT_TRUE(first.is_object());
+    EXPECT_EQ(first["dur"], 900) << "a step of the synthetic engine";
+    EXPECT_GT(first["ts"].get<std::int64_t>(), 0);
 }
 
 /// Most memory that a child process took while it did this.
