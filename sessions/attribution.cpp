@@ -40,7 +40,7 @@ private:
 
 Attribution::Attribution(Generation& generation, const LoadedModel& loaded, LaneId lane, std::int32_t position,
                          const History& history)
-    : m_generation(generation) {
+    : m_generation(generation), m_model(loaded.model) {
     const std::string where = "position " + std::to_string(position);
     if (!generation.hasLane(lane)) refuse("This lane is not there any more", "lane " + std::to_string(lane), {});
     const LaneStatus status = generation.status(lane);
@@ -89,6 +89,16 @@ Attribution::Attribution(Generation& generation, const LoadedModel& loaded, Lane
     m_result.running = true;
 }
 
+/// Not where an edit forces the expert that is to be taken out, or no other one is left.
+bool Attribution::isPossible(const std::string& policy) const {
+    try {
+        parsePolicy(policy, m_model);
+    } catch (const Error&) {
+        return false;
+    }
+    return true;
+}
+
 LaneId Attribution::fork(const std::string& policy) {
     LaneSettings settings = m_settings;
     settings.policy = policy;
@@ -107,16 +117,21 @@ bool Attribution::step() {
     if (!m_result.running) return false;
     std::vector<PassingLane> lanes;
     std::vector<std::size_t> cells;  // of the lanes, in their order
-    const bool first = m_next == 0;
+    const bool first = !std::exchange(m_begun, true);
     if (first) lanes.emplace_back(m_generation, fork(m_settings.policy));
-    while (lanes.size() < kLanesAtOnce && m_next < m_removals.size()) {
-        const Removal& removal = m_removals[m_next++];
+    for (; lanes.size() < kLanesAtOnce && m_next < m_removals.size(); ++m_next) {
+        const Removal& removal = m_removals[m_next];
+        if (!isPossible(removal.policy)) {
+            ++m_result.done;
+            continue;
+        }
         try {
             lanes.emplace_back(m_generation, fork(removal.policy));
-            cells.push_back(removal.cell);
         } catch (const Error&) {
-            ++m_result.done;  // the policy cannot do without it: an edit forces it, or no other expert is left
+            if (lanes.empty()) throw;
+            break;  // no room for as many at once
         }
+        cells.push_back(removal.cell);
     }
     if (lanes.empty() || !m_generation.step()) {
         end();

@@ -84,5 +84,35 @@ TEST_F(ComparisonTest, AnExpertsPartIsWhatAForwardPassWithoutItSays) {
     EXPECT_EQ(comparison->generation().lanes().size(), 3U) << "nothing is left behind";
 }
 
+TEST_F(ComparisonTest, ExpertsAreAllMeasuredWhereThereIsRoomForOneLaneOnly) {
+    auto comparison = run({laneWith("model"), laneWith("top-k:k=1")});
+    const ComparedLane lane = comparison->snapshot()->lanes[0];
+    const std::int32_t position = lane.free.turns.back().first_generated_position + 1;
+    const auto measured = [&] {
+        Attribution attribution(comparison->generation(), *loaded, lane.origin.lane, position, lane.free.history);
+        while (attribution.step()) {
+        }
+        return attribution.result();
+    };
+    const AttributionSnapshot expected = measured();
+    ASSERT_EQ(expected.done, 3 * 2);
+    std::vector<LaneId> others;
+    try {
+        for (;;) others.push_back(comparison->generation().addLane(laneWith("model")));
+    } catch (const Error&) {
+        comparison->generation().removeLane(others.back());
+    }
+    const AttributionSnapshot found = measured();
+    EXPECT_TRUE(found.complete());
+    EXPECT_EQ(found.logprob, expected.logprob);
+    for (std::size_t cell = 0; cell < expected.changes.size(); ++cell) {
+        if (expected.experts[cell] >= 0) {
+            EXPECT_EQ(found.changes[cell], expected.changes[cell]) << cell;
+        }
+    }
+    comparison->generation().addLane(laneWith("model"));
+    EXPECT_THROW(measured(), Error) << "no room at all";
+}
+
 }  // namespace
 }  // namespace mixoscope
