@@ -242,12 +242,13 @@ void Comparison::startRun() {
         recording.expert_bytes = m_loaded->model.expertBytes();
         recording.status_changed = m_options.recorder_changed;
         auto recorder = std::make_shared<Recorder>(std::move(recording), m_ring, m_recorder_reader);
+        ThinkingMode mode{};
         {
             const std::lock_guard lock(m_mutex);
             m_recorder = std::move(recorder);
+            mode = m_draft.lanes.front().settings.mode;
         }
-        for (const Message& message : m_prompt.messages)
-            m_recorder->addMessage(0, message.role, message.content, m_draft.lanes.front().settings.mode);
+        for (const Message& message : m_prompt.messages) m_recorder->addMessage(0, message.role, message.content, mode);
     }
     std::vector<std::int32_t> tags;
     {
