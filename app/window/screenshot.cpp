@@ -3,6 +3,8 @@
 #include <QApplication>
 #include <QDir>
 #include <QElapsedTimer>
+#include <QFileInfo>
+#include <QImageWriter>
 #include <QTimer>
 #include <limits>
 #include <memory>
@@ -181,7 +183,9 @@ QImage pictureOf(const ScreenshotOptions& options) {
 }
 
 void savePicture(const QImage& picture, const QString& path) {
-    if (picture.save(path)) return;
+    // Qt would empty a file before it finds that it knows no format of this name: a session, say.
+    const QByteArray format = QFileInfo(path).suffix().toLower().toUtf8();
+    if (QImageWriter::supportedImageFormats().contains(format) && picture.save(path)) return;
     throw Error({.what = "The picture cannot be written",
                  .where = path.toStdString(),
                  .advice = "Name a file that ends in .png in a folder that you may write to"});

@@ -162,6 +162,15 @@ TEST_F(Screenshot, OfASessionShowsTheSettingsThatWereRecorded) {
     EXPECT_FALSE(shown.findChild<Composer*>()->findChild<QPlainTextEdit*>()->isEnabled());
 }
 
+TEST_F(Screenshot, IsNotWrittenOverWhatIsNoPicture) {
+    const std::filesystem::path session = recordTurn("What is 2 + 3? /no_think");
+    const auto rows = SessionReader(session).rowCount();
+    const QImage picture(8, 8, QImage::Format_RGB32);
+    EXPECT_THROW(savePicture(picture, QString::fromStdString(session.string())), Error);
+    EXPECT_EQ(SessionReader(session).rowCount(), rows);
+    EXPECT_NO_THROW(savePicture(picture, QString::fromStdString((directory.path() / "a.PNG").string())));
+}
+
 TEST_F(Screenshot, RefusalsNameWhatIsThere) {
     ScreenshotOptions options = picture();
     options.session = recordTurn("What is 2 + 3? /no_think");
