@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/commands/command.h"
+#include "app/nearest_word.h"
 #include "engine/error.h"
 #include "engine/model.h"
 #include "sessions/routing_replay.h"
@@ -59,20 +60,45 @@ void addCommands(CLI::App& program, CommandAction& action) {
     addBenchCommand(program, action);
 }
 
-/// The arguments, with the word `open` put in where it was left out: before nothing at all, and before a
-/// model or a recorded session.
-std::vector<const char*> withCommand([[maybe_unused]] CLI::App& program, int argc, const char* const* argv) {
-    std::vector<const char*> arguments(argv, argv + argc);
+bool isCommand(CLI::App& program, const std::string& word) {
+    return !program.get_subcommands([&](const CLI::App* command) { return command->get_name() == word; }).empty();
+}
+
+/// Whether the word names what `open` opens: a model, a recorded session.
+bool canBeOpened([[maybe_unused]] const std::string& word) {
 #ifdef MIXO_WITH_GUI
     std::error_code error;
-    const std::string first = argc > 1 ? argv[1] : "demo";
-    const bool is_command =
-        !program.get_subcommands([&](const CLI::App* command) { return command->get_name() == first; }).empty();
-    const bool can_be_opened = isEmbeddedModel(first) || first.starts_with("random:") || first.ends_with(".mixo") ||
-                               first.find('/') != std::string::npos || std::filesystem::exists(first, error);
-    if (can_be_opened && !is_command) arguments.insert(arguments.begin() + 1, "open");
+    return isEmbeddedModel(word) || word.starts_with("random:") || word.ends_with(".mixo") ||
+           word.find('/') != std::string::npos || std::filesystem::exists(word, error);
+#else
+    return false;
 #endif
+}
+
+/// The arguments, with the word `open` put in where it was left out: before nothing at all, and before a
+/// model or a recorded session.
+std::vector<const char*> withCommand(CLI::App& program, int argc, const char* const* argv) {
+    std::vector<const char*> arguments(argv, argv + argc);
+    const std::string first = argc > 1 ? argv[1] : "demo";
+    if (canBeOpened(first) && !isCommand(program, first)) arguments.insert(arguments.begin() + 1, "open");
     return arguments;
+}
+
+/// Refuses a first word that is neither option nor command. Throws Error.
+void requireCommand(CLI::App& program, const std::vector<const char*>& arguments) {
+    const std::string first = arguments.size() > 1 ? arguments[1] : "";
+    if (first.empty() || first.front() == '-' || isCommand(program, first)) return;
+    std::vector<std::string> words;
+    for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; }))
+        words.push_back(command->get_name());
+    for (const char* model : {"demo", "demo-top1", "demo-any"}) {
+        if (canBeOpened(model)) words.emplace_back(model);
+    }
+    const std::string nearest = nearestWord(first, words);
+    throw Error({.what = "There is no such command",
+                 .expected = canBeOpened("demo") ? "a command, a model or a recorded session" : "a command",
+                 .found = '"' + first + '"',
+                 .advice = (nearest.empty() ? "" : "Did you mean " + nearest + "? ") + "See mixoscope --help"});
 }
 
 }  // namespace
@@ -86,11 +112,15 @@ int runProgram(int argc, const char* const* argv, std::ostream& out, std::ostrea
     addCommands(program, action);
     const std::vector<const char*> arguments = withCommand(program, argc, argv);
     try {
+        requireCommand(program, arguments);
         program.parse(static_cast<int>(arguments.size()), arguments.data());
     } catch (const CLI::Success& asked) {  // --help, --version
         return program.exit(asked, out, err);
     } catch (const CLI::ParseError& error) {
         complain(err, error.what() + std::string(". See mixoscope --help"));
+        return kBadUsage;
+    } catch (const Error& error) {
+        complain(err, error.what());
         return kBadUsage;
     }
     if (!action) {

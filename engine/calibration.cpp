@@ -110,7 +110,8 @@ Calibration emptyCalibration(const ModelConfig& config) {
 
 Calibration readCalibration(const std::filesystem::path& file) {
     const std::string name = file.string();
-    const nlohmann::json json = parseJsonText(readSmallFile(file, kLargestFile), name);
+    const nlohmann::json json = parseJsonText(readSmallFile(file, kLargestFile), name,
+                                              "The file may be cut off: make it again with mixoscope calibrate");
     const JsonFields fields(json, name);
     if (fields.optionalText("format") != kFormat) failField(fields, "format", std::string("\"") + kFormat + "\"");
     fields.integer("version", kVersion, kVersion);

@@ -200,7 +200,7 @@ std::vector<std::int32_t> ModelConfig::moeLayers() const {
 }
 
 ModelConfig parseModelConfig(std::span<const std::byte> json, std::string_view file_name) {
-    const nlohmann::json root = parseJsonText(json, file_name);
+    const nlohmann::json root = parseJsonText(json, file_name, kDownloadAgain);
     const JsonFields fields(root, std::string(file_name));
     ModelConfig config;
     config.architecture = architectureOf(fields);
@@ -223,7 +223,7 @@ ModelConfig parseModelConfig(std::span<const std::byte> json, std::string_view f
 }
 
 GenerationConfig parseGenerationConfig(std::span<const std::byte> json, std::string_view file_name) {
-    const nlohmann::json root = parseJsonText(json, file_name);
+    const nlohmann::json root = parseJsonText(json, file_name, kDownloadAgain);
     const JsonFields fields(root, std::string(file_name));
     GenerationConfig config;
     if (const nlohmann::json* eos = fields.find("eos_token_id")) {

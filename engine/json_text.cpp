@@ -1,5 +1,6 @@
 #include "engine/json_text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 #include <unordered_set>
@@ -17,7 +18,8 @@ constexpr std::size_t kDeepest = 64;  // levels; files of Hugging Face checkpoin
 /// header of 70,000 tensors.)
 class Watch : public nlohmann::json_sax<nlohmann::json> {
 public:
-    explicit Watch(std::string_view file_name) : m_file_name(file_name) {}
+    Watch(std::string_view text, std::string_view file_name, std::string_view advice)
+        : m_text(text), m_file_name(file_name), m_advice(advice) {}
 
     bool null() override { return true; }
     bool boolean(bool) override { return true; }
@@ -41,12 +43,20 @@ public:
     bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& error) override {
         if (dynamic_cast<const nlohmann::json::parse_error*>(&error) == nullptr)
             throw Error({.what = "The JSON holds a number that is out of range", .where = m_file_name});
-        throw Error({.what = "This is not valid JSON (near byte " + std::to_string(position) + ")",
+        throw Error({.what = "This is not valid JSON (" + placeOf(position) + ")",
                      .where = m_file_name,
-                     .advice = "The file may be cut off: download it again"});
+                     .advice = std::string(m_advice)});
     }
 
 private:
+    /// "line 3, column 14", both from 1, columns in bytes; in a text of one line "byte 14".
+    std::string placeOf(std::size_t position) const {
+        const std::string_view before = m_text.substr(0, position == 0 ? 0 : position - 1);
+        if (m_text.find('\n') == std::string_view::npos) return "byte " + std::to_string(before.size() + 1);
+        const auto lines = std::ranges::count(before, '\n');
+        const std::size_t begin = before.rfind('\n') + 1;  // 0 where there is none
+        return "line " + std::to_string(lines + 1) + ", column " + std::to_string(before.size() - begin + 1);
+    }
     bool open() {
         if (m_keys.size() >= kDeepest) {
             throw Error({.what = "The JSON is nested too deeply",
@@ -61,15 +71,17 @@ private:
         return true;
     }
 
+    std::string_view m_text;
     std::string m_file_name;
+    std::string_view m_advice;
     std::vector<std::unordered_set<std::string>> m_keys;  // of each open object; an array has none
 };
 
 }  // namespace
 
-nlohmann::json parseJsonText(std::span<const std::byte> text, std::string_view file_name) {
+nlohmann::json parseJsonText(std::span<const std::byte> text, std::string_view file_name, std::string_view advice) {
     const char* begin = reinterpret_cast<const char*>(text.data());
-    Watch watch(file_name);
+    Watch watch({begin, text.size()}, file_name, advice);
     nlohmann::json::sax_parse(begin, begin + text.size(), &watch);
     return nlohmann::json::parse(begin, begin + text.size());
 }

@@ -11,9 +11,12 @@
 
 namespace mixoscope {
 
+/// What to do about a damaged file of a checkpoint.
+inline constexpr std::string_view kDownloadAgain = "The file may be cut off: download it again";
+
 /// Parses a whole text. Throws Error naming `file_name` for anything but one JSON value nested at most 64 levels deep
-/// whose objects have no key twice.
-nlohmann::json parseJsonText(std::span<const std::byte> text, std::string_view file_name);
+/// whose objects have no key twice; where it is no JSON the error names the line, and `advice` says what to do.
+nlohmann::json parseJsonText(std::span<const std::byte> text, std::string_view file_name, std::string_view advice = {});
 
 /// A value as it appears in a message: its JSON, cut when long.
 std::string describeJson(const nlohmann::json& value);

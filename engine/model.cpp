@@ -138,7 +138,7 @@ std::string readChatTemplate(const std::filesystem::path& directory) {
     }
     if (!isThere(directory / "tokenizer_config.json")) return {};
     const std::vector<std::byte> json = readSmallFile(directory / "tokenizer_config.json", kMostJsonBytes);
-    const nlohmann::json root = parseJsonText(json, "tokenizer_config.json");
+    const nlohmann::json root = parseJsonText(json, "tokenizer_config.json", kDownloadAgain);
     const JsonFields fields(root, "tokenizer_config.json");
     const nlohmann::json* value = fields.find("chat_template");
     if (value == nullptr) return {};
@@ -228,7 +228,7 @@ void Model::checkFiles() const {
     }
 }
 
-Model openModelDirectory(const std::filesystem::path& directory, const Log& log) {
+Model openModelDirectory(const std::filesystem::path& directory, const Log& log) try {
     requireDirectory(directory);
     Model model;
     model.directory = directory;
@@ -259,6 +259,11 @@ Model openModelDirectory(const std::filesystem::path& directory, const Log& log)
                   describeBytes(bytes) + ", " + std::to_string(model.tensors.size()) + " tensors");
     if (loaded.unused > 0) tell(log, std::to_string(loaded.unused) + " tensors are not used by this architecture");
     return model;
+} catch (const Error& error) {
+    // Who reads a file knows its name; which of many directories it lies in is known here.
+    ErrorParts parts = error.parts();
+    if (!parts.where.starts_with(directory.string())) parts.where = directory.string() + ": " + parts.where;
+    throw Error(std::move(parts));
 }
 
 bool isEmbeddedModel(std::string_view model) {

@@ -175,7 +175,7 @@ std::vector<TensorView> parseSafetensors(std::span<const std::byte> file, std::s
     const std::span<const std::byte> header = headerOf(file, file_name);
     const std::span<const std::byte> data = file.subspan(kLengthBytes + header.size());
     const std::string where = std::string(file_name) + ", header";
-    const nlohmann::json root = parseJsonText(header, where);
+    const nlohmann::json root = parseJsonText(header, where, kDownloadAgain);
     if (!root.is_object()) {
         throw Error({.what = "The header is not a JSON object", .where = where, .found = describeJson(root)});
     }
@@ -198,7 +198,7 @@ std::vector<std::string> ShardIndex::files() const {
 }
 
 ShardIndex parseShardIndex(std::span<const std::byte> json, std::string_view file_name) {
-    const nlohmann::json root = parseJsonText(json, file_name);
+    const nlohmann::json root = parseJsonText(json, file_name, kDownloadAgain);
     const JsonFields fields(root, std::string(file_name));
     const nlohmann::json* map = fields.find("weight_map");
     if (map == nullptr) throw Error({.what = "This field is missing", .where = fields.at("weight_map")});

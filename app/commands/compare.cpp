@@ -186,7 +186,17 @@ void finish(Comparison& comparison) {
     }
 }
 
+void requireLanes(std::size_t count) {
+    if (count >= kFewestComparedLanes && count <= kMostComparedLanes) return;
+    throw Error({.what = "A comparison needs lanes to compare",
+                 .where = "--lane",
+                 .expected = "two to eight of them, the first the baseline",
+                 .found = count == 0 ? "none" : std::to_string(count),
+                 .advice = "For example: --lane policy=model --lane policy=top-k:k=1"});
+}
+
 int runCompare(const CompareOptions& options, CommandStreams& streams) {
+    requireLanes(options.lanes.size());
     const auto loaded = options.model.load();
     const Model& model = loaded->model;
     std::vector<LaneSettings> lanes;
@@ -256,7 +266,6 @@ void addCompareCommand(CLI::App& program, CommandAction& action) {
             "--lane", options->lanes,
             "A lane: policy=...;budget=...;mode=...;seed=...;temperature=...;greedy - two to eight times; the first "
             "is the baseline. What a lane leaves out is as the options say")
-        ->required()
         ->allow_extra_args(false);
     command->add_flag("--forced", options->forced,
                       "Then feed the first lane's tokens to all lanes, and measure log-probabilities, KL and overlap");

@@ -85,6 +85,7 @@ LaneOptions LaneOptions::with(const std::string& text, const std::string& where)
             continue;
         }
         const std::string value = part.substr(equals + 1);
+        if (key == "greedy") refuse(where, "greedy takes no value", "the word alone, as in policy=model;greedy", part);
         if (key == "temperature" || key == "top_p" || key == "top_k" || key == "min_p") drawn_by = key;
         if (key == "policy") {
             lane.policy = value;

@@ -8,7 +8,13 @@
 namespace mixoscope {
 
 void ModelOptions::addModel(CLI::App& command) {
-    command.add_option("--model", model, "demo, demo-top1, demo-any, a Hugging Face directory, or random:NAME[:TYPE]")
+    std::string shapes;
+    for (const std::string& name : randomModelNames()) shapes += (shapes.empty() ? "" : ", ") + name;
+    command
+        .add_option("--model", model,
+                    "demo, demo-top1, demo-any, a Hugging Face directory, or random:NAME[:TYPE], random weights in the "
+                    "shape " +
+                        shapes + ", of type f32, f16 or bf16")
         ->capture_default_str();
 }
 

@@ -57,6 +57,15 @@ bool mayThink(const Model& model, ThinkingMode mode, const std::vector<Message>&
     return thinking && budget > 0;
 }
 
+CLI::Validator notEmpty(const std::string& expected) {
+    return CLI::Validator(
+        [expected](const std::string& text) {
+            const bool blank = text.find_first_not_of(" \t\r\n") == std::string::npos;
+            return blank ? "This is empty; expected " + expected : std::string();
+        },
+        "");
+}
+
 }  // namespace
 
 std::vector<Message> parseMessages(const std::string& json, const std::string& file_name) {
@@ -90,9 +99,11 @@ std::vector<Message> parseMessages(const std::string& json, const std::string& f
 
 void PromptOptions::add(CLI::App& command) {
     CLI::Option_group* source = command.add_option_group("prompt");
-    source->add_option("--prompt", prompt, "What the user says");
-    source->add_option("--messages", messages_file, R"(JSON file: [{"role": "user", "content": "..."}, ...])");
-    source->add_option("--ids", ids, "Token ids as they are fed, separated by commas; needs no tokenizer");
+    source->add_option("--prompt", prompt, "What the user says")->check(notEmpty("a text"));
+    source->add_option("--messages", messages_file, R"(JSON file: [{"role": "user", "content": "..."}, ...])")
+        ->check(notEmpty("a file's path"));
+    source->add_option("--ids", ids, "Token ids as they are fed, separated by commas; needs no tokenizer")
+        ->check(notEmpty("token ids"));
     source->require_option(1);
     command.add_option("--system", system, "The system's message, before the others");
 }

@@ -64,7 +64,7 @@ int runScreenshot(const PictureOptions& options, CommandStreams& streams) {
 }
 
 void addLookOptions(CLI::App& command, PictureOptions& options) {
-    command.add_option("--view", options.view, "One view by its name; without: the whole window");
+    command.add_option("--view", options.view, "One view: " + std::string(kViewNames) + "; without: the whole window");
     command.add_option("--theme", options.theme, "light or dark")
         ->check(CLI::IsMember({"light", "dark"}))
         ->capture_default_str();
@@ -93,7 +93,8 @@ void addScreenshotCommand(CLI::App& program, CommandAction& action) {
     command->add_option("--session", options->session,
                         "Show this recorded session; without: the model answers a prompt");
     addLookOptions(*command, *options);
-    command->add_option("--model", options->model, "demo, or a Hugging Face directory")->capture_default_str();
+    command->add_option("--model", options->model, "demo, demo-top1, demo-any, or a Hugging Face directory")
+        ->capture_default_str();
     command->add_option("--prompt", options->prompt, "What the model is asked");
     command->callback([options, &action] {
         action = [options](CommandStreams& streams) { return runScreenshot(*options, streams); };

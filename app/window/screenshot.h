@@ -5,10 +5,16 @@
 #include <QSize>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "views/bridge.h"
 
 namespace mixoscope {
+
+/// What `view` can be, as in the window's menu of exports.
+inline constexpr std::string_view kViewNames =
+    "tokens, chat, heatmap, load-balance, think-length, token-inspector, expert-inspector, self-checks, timeline, log, "
+    "lanes, metrics, forks, attribution";
 
 struct ScreenshotOptions {
     std::filesystem::path out;      // PNG; takeScreenshot() only

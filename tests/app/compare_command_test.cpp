@@ -130,8 +130,9 @@ TEST_F(CompareCommand, SaysWhatIsWrongBeforeAnythingRuns) {
         EXPECT_EQ(result.out, "");
         EXPECT_FALSE(std::filesystem::exists(inside("refused.mixo")));
     };
-    refused({"policy=model"}, "2 to 8");
-    refused({}, "--lane");
+    refused({}, "--lane: A comparison needs lanes to compare; expected two to eight of them");
+    refused({"policy=model"}, "found 1. For example: --lane policy=model --lane ");
+    refused({"policy=model", "greedy=true"}, "--lane 1: greedy takes no value; expected the word alone");
     refused({"policy=model", "policy=nonsense"}, "nonsense");
     refused({"policy=model", "policy=top-k:k=2,capacity=0"}, "capacity");
     refused({"policy=model", "policy=top-k:k=9"}, "lane 1");

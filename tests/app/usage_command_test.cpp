@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "app/run_program_test.h"
+#include "engine/model.h"
 #include "support/paths.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
@@ -50,7 +51,9 @@ private:
 
 TEST_F(UsageCommand, WrongWordsAndOptions) {
     expectRefused(
-        {{{"fly"}, "fly"},
+        {{{"fly"}, "There is no such command; expected a command"},
+         {{"ganerate", "--prompt", "x"}, "found \"ganerate\". Did you mean generate? See mixoscope --help"},
+         {{"sweeep"}, "Did you mean sweep?"},
          {{"info", "--modell", model()}, "--modell"},
          {{"info", "--model"}, "--model"},
          {{"generate", "--model", model()}, "--prompt"},
@@ -73,7 +76,10 @@ TEST_F(UsageCommand, BadValuesSayWhatIsExpected) {
         return arguments;
     };
     expectRefused(
-        {{generate({"--prompt", "x", "--budget", "many"}), "--budget: This is no thinking budget"},
+        {{generate({"--prompt", ""}), "--prompt: This is empty; expected a text"},
+         {generate({"--prompt", "  "}), "--prompt: This is empty"},
+         {generate({"--ids", ""}), "--ids: This is empty; expected token ids"},
+         {generate({"--prompt", "x", "--budget", "many"}), "--budget: This is no thinking budget"},
          {generate({"--prompt", "x", "--budget", "-4"}), "found \"-4\""},
          {generate({"--prompt", "x", "--budget", "4.5"}), "expected a whole number of at least 0, or unlimited"},
          {generate({"--prompt", "x", "--policy", "top-k:k=99"}), "expected a whole number from 1 to 8; found \"99\""},
@@ -115,13 +121,22 @@ TEST_F(UsageCommand, BadMessageFilesSayWhere) {
 }
 
 TEST_F(UsageCommand, ModelsThatAreNone) {
+    const std::string damaged = model();
+    std::ofstream(std::filesystem::path(damaged) / "config.json") << "{\n";
     expectRefused(
         {{{"info", "--model", "/no/such/model"}, "/no/such/model"},
          {{"info", "--model", "random:nothing"}, "nothing"},
+         {{"info", "--model", damaged},
+          damaged + ": config.json: This is not valid JSON (line 2, column 1). The file may"},
          {{"generate", "--model", "random:tiny", "--prompt", "x"}, "no tokenizer"},
          {{"tokenize", "--model", "random:tiny"}, "no tokenizer"},
          {{"export", "/no/such/session.mixo", "--csv", (std::filesystem::temp_directory_path() / "x").string()},
           "/no/such/session.mixo"}});
+}
+
+TEST(ProgramCommand, HelpNamesTheShapesOfRandomModels) {
+    const ProgramResult help = runProgramWith({"bench", "--help"});
+    for (const std::string& name : randomModelNames()) EXPECT_NE(help.out.find(name), std::string::npos) << name;
 }
 
 TEST(ProgramCommand, HelpAndVersionAreNoErrors) {

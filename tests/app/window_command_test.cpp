@@ -33,6 +33,7 @@ TEST(WindowCommand, BadUsageIsRefusedBeforeAnyWindow) {
              {{"screenshot", "--out", "x.png", "--size", "99999x100"}, "from 64 to 16384"},
              {{"open", "old.mixo"}, "old.mixo: The session cannot be opened; expected a session file; found no such"},
              {{"old.mixo"}, "old.mixo: The session cannot be opened; expected a session file; found no such"},
+             {{"dmeo"}, "a model or a recorded session; found \"dmeo\". Did you mean demo?"},
              {{"replay"}, "session"},
              {{"replay", "old.mixo"}, "--screenshot"},
              {{"replay", "old.mixo", "--screenshot", "x.png", "--at", "0"}, "--at"},

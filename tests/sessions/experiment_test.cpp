@@ -92,10 +92,15 @@ TEST(Experiment, RefusesWhatItDoesNotKnowAndNamesTheField) {
     EXPECT_NE(refusal("{" + task + R"(, "sampling": [{"heat": 1}]})").find("found heat"), std::string::npos);
     EXPECT_NE(refusal("{" + task + R"(, "sampling": [{"greedy": true, "top_k": 3}]})").find("Greedy"),
               std::string::npos);
+    const std::string word = refusal("{" + task + R"(, "sampling": ["greedy"]})");
+    EXPECT_NE(
+        word.find(R"(field sampling, choice 1: This is no choice of sampling; expected an object: {"greedy": true})"),
+        std::string::npos)
+        << word;
     EXPECT_NE(refusal("{" + task + R"(, "lanes": 0})").find("field lanes"), std::string::npos);
     EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "layout": "x"}]})").find("field layout"), std::string::npos);
     EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "answer": "x"}]})").find("field answer"), std::string::npos);
-    EXPECT_NE(refusal("[").find("e.json"), std::string::npos);
+    EXPECT_EQ(refusal("{\n \"tasks\": [],}"), "/there/e.json: This is not valid JSON (line 2, column 14)");
 }
 
 }  // namespace
