@@ -103,7 +103,7 @@ void writeForced(const ComparisonSnapshot& comparison, const std::function<std::
             table.field(overlap.jaccard).field(overlap.overlap).field(overlap.weight_distance).endRow();
         }
     }
-    table.close();
+    table.closeUnlessEmpty();
 }
 
 /// The compared lanes with their last forced and alone lanes.
@@ -194,7 +194,7 @@ void exportLanes(const SessionReader& session, const std::filesystem::path& path
         addSettings(table, origin.settings);
         table.endRow();
     }
-    table.close();
+    table.closeUnlessEmpty();
 }
 
 void exportAttributions(const SessionReader& session, const std::filesystem::path& path) {
@@ -211,7 +211,7 @@ void exportAttributions(const SessionReader& session, const std::filesystem::pat
             table.field(static_cast<std::int32_t>(attribution.experts[cell])).field(attribution.changes[cell]).endRow();
         }
     }
-    table.close();
+    table.closeUnlessEmpty();
 }
 
 }  // namespace mixoscope

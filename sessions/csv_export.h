@@ -6,9 +6,10 @@
 
 namespace mixoscope {
 
-/// Writes tokens.csv, routing.csv, router.csv, balance.csv, settings.csv, messages.csv, lanes.csv, attribution.csv, of
-/// a comparison also comparison.csv and forced.csv, and run.json into `directory`, which is created; files of these
-/// names are replaced. `layer` is the model's layer number everywhere. Throws Error.
+/// Writes tokens.csv, routing.csv, router.csv, balance.csv, settings.csv, messages.csv and run.json into `directory`,
+/// which is created, and beside them what the session has: lanes.csv, attribution.csv, of a comparison comparison.csv
+/// and forced.csv. Files of these names are replaced; one that would have no rows is left out and, where an earlier
+/// export left it, removed. `layer` is the model's layer number everywhere. Throws Error.
 void exportCsv(const std::filesystem::path& session, const std::filesystem::path& directory);
 
 }  // namespace mixoscope

@@ -69,11 +69,23 @@ CsvWriter& CsvWriter::field(float number) {
 void CsvWriter::endRow() {
     m_file << "\r\n";
     m_row_begun = false;
+    m_has_rows = true;
 }
 
 void CsvWriter::close() {
     m_file.close();
     if (!m_file) throw Error({.what = "This file could not be written completely", .where = m_path.string()});
+}
+
+void CsvWriter::closeUnlessEmpty() {
+    close();
+    if (m_has_rows) return;
+    std::error_code failure;
+    std::filesystem::remove(m_path, failure);
+    if (failure)
+        throw Error({.what = "This file of an earlier export cannot be removed",
+                     .where = m_path.string(),
+                     .found = failure.message()});
 }
 
 }  // namespace mixoscope

@@ -22,12 +22,15 @@ public:
     void endRow();
     /// Writes what is buffered. Throws Error when anything could not be written.
     void close();
+    /// The same, but a table without rows leaves no file.
+    void closeUnlessEmpty();
 
 private:
     void separate();
     std::filesystem::path m_path;
     std::ofstream m_file;
     bool m_row_begun = false;
+    bool m_has_rows = false;
 };
 
 }  // namespace mixoscope

@@ -276,7 +276,7 @@ void ComparisonWorkspace::writeCsv(const QString& directory) {
     if (!texts.isEmpty()) return m_status->showMessage(texts, true);
     m_status->showMessage(tr("Exporting to %1").arg(directory), false);
     QThreadPool::globalInstance()->start([status = QPointer(m_status), comparison = m_shown->comparison, directory] {
-        QString message = tr("texts.csv, comparison.csv and forced.csv written to %1").arg(directory);
+        QString message = tr("CSV files of the comparison written to %1").arg(directory);
         bool failed = false;
         try {
             const auto bytes = tokenBytes(*comparison);

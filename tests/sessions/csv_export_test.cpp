@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -88,6 +89,14 @@ TEST_F(CsvExport, tablesHaveTheDocumentedColumns) {
               "lane,phase,layer,rows,cv,cv_floor,excess_cv,max_violation,gini,normalised_entropy,unseen");
     EXPECT_EQ(header(table("settings.csv")), "lane,step,position,time_us,setting,old,new");
     EXPECT_EQ(header(table("messages.csv")), "turn,role,mode,text");
+}
+
+TEST_F(CsvExport, tablesOfWhatTheSessionDoesNotHaveAreLeftOut) {
+    const std::array extra = {"lanes.csv", "attribution.csv", "comparison.csv", "forced.csv"};
+    for (const char* name : extra) EXPECT_FALSE(std::filesystem::exists(out / name)) << name;
+    std::ofstream(out / "lanes.csv") << "of another session";
+    exportCsv(directory / "a.mixo", out);
+    EXPECT_FALSE(std::filesystem::exists(out / "lanes.csv")) << "it would be taken for this session's";
 }
 
 TEST_F(CsvExport, routingHoldsEverySelectionOfEveryRow) {
