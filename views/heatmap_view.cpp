@@ -129,9 +129,10 @@ QWidget* HeatmapView::makeLayerStepper() {
         button->setAutoRepeat(true);
         return button;
     };
-    m_previous_layer = arrow(u"chevron-left"_s, tr("Previous layer"), tr("Go to the previous MoE layer ([)"));
+    m_previous_layer =
+        arrow(u"chevron-left"_s, tr("Previous layer"), tr("Go to the previous MoE layer ([ or Alt+Page Up)"));
     m_previous_layer->setObjectName(u"previousLayer"_s);
-    m_next_layer = arrow(u"chevron-right"_s, tr("Next layer"), tr("Go to the next MoE layer (])"));
+    m_next_layer = arrow(u"chevron-right"_s, tr("Next layer"), tr("Go to the next MoE layer (] or Alt+Page Down)"));
     m_next_layer->setObjectName(u"nextLayer"_s);
     m_layer_label = new QLabel(holder);
     m_layer_label->setObjectName(u"layerLabel"_s);

@@ -117,6 +117,9 @@ private:
     void browseModel();
     /// Has the panels show an earlier turn, or a later one.
     void stepTurn(std::int32_t by);
+    /// Moves the selection of the workspace in front by tokens, or by MoE layers, as far as there are any.
+    void stepToken(std::int32_t by);
+    void stepLayer(std::int32_t by);
     // window_recordings.cpp
     void browseSession();
     void showRecording(const SnapshotPointer& snapshot);

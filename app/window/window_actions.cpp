@@ -16,6 +16,7 @@
 
 #include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
+#include "app/window/keys_dialog.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
 #include "app/window/recording_playback.h"
@@ -73,17 +74,14 @@ void MainWindow::makeMenus() {
     for (QAction* menu : menuBar()->actions()) menu->menu()->setToolTipsVisible(true);
 
     // Single keys act only while no text field has the focus: those take them first.
-    const auto key = [this](Qt::Key code, int by) {
-        connect(new QShortcut(QKeySequence(code), this), &QShortcut::activated, m_chat, [this, by] {
-            if (m_workspace == Workspace::kCompare) {
-                m_comparison->lanes().text().stepToken(by);
-            } else {
-                m_chat->moveToken(by);
-            }
-        });
+    const auto key = [this](Qt::Key code, void (MainWindow::*step)(std::int32_t), std::int32_t by) {
+        connect(new QShortcut(QKeySequence(code), this), &QShortcut::activated, this,
+                [this, step, by] { (this->*step)(by); });
     };
-    key(Qt::Key_J, -1);
-    key(Qt::Key_K, 1);
+    key(Qt::Key_J, &MainWindow::stepToken, -1);
+    key(Qt::Key_K, &MainWindow::stepToken, 1);
+    key(Qt::Key_BracketLeft, &MainWindow::stepLayer, -1);
+    key(Qt::Key_BracketRight, &MainWindow::stepLayer, 1);
 }
 
 void MainWindow::makeFileMenu() {
@@ -154,6 +152,15 @@ void MainWindow::makeViewMenu() {
               QKeySequence(u"Alt+Up"_s), [this] { stepTurn(-1); });
     addAction(menu, u"turn_after"_s, tr("Show the turn after"), tr("Show the routing of the turn after this one"),
               QKeySequence(u"Alt+Down"_s), [this] { stepTurn(1); });
+    // With Alt, so that they act while a message is being written too.
+    addAction(menu, u"token_before"_s, tr("Select the token before"), tr("Move the selection one token back"),
+              QKeySequence(u"Alt+Left"_s), [this] { stepToken(-1); });
+    addAction(menu, u"token_after"_s, tr("Select the token after"), tr("Move the selection one token on"),
+              QKeySequence(u"Alt+Right"_s), [this] { stepToken(1); });
+    addAction(menu, u"layer_before"_s, tr("Show the layer before"), tr("Go to the previous MoE layer in all views"),
+              QKeySequence(u"Alt+PgUp"_s), [this] { stepLayer(-1); });
+    addAction(menu, u"layer_after"_s, tr("Show the layer after"), tr("Go to the next MoE layer in all views"),
+              QKeySequence(u"Alt+PgDown"_s), [this] { stepLayer(1); });
     menu.addSeparator();
     makeThemeMenu(*menu.addMenu(tr("Theme")));
     makeColoursMenu(*menu.addMenu(tr("Colours of entropy and margin")));
@@ -169,6 +176,20 @@ void MainWindow::stepTurn(std::int32_t by) {
     const std::int32_t now = m_selection.turn() < 0 ? newest : m_selection.turn();
     const std::int32_t next = std::clamp(now + by, 0, newest);
     m_selection.setTurn(next == newest ? -1 : next);  // the newest one follows the chat
+}
+
+void MainWindow::stepToken(std::int32_t by) {
+    if (m_workspace == Workspace::kCompare) {
+        m_comparison->lanes().text().stepToken(by);
+    } else {
+        m_chat->moveToken(by);
+    }
+}
+
+void MainWindow::stepLayer(std::int32_t by) {
+    const auto model = m_bridge.latest()->model;
+    const std::int32_t layers = model == nullptr ? 0 : static_cast<std::int32_t>(model->moe_layers.size());
+    if (layers > 0) m_selection.setLayer(std::clamp(m_selection.layer() + by, 0, layers - 1));
 }
 
 void MainWindow::makeThemeMenu(QMenu& menu) {
@@ -275,7 +296,7 @@ void MainWindow::makeLanesMenu() {
     add(u"measure_alone"_s, tr("Measure each lane's speed alone"),
         tr("Run each lane once more without the others, for its speed"), {}, &ComparisonWorkspace::measureAlone);
     menu.addSeparator();
-    add(u"add_lane"_s, tr("Add a lane"), tr("Add a lane with another policy"), QKeySequence(u"Ctrl+Shift+A"_s),
+    add(u"add_lane"_s, tr("Add a lane"), tr("Add a lane with another policy"), QKeySequence(u"Ctrl+Shift+N"_s),
         &ComparisonWorkspace::addLane);
     addAction(menu, u"edit_lanes"_s, tr("Edit lanes…"), tr("Set policy, budget, mode and sampling of each lane"),
               QKeySequence(u"Ctrl+Shift+P"_s), [this] {
@@ -435,26 +456,22 @@ void MainWindow::showSettings() {
 }
 
 void MainWindow::showKeys() {
-    QString rows;
-    const auto add = [&rows](const QString& key, const QString& text) {
-        rows += u"<tr><td style='padding-right:18px'><b>%1</b></td><td>%2</td></tr>"_s.arg(key.toHtmlEscaped(),
-                                                                                           text.toHtmlEscaped());
-    };
-    add(tr("Enter"), tr("Send the message"));
-    add(tr("Shift+Enter"), tr("Break the line"));
-    add(tr("Left, Right; J, K"), tr("Previous and next token"));
-    add(tr("[, ]"), tr("Previous and next layer, in the heatmap"));
-    add(tr("F"), tr("Follow the newest token, in the heatmap"));
-    add(tr("+, −"), tr("Zoom, in the heatmap and in the timeline"));
-    add(tr("Space; Left, Right; Page Up, Page Down; Home, End"),
-        tr("Play a recording, step by token, by turn, all the way"));
+    std::vector<KeyRow> rows = {
+        {tr("Enter"), tr("Send the message")},
+        {tr("Shift+Enter"), tr("Break the line")},
+        {tr("Left, Right"), tr("Previous and next token, in the chat and in the maps")},
+        {tr("J, K; [, ]"), tr("Previous and next token, previous and next layer, unless a text is being written")},
+        {tr("F"), tr("Follow the newest token, in the heatmap")},
+        {tr("+, −"), tr("Zoom, in the heatmap and in the timeline")},
+        {tr("Space; Left, Right; Page Up, Page Down; Home, End"),
+         tr("Play a recording, step by token, by turn, all the way")}};
     for (const QAction* action : findChildren<QAction*>()) {
-        if (!action->shortcut().isEmpty() && !action->text().isEmpty()) {
-            add(action->shortcut().toString(QKeySequence::NativeText), action->text().remove(u'&'));
-        }
+        if (action->shortcut().isEmpty() || action->text().isEmpty()) continue;
+        rows.push_back({action->shortcut().toString(QKeySequence::NativeText), action->text().remove(u'&')});
     }
-    QMessageBox box(QMessageBox::NoIcon, tr("Keys"), u"<table>"_s + rows + u"</table>"_s, QMessageBox::Close, this);
-    box.exec();
+    auto* dialog = new KeysDialog(rows, this);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->show();
 }
 
 void MainWindow::showAbout() {

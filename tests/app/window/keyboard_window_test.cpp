@@ -2,11 +2,17 @@
 #include <QApplication>
 #include <QDialog>
 #include <QImage>
+#include <QLabel>
+#include <QPlainTextEdit>
 #include <QPointer>
+#include <QScreen>
+#include <QScrollArea>
+#include <QScrollBar>
 #include <QTest>
 #include <vector>
 
 #include "sessions/comparison_snapshot.h"
+#include "views/chat_view.h"
 #include "views/exportable_view.h"
 #include "views/heatmap_view.h"
 #include "window_fixture_test.h"
@@ -145,6 +151,26 @@ TEST_F(KeyboardWindowTest, TabShowsWhereItIsInTheDialogs) {
     ASSERT_NO_FATAL_FAILURE(check(u"lane_editor"_s));
 }
 
+TEST_F(KeyboardWindowTest, TheListOfKeysFitsAScreenOfAnyHeight) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    trigger(u"keys"_s);
+    auto& dialog = find<QDialog>(u"keys_dialog"_s);
+    EXPECT_TRUE(dialog.isVisible());
+    EXPECT_LT(dialog.height(), dialog.screen()->availableGeometry().height());
+    QStringList said;
+    for (const QLabel* label : dialog.findChildren<QLabel*>()) said << label->text();
+    EXPECT_GT(said.size(), 70) << "keys and what they do";
+    EXPECT_TRUE(said.contains(u"Alt+PgDown"_s)) << said.join(u' ').toStdString();
+    auto& list = *dialog.findChild<QScrollArea*>(u"keys_list"_s);
+    EXPECT_LE(list.widget()->width(), list.viewport()->width());
+    dialog.resize(dialog.width(), 300);
+    EXPECT_TRUE(test::waitFor([&] { return list.verticalScrollBar()->maximum() > 0; }));
+    dialog.activateWindow();
+    ASSERT_TRUE(QTest::qWaitForWindowActive(&dialog));
+    QTest::keyClick(&dialog, Qt::Key_Escape);
+    EXPECT_FALSE(dialog.isVisible());
+}
+
 TEST_F(KeyboardWindowTest, TabShowsWhereItIsOnTheStartPage) {
     ASSERT_NO_FATAL_FAILURE(open({}));
     const QWidget* first = QApplication::focusWidget();
@@ -166,6 +192,45 @@ TEST_F(KeyboardWindowTest, AnEarlierTurnIsShownAndLeftWithKeys) {
     QTest::keyClick(window.get(), Qt::Key_Down, Qt::AltModifier);
     EXPECT_EQ(window->selection().turn(), -1) << "the newest one follows the chat";
     EXPECT_EQ(canvas.history().rowCount(), latest()->lanes.front().history.rowCount());
+}
+
+TEST_F(KeyboardWindowTest, TokensAndLayersAreSteppedWhileAMessageIsWritten) {
+    ASSERT_NO_FATAL_FAILURE(open("demo"));
+    ASSERT_NO_FATAL_FAILURE(ask(u"What is 2 + 3? /think"_s));
+    const auto layers = static_cast<std::int32_t>(latest()->model->moe_layers.size());
+    ASSERT_GT(layers, 2);
+    Selection& selection = window->selection();
+    selection.setToken(10);
+    auto& message = *find<QWidget>(u"composer"_s).findChild<QPlainTextEdit*>();
+    ASSERT_EQ(QApplication::focusWidget(), &message);
+    const auto press = [](Qt::Key key, Qt::KeyboardModifiers with = {}) {
+        QTest::keyClick(QApplication::focusWidget(), key, with);
+    };
+    type(u"[j]"_s);
+    EXPECT_EQ(message.toPlainText(), u"[j]"_s);
+    EXPECT_EQ(selection.layer(), 0);
+    EXPECT_EQ(selection.token(), 10);
+    press(Qt::Key_PageDown, Qt::AltModifier);
+    press(Qt::Key_PageDown, Qt::AltModifier);
+    EXPECT_EQ(selection.layer(), 2);
+    press(Qt::Key_PageUp, Qt::AltModifier);
+    EXPECT_EQ(selection.layer(), 1);
+    for (int i = 0; i < layers + 1; ++i) press(Qt::Key_PageDown, Qt::AltModifier);
+    EXPECT_EQ(selection.layer(), layers - 1) << "there is none after the last";
+    press(Qt::Key_Left, Qt::AltModifier);
+    EXPECT_EQ(selection.token(), 9);
+    press(Qt::Key_Right, Qt::AltModifier);
+    press(Qt::Key_Right, Qt::AltModifier);
+    EXPECT_EQ(selection.token(), 11);
+    EXPECT_EQ(message.toPlainText(), u"[j]"_s) << "the message is as it was";
+
+    find<ChatView>(u"chat_view"_s).setFocus();
+    press(Qt::Key_BracketLeft);
+    EXPECT_EQ(selection.layer(), layers - 2) << "outside a text the keys are enough";
+    press(Qt::Key_BracketRight);
+    EXPECT_EQ(selection.layer(), layers - 1);
+    press(Qt::Key_J);
+    EXPECT_EQ(selection.token(), 10);
 }
 
 }  // namespace
