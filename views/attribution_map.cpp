@@ -22,12 +22,23 @@ using namespace Qt::StringLiterals;
 
 constexpr double kLeft = 46.0;
 constexpr double kTop = 44.0;
-constexpr double kRight = 74.0;
 constexpr double kBottom = 42.0;
+constexpr double kBarGap = 12.0;
 constexpr double kBarWidth = 11.0;
+constexpr double kLabelGap = 5.0;
+constexpr double kMargin = 6.0;
 constexpr double kIdFrom = 15.0;  // height of a cell that holds its expert's id
+constexpr double kIdFromWidth = 22.0;
 constexpr double kCellMargins = 18.0;
 constexpr double kLeastScale = 1e-4;  // nats; what is far below is rounding and stays pale
+
+/// Room for the colour bar with its labels.
+double roomForColourBar(double scale) {
+    const QFontMetricsF metrics(monoFont(font_size::kTick));
+    const double widest =
+        std::max(metrics.horizontalAdvance(attributionText(scale)), metrics.horizontalAdvance(attributionText(-scale)));
+    return kBarGap + kBarWidth + kLabelGap + std::ceil(widest) + kMargin;
+}
 
 }  // namespace
 
@@ -72,6 +83,7 @@ void AttributionMap::setAttribution(const std::shared_ptr<const AttributionSnaps
     m_attribution = attribution;
     m_cells = attribution ? attributionCells(*attribution) : std::vector<AttributionCell>{};
     m_scale = attribution ? attributionScale(*attribution) : 1.0;
+    m_right = roomForColourBar(m_scale);
     m_token = token;
     m_layers = layers;
     describeSelected();
@@ -79,7 +91,7 @@ void AttributionMap::setAttribution(const std::shared_ptr<const AttributionSnaps
 }
 
 QRectF AttributionMap::plot() const {
-    return {kLeft, kTop, std::max(20.0, width() - kLeft - kRight), std::max(20.0, height() - kTop - kBottom)};
+    return {kLeft, kTop, std::max(20.0, width() - kLeft - m_right), std::max(20.0, height() - kTop - kBottom)};
 }
 
 QRectF AttributionMap::cellRect(std::int32_t layer, std::int32_t slot) const {
@@ -173,11 +185,12 @@ void AttributionMap::paintHeadline(QPainter& painter) const {
                                                       Qt::ElideRight, static_cast<int>(area.width())));
     painter.setFont(textFont(font_size::kCaption));
     painter.setPen(colours().muted_text);
+    const QRectF below(area.left(), area.top() + 17.0, plot().right() - area.left(), area.height());
     painter.drawText(
-        area.translated(0, 17), Qt::AlignLeft | Qt::AlignVCenter,
+        below, Qt::AlignLeft | Qt::AlignVCenter,
         painter.fontMetrics().elidedText(tr("experts of the row before it, position %1, which predicted it")
                                              .arg(format::count(m_attribution->position - 1)),
-                                         Qt::ElideRight, static_cast<int>(area.width())));
+                                         Qt::ElideRight, static_cast<int>(below.width())));
 }
 
 void AttributionMap::paintCells(QPainter& painter) const {
@@ -191,8 +204,14 @@ void AttributionMap::paintCells(QPainter& painter) const {
         paintSelectionOutline(painter, cellRect(cell->layer, cell->slot));
 }
 
+bool AttributionMap::idsFit() const {
+    const QRectF cell = cellRect(0, 0);
+    return cell.height() >= kIdFrom && cell.width() >= kIdFromWidth;
+}
+
 /// Whether every cell holds its expert's id and the change side by side.
 bool AttributionMap::valuesFit() const {
+    if (!idsFit()) return false;
     const QFontMetricsF metrics(monoFont(font_size::kCaption));
     double widest = 0.0;
     for (const AttributionCell& cell : m_cells) {
@@ -213,7 +232,7 @@ void AttributionMap::paintCell(QPainter& painter, const AttributionCell& cell, b
         ground = QColor(ColourMap::get(ColourMapName::kSeesaw, colours().dark).at(0.5 + cell.change / m_scale / 2.0));
         painter.fillRect(inner, ground);
     }
-    if (rect.height() < kIdFrom || rect.width() < 22.0) return;
+    if (!idsFit()) return;
     painter.setFont(monoFont(font_size::kCaption));
     painter.setPen(std::isnan(cell.change) ? colours().muted_text : readableTextOn(ground));
     if (!with_values) {
@@ -241,16 +260,20 @@ void AttributionMap::paintAxes(QPainter& painter) const {
     paintVerticalTitle(painter, QRectF(2, area.top(), 14, area.height()), tr("Layer"));
     painter.setFont(textFont(font_size::kCaption));
     painter.setPen(colours().muted_text);
-    painter.drawText(QRectF(area.left(), area.bottom() + 19, area.width(), 16), Qt::AlignLeft | Qt::AlignVCenter,
-                     painter.fontMetrics().elidedText(!valuesFit() ? tr("Rank of the expert; its id in the cell")
-                                                                   : tr("Rank of the expert; id and change in "
-                                                                        "the cell"),
-                                                      Qt::ElideRight, static_cast<int>(area.width())));
+    const QRectF title(area.left(), area.bottom() + 19, width() - kMargin - area.left(), 16);
+    painter.drawText(title, Qt::AlignLeft | Qt::AlignVCenter,
+                     painter.fontMetrics().elidedText(axisTitle(), Qt::ElideRight, static_cast<int>(title.width())));
+}
+
+QString AttributionMap::axisTitle() const {
+    if (valuesFit()) return tr("Rank of the expert; id and change in the cell");
+    return idsFit() ? tr("Rank of the expert; its id in the cell")
+                    : tr("Rank of the expert; point at a cell for its id");
 }
 
 void AttributionMap::paintColourBar(QPainter& painter) const {
     const QRectF area = plot();
-    const QRectF bar(area.right() + 12, area.top(), kBarWidth, area.height());
+    const QRectF bar(area.right() + kBarGap, area.top(), kBarWidth, area.height());
     const ColourMap& map = ColourMap::get(ColourMapName::kSeesaw, colours().dark);
     for (int y = 0; y < static_cast<int>(bar.height()); ++y) {
         painter.fillRect(QRectF(bar.left(), bar.top() + y, bar.width(), 1.5),
@@ -261,12 +284,12 @@ void AttributionMap::paintColourBar(QPainter& painter) const {
     painter.drawRect(bar);
     painter.setFont(textFont(font_size::kCaption));
     painter.setPen(colours().muted_text);
-    painter.drawText(QRectF(bar.left() - 40, bar.top() - 18, width() - bar.left() + 34, 14),
+    painter.drawText(QRectF(area.right() + kMargin, bar.top() - 18, width() - area.right() - 2 * kMargin, 14),
                      Qt::AlignRight | Qt::AlignVCenter, tr("Δ nats"));
     painter.setFont(monoFont(font_size::kTick));
     const auto label = [&](double share, const QString& text) {
         const double y = std::clamp(bar.bottom() - share * bar.height(), bar.top() + 6, bar.bottom() - 6);
-        painter.drawText(QRectF(bar.right() + 5, y - 7, width() - bar.right() - 6, 14),
+        painter.drawText(QRectF(bar.right() + kLabelGap, y - 7, width() - bar.right() - kLabelGap, 14),
                          Qt::AlignLeft | Qt::AlignVCenter, text);
     };
     label(1.0, attributionText(m_scale));

@@ -43,6 +43,8 @@ public:
     QImage renderToImage(qreal scale) override;
     /// As attribution.csv of a session.
     QString csv() const override;
+    /// What the columns are, and what the cells hold at their size.
+    QString axisTitle() const;
     QSize minimumSizeHint() const override { return {220, 140}; }
     QSize sizeHint() const override { return {420, 320}; }
 
@@ -67,6 +69,7 @@ private:
     void describeSelected();
     void paintHeadline(QPainter& painter) const;
     void paintCells(QPainter& painter) const;
+    bool idsFit() const;
     bool valuesFit() const;
     void paintCell(QPainter& painter, const AttributionCell& cell, bool with_values) const;
     void paintAxes(QPainter& painter) const;
@@ -76,6 +79,7 @@ private:
     std::shared_ptr<const AttributionSnapshot> m_attribution;
     std::vector<AttributionCell> m_cells;
     double m_scale = 1.0;
+    double m_right = 0.0;  // beside the cells
     QString m_token;
     std::vector<std::int32_t> m_layers;
     std::int32_t m_cursor_layer = 0;

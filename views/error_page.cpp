@@ -9,10 +9,13 @@
 #include <QLabel>
 #include <QPainter>
 #include <QPushButton>
+#include <QRegularExpression>
 #include <QSysInfo>
 #include <QVBoxLayout>
+#include <algorithm>
 #include <string_view>
 
+#include "views/breaking_label.h"
 #include "views/format.h"
 #include "views/theme.h"
 
@@ -21,8 +24,20 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
+constexpr int kWidestWord = 360;
+constexpr int kMostLines = 12;
+constexpr int kMostSubtitleLines = 3;
+
 QString fromUtf8(const std::string& text) {
     return format::plainText(text);
+}
+
+int widestWord(const QString& text, const QFont& font) {
+    const QFontMetrics metrics(font);
+    int widest = 0;
+    for (const QString& word : text.split(QRegularExpression(u"\\s"_s)))
+        widest = std::max(widest, metrics.horizontalAdvance(word));
+    return widest;
 }
 
 /// Draws the error sign in the colour of the theme in force.
@@ -40,7 +55,10 @@ protected:
 }  // namespace
 
 ErrorPage::ErrorPage(QWidget* parent)
-    : QWidget(parent), m_title(new QLabel(this)), m_subtitle(new QLabel(this)), m_advice(new QLabel(this)) {
+    : QWidget(parent),
+      m_title(new QLabel(this)),
+      m_subtitle(new BreakingLabel(kMostSubtitleLines, this)),
+      m_advice(new QLabel(this)) {
     setObjectName(u"error_page"_s);
     setProperty("role", u"panel"_s);
     auto* column = new QVBoxLayout;
@@ -60,7 +78,6 @@ ErrorPage::ErrorPage(QWidget* parent)
     m_title->setFont(textFont(21, QFont::DemiBold));
     m_title->setWordWrap(true);
     m_subtitle->setProperty("role", u"muted"_s);
-    m_subtitle->setWordWrap(true);
     titles->addWidget(m_title);
     titles->addWidget(m_subtitle);
     head->addLayout(titles, 1);
@@ -125,12 +142,17 @@ void ErrorPage::addRow(const QString& title, const std::string& text, bool mono)
     const int row = m_rows->rowCount();
     auto* name = new QLabel(title, this);
     name->setProperty("role", u"section"_s);
-    auto* value = new QLabel(fromUtf8(text), this);
+    const QString shown = fromUtf8(text);
+    const QFont font = mono ? monoFont(font_size::kTable) : this->font();
+    // A path without a space in it would make the page wider than its panel; only a label that breaks it is narrower.
+    const bool breaks = widestWord(shown, font) > kWidestWord;
+    QLabel* value = breaks ? new BreakingLabel(kMostLines, this) : new QLabel(this);
+    value->setText(shown);
     value->setObjectName(u"error_"_s + title.toLower());
     value->setTextFormat(Qt::PlainText);
     value->setWordWrap(true);
-    value->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
-    if (mono) value->setFont(monoFont(font_size::kTable));
+    if (!breaks) value->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+    if (mono) value->setFont(font);
     m_rows->addWidget(name, row, 0, Qt::AlignTop);
     m_rows->addWidget(value, row, 1);
 }

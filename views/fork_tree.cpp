@@ -29,6 +29,7 @@ constexpr double kResultWidth = 112.0;
 constexpr double kGap = 14.0;
 constexpr double kLineBelow = 9.0;  // a lane's line above the row's lower edge
 constexpr double kCorner = 7.0;
+constexpr double kBesideBranch = 10.0;
 constexpr double kNarrowestLabel = 150.0;
 
 }  // namespace
@@ -104,22 +105,24 @@ void ForkTree::paintEvent(QPaintEvent*) {
         painter.setRenderHint(QPainter::Antialiasing);
         if (const int selected = selectedRow(); selected >= 0)
             painter.fillRect(rowRect(selected), colours().accent_background);
-        for (int row = 0; row < static_cast<int>(m_rows.size()); ++row) paintRow(painter, row);
-        for (int row = 0; row < static_cast<int>(m_rows.size()); ++row) paintBranch(painter, row);
+        const int rows = static_cast<int>(m_rows.size());
+        for (int row = 0; row < rows; ++row) paintLine(painter, row);
+        for (int row = 0; row < rows; ++row) paintBranch(painter, row);
+        // Last, on a ground of their own: the branches of lanes further down pass through these rows.
+        for (int row = 0; row < rows; ++row) paintLabel(painter, row);
+        for (int row = 0; row < rows; ++row) paintResult(painter, row);
         paintAxis(painter);
     }
     if (hasFocus()) paintFocusFrame(painter, rect());
 }
 
-void ForkTree::paintRow(QPainter& painter, int row) const {
+void ForkTree::paintLine(QPainter& painter, int row) const {
     const ForkTreeRow& values = m_rows[static_cast<std::size_t>(row)];
     const std::int32_t tag = m_comparison->lanes[values.lane].origin.tag;
     const double from = xOf(values.first) + (values.parent < 0 ? 0.0 : kCorner);
     painter.setPen(QPen(laneColour(tag), 2.5, Qt::SolidLine, Qt::RoundCap));
     if (xOf(values.end) > from) painter.drawLine(QPointF(from, yOf(row)), QPointF(xOf(values.end), yOf(row)));
     paintLaneMarker(painter, QPointF(std::max(from, xOf(values.end)), yOf(row)), 11, tag);
-    paintLabel(painter, row);
-    paintResult(painter, row);
 }
 
 /// The way down from the parent's line, and where it leaves it.
@@ -138,25 +141,41 @@ void ForkTree::paintBranch(QPainter& painter, int row) const {
     painter.drawEllipse(QPointF(x, yOf(values.parent)), 4.0, 4.0);
 }
 
-void ForkTree::paintLabel(QPainter& painter, int row) const {
+QRectF ForkTree::labelRect(int row) const {
     const ForkTreeRow& values = m_rows[static_cast<std::size_t>(row)];
-    const ComparedLane& lane = m_comparison->lanes[values.lane];
     const QRectF area = plot();
     const double top = rowRect(row).top() + 1.0;
     const double height = yOf(row) - top - 4.0;
-    const double left = std::min(xOf(values.first) + (values.parent < 0 ? 0.0 : kCorner + 3.0),
-                                 std::max(area.left(), area.right() - kNarrowestLabel));
-    QRectF room(left, top, area.right() - left, height);
+    if (values.parent < 0) return {area.left(), top, area.width(), height};
+    // Right of the branch that comes down; left of it where a fork begins so late that there is more room.
+    const double x = xOf(values.first);
+    const double right = area.right() - x - kBesideBranch;
+    if (right >= kNarrowestLabel || right >= x - area.left()) return {x + kBesideBranch, top, right, height};
+    return {area.left(), top, x - kBesideBranch - area.left(), height};
+}
+
+void ForkTree::paintLabel(QPainter& painter, int row) const {
+    const ForkTreeRow& values = m_rows[static_cast<std::size_t>(row)];
+    const std::int32_t tag = m_comparison->lanes[values.lane].origin.tag;
+    const QRectF room = labelRect(row);
     const QFont bold = textFont(font_size::kTable, QFont::DemiBold);
-    const QString letter = laneLetter(lane.origin.tag);
+    const QFont mono = monoFont(font_size::kCaption);
+    const QString letter = laneLetter(tag);
+    const double letter_width = QFontMetricsF(bold).horizontalAdvance(letter) + 6.0;
+    const QString change =
+        QFontMetricsF(mono).elidedText(values.change, Qt::ElideRight, std::max(0.0, room.width() - letter_width));
+    const double wide = letter_width + QFontMetricsF(mono).horizontalAdvance(change);
+    const bool left_of_branch = room.right() < xOf(values.first);
+    QRectF text(left_of_branch ? room.right() - wide : room.left(), room.top(), wide, room.height());
+    painter.fillRect(text.adjusted(-2.0, 2.0, 2.0, 0.0),
+                     row == selectedRow() ? colours().accent_background : colours().base);
     painter.setFont(bold);
-    painter.setPen(laneColour(lane.origin.tag));
-    painter.drawText(room, Qt::AlignLeft | Qt::AlignBottom, letter);
-    room.setLeft(room.left() + QFontMetricsF(bold).horizontalAdvance(letter) + 6.0);
-    painter.setFont(monoFont(font_size::kCaption));
+    painter.setPen(laneColour(tag));
+    painter.drawText(text, Qt::AlignLeft | Qt::AlignBottom, letter);
+    text.setLeft(text.left() + letter_width);
+    painter.setFont(mono);
     painter.setPen(colours().text);
-    painter.drawText(room, Qt::AlignLeft | Qt::AlignBottom,
-                     painter.fontMetrics().elidedText(values.change, Qt::ElideRight, static_cast<int>(room.width())));
+    painter.drawText(text, Qt::AlignLeft | Qt::AlignBottom | Qt::TextSingleLine | Qt::TextDontClip, change);
 }
 
 void ForkTree::paintResult(QPainter& painter, int row) const {

@@ -22,6 +22,8 @@ public:
     const std::vector<ForkTreeRow>& rows() const { return m_rows; }
     /// Where a row is painted, in widget coordinates.
     QRect rowRect(int row) const;
+    /// Where its letter and change are painted, beside the branch that it goes on from.
+    QRectF labelRect(int row) const;
 
     QString viewName() const override;
     QString viewTitle() const override;
@@ -47,7 +49,7 @@ private:
     double yOf(int row) const;
     QString describe(int row) const;
     void describeSelected();
-    void paintRow(QPainter& painter, int row) const;
+    void paintLine(QPainter& painter, int row) const;
     void paintBranch(QPainter& painter, int row) const;
     void paintLabel(QPainter& painter, int row) const;
     void paintResult(QPainter& painter, int row) const;

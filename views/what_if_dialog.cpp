@@ -1,6 +1,9 @@
 #include "views/what_if_dialog.h"
 
+#include <QAction>
+#include <QApplication>
 #include <QCheckBox>
+#include <QClipboard>
 #include <QComboBox>
 #include <QGridLayout>
 #include <QHBoxLayout>
@@ -15,6 +18,7 @@
 #include <algorithm>
 
 #include "engine/routing_policy.h"
+#include "views/breaking_label.h"
 #include "views/budget_control.h"
 #include "views/format.h"
 #include "views/lane_header.h"
@@ -28,6 +32,9 @@ using namespace Qt::StringLiterals;
 
 constexpr int kWidth = 470;
 constexpr int kCaptionWidth = 76;
+constexpr int kWidestToken = 160;
+constexpr int kMostPolicyLines = 6;
+constexpr int kMostErrorLines = 8;
 constexpr int kBesideField = 6;        // a caption is level with the text of the field beside it
 constexpr std::size_t kMostEdits = 8;  // what a dialog holds; more are written as a policy
 
@@ -298,12 +305,14 @@ QWidget* WhatIfDialog::makePreview() {
     auto* card = new QFrame(this);
     card->setObjectName(u"what_if_preview"_s);
     card->setProperty("role", u"card"_s);
-    m_policy_text = new QLabel(card);
+    m_policy_text = new BreakingLabel(kMostPolicyLines, card);
     m_policy_text->setObjectName(u"what_if_policy"_s);
     m_policy_text->setFont(monoFont(font_size::kTable, QFont::Bold));
-    m_policy_text->setTextFormat(Qt::PlainText);
-    m_policy_text->setTextInteractionFlags(Qt::TextSelectableByMouse);
-    m_policy_text->setWordWrap(true);
+    m_policy_text->setToolTip(tr("The fork's routing policy; right click copies it"));
+    m_policy_text->setContextMenuPolicy(Qt::ActionsContextMenu);
+    auto* copy = new QAction(tr("Copy the policy"), m_policy_text);
+    m_policy_text->addAction(copy);
+    connect(copy, &QAction::triggered, this, [this] { QApplication::clipboard()->setText(m_policy_text->text()); });
     m_effect = new QLabel(card);
     m_effect->setObjectName(u"what_if_effect"_s);
     m_effect->setTextFormat(Qt::PlainText);
@@ -313,11 +322,9 @@ QWidget* WhatIfDialog::makePreview() {
     m_sharing->setProperty("role", u"muted"_s);
     m_sharing->setTextFormat(Qt::PlainText);
     m_sharing->setWordWrap(true);
-    m_error = new QLabel(card);
+    m_error = new BreakingLabel(kMostErrorLines, card);
     m_error->setObjectName(u"what_if_error"_s);
     m_error->setProperty("role", u"chip-error"_s);
-    m_error->setTextFormat(Qt::PlainText);
-    m_error->setWordWrap(true);
     auto* column = new QVBoxLayout(card);
     column->setContentsMargins(12, 10, 12, 10);
     column->setSpacing(6);
@@ -362,7 +369,9 @@ void WhatIfDialog::setPoint(const ForkPoint& point, const std::optional<RoutingE
 void WhatIfDialog::showPoint() {
     m_showing = true;
     const TokenRecord& token = m_point.token();
-    m_token->setText(format::tokenText(token.bytes));
+    const QString text = format::tokenText(token.bytes);
+    m_token->setText(m_token->fontMetrics().elidedText(text, Qt::ElideRight, kWidestToken));
+    m_token->setToolTip(text);
     QString place = tr("position %1 of %2").arg(format::count(m_point.position), m_point.lane_name);
     if (token.trace.phase == Phase::kThinking) place += tr(" · N = %1").arg(format::count(token.trace.thinking_tokens));
     m_place->setText(place);
@@ -495,7 +504,11 @@ bool WhatIfDialog::event(QEvent* event) {
         event->accept();
         return true;
     }
-    return QDialog::event(event);
+    const bool handled = QDialog::event(event);
+    // A layout keeps a window from being too narrow, but not too low for texts whose height follows from their width.
+    if (event->type() == QEvent::LayoutRequest && layout()->totalHeightForWidth(width()) > height())
+        resize(width(), layout()->totalHeightForWidth(width()));
+    return handled;
 }
 
 void WhatIfDialog::showWaiting() {

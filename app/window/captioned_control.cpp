@@ -1,6 +1,10 @@
 #include "app/window/captioned_control.h"
 
+#include <QAction>
+#include <QCoreApplication>
+#include <QEvent>
 #include <QLabel>
+#include <QToolBar>
 #include <QVBoxLayout>
 
 namespace mixoscope {
@@ -25,6 +29,15 @@ CaptionedControl captionedControl(const QString& caption, QWidget* control, QWid
     column->addSpacing(kBelowControls);
     column->addStretch(1);
     return {group, label};
+}
+
+void measureControlsAgain(QToolBar& bar) {
+    for (QAction* action : bar.actions()) {
+        const QWidget* control = bar.widgetForAction(action);
+        if (control != nullptr && control->layout() != nullptr) control->layout()->activate();
+    }
+    bar.layout()->invalidate();
+    QCoreApplication::postEvent(&bar, new QEvent(QEvent::LayoutRequest));
 }
 
 }  // namespace mixoscope

@@ -4,6 +4,7 @@
 #include <QString>
 
 class QLabel;
+class QToolBar;
 class QWidget;
 
 namespace mixoscope {
@@ -13,5 +14,8 @@ struct CaptionedControl {
     QLabel* caption = nullptr;  // narrow windows hide it
 };
 CaptionedControl captionedControl(const QString& caption, QWidget* control, QWidget* parent);
+
+/// Has a bar of such controls lay itself out by the sizes that they have now; it keeps those that it once asked for.
+void measureControlsAgain(QToolBar& bar);
 
 }  // namespace mixoscope

@@ -20,7 +20,15 @@ namespace mixoscope {
 using namespace Qt::StringLiterals;
 
 constexpr int kCaptionsFrom = 1400;
+constexpr int kCaptionsBesideForksFrom = 1900;  // where the choice of turns and forks takes room as well
 constexpr int kExportFrom = 1200;
+// Widths of the choices where the one of turns and forks takes room as well.
+constexpr int kTightSources = 170;
+constexpr int kTightestSources = 128;
+constexpr int kTightQuality = 140;
+constexpr int kTightestQuality = 108;
+constexpr int kTightMeasure = 160;
+constexpr int kTightestMeasure = 128;
 constexpr int kMostSegments = 4;  // more lanes than this share the last segment
 
 ComparisonBar::ComparisonBar(QWidget* parent) : QToolBar(tr("Comparison"), parent) {
@@ -73,8 +81,8 @@ ComparisonBar::ComparisonBar(QWidget* parent) : QToolBar(tr("Comparison"), paren
     addSeparator();
     m_sources_shown = addControl(tr("Shown"), m_sources);
     m_sources_shown->setVisible(false);
-    addControl(tr("Lanes, one batch"), makeLaneCount());
-    addControl(tr("Quality measured"), m_quality);
+    m_lanes_shown = addControl(tr("Lanes, one batch"), makeLaneCount());
+    m_quality_shown = addControl(tr("Quality measured"), m_quality);
     addControl(tr("Maps"), m_measure);
     auto* space = new QWidget(this);
     space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
@@ -153,6 +161,7 @@ void ComparisonBar::setSources(const QStringList& names, int current) {
     m_sources->setCurrentIndex(current);
     m_sources_shown->setVisible(names.size() > 1);
     m_forks_shown = current > 0;
+    if (m_window_width > 0) fitWidth(m_window_width);
 }
 
 void ComparisonBar::showSnapshot(const WorkbenchSnapshot& snapshot) {
@@ -224,12 +233,28 @@ void ComparisonBar::showRun() {
 }
 
 void ComparisonBar::fitWidth(int window_width) {
-    for (QLabel* caption : m_captions) caption->setVisible(window_width >= kCaptionsFrom);
-    const bool words = window_width >= kExportFrom;
+    m_window_width = window_width;
+    const bool forks = m_sources_shown->isVisible();
+    const bool captions = window_width >= (forks ? kCaptionsBesideForksFrom : kCaptionsFrom);
+    for (QLabel* caption : m_captions) caption->setVisible(captions);
+    const bool tight = forks && !captions;
+    const bool words = window_width >= kExportFrom && !tight;
     for (QToolButton* button : {m_image, m_csv})
         button->setToolButtonStyle(words ? Qt::ToolButtonTextBesideIcon : Qt::ToolButtonIconOnly);
     m_edit->setText(words ? tr("Edit lanes…") : tr("Edit…"));
     m_run->setFixedWidth(words ? 112 : 92);
+    const auto fit = [&](QComboBox* choice, int tight_width, int tightest_width) {
+        const int width = window_width >= kExportFrom ? tight_width : tightest_width;
+        const bool narrow = tight && !m_forks_shown;
+        choice->setMinimumWidth(narrow ? width : 0);
+        choice->setMaximumWidth(narrow ? width : QWIDGETSIZE_MAX);
+    };
+    fit(m_sources, kTightSources, kTightestSources);
+    fit(m_quality, kTightQuality, kTightestQuality);
+    fit(m_measure, kTightMeasure, kTightestMeasure);
+    // Forks go on by themselves: what sets up and runs lanes is disabled beside them, and leaves first.
+    for (QAction* action : {m_lanes_shown, m_quality_shown}) action->setVisible(!tight || !m_forks_shown);
+    measureControlsAgain(*this);
 }
 
 bool ComparisonBar::teacherForced() const {

@@ -51,6 +51,8 @@ private:
 
     QComboBox* m_sources = nullptr;
     QAction* m_sources_shown = nullptr;
+    QAction* m_lanes_shown = nullptr;
+    QAction* m_quality_shown = nullptr;
     QButtonGroup* m_counts = nullptr;
     QToolButton* m_add = nullptr;
     QPushButton* m_edit = nullptr;
@@ -61,6 +63,7 @@ private:
     QPushButton* m_run = nullptr;
     QList<QLabel*> m_captions;
     QString m_disabled_reason;
+    int m_window_width = 0;
     bool m_forks_shown = false;
     bool m_running = false;
     bool m_prompt_there = false;

@@ -1,7 +1,5 @@
 #include "app/window/control_bar.h"
 
-#include <QCoreApplication>
-#include <QEvent>
 #include <QLabel>
 #include <QLayout>
 #include <QToolButton>
@@ -157,12 +155,7 @@ void ControlBar::fitWidth(int window_width) {
 
 void ControlBar::measureAgain() {
     m_policy->layout()->activate();
-    for (QAction* action : actions()) {
-        const QWidget* control = widgetForAction(action);
-        if (control != nullptr && control->layout() != nullptr) control->layout()->activate();
-    }
-    layout()->invalidate();
-    QCoreApplication::postEvent(this, new QEvent(QEvent::LayoutRequest));
+    measureControlsAgain(*this);
 }
 
 }  // namespace mixoscope

@@ -108,6 +108,30 @@ TEST_F(AttributionPanel, ACellHasTheColourOfItsChangeAndItsNumberInWords) {
     EXPECT_EQ(selection.expert(), 4) << "no expert ran there";
 }
 
+TEST_F(AttributionPanel, TheTitleSaysOnlyWhatTheCellsHold) {
+    view.setSnapshot(snapshotWith(sample()));
+    AttributionMap& map = view.map();
+    EXPECT_EQ(map.axisTitle(), u"Rank of the expert; id and change in the cell"_s);
+    map.resize(240, 140);
+    EXPECT_EQ(map.axisTitle(), u"Rank of the expert; its id in the cell"_s);
+    map.resize(140, 140);
+    EXPECT_EQ(map.axisTitle(), u"Rank of the expert; point at a cell for its id"_s);
+}
+
+TEST_F(AttributionPanel, SmallChangesHaveTheirLabelsBesideTheColoursWhole) {
+    AttributionSnapshot small = sample();
+    for (double& change : small.changes) change *= 2e-4;  // labels "+5.0e-4", "−5.0e-4"
+    view.setSnapshot(snapshotWith(small));
+    ASSERT_EQ(attributionScale(small), 5e-4);
+    const QImage image = view.map().renderToImage(1.0);
+    int painted = 0;
+    for (int y = 30; y < image.height(); ++y) {
+        for (int x = image.width() - 4; x < image.width(); ++x)
+            painted += image.pixelColor(x, y) != colours().base ? 1 : 0;
+    }
+    EXPECT_EQ(painted, 0) << "a label is cut off at the edge";
+}
+
 TEST_F(AttributionPanel, TheTableIsTheSessionsTable) {
     view.setSnapshot(snapshotWith(sample()));
     const QList<QStringList> rows = parseCsv(view.map().csv());

@@ -106,6 +106,22 @@ TEST(ErrorPage, ShowsWhatWhereExpectedFoundAndWhatToDo) {
     EXPECT_EQ(demo.count(), 1);
 }
 
+TEST(ErrorPage, ALongPathMakesItNoWider) {
+    ErrorPage page;
+    page.resize(500, 700);
+    page.show();
+    const std::string folder = "/models/" + std::string(120, 'x');
+    page.showError({.what = "This is not valid JSON", .where = folder + ": config.json, field hidden_size"},
+                   QString::fromStdString(folder), false);
+    const auto& where = *page.findChild<QLabel*>(u"error_where"_s);
+    EXPECT_EQ(where.text(), QString::fromStdString(folder + ": config.json, field hidden_size"));
+    EXPECT_LT(page.minimumSizeHint().width(), 500);
+    QTest::qWait(20);
+    EXPECT_EQ(page.width(), 500);
+    EXPECT_LE(where.geometry().right(), where.parentWidget()->width());
+    EXPECT_GT(where.height(), 2 * where.fontMetrics().height()) << "it is whole";
+}
+
 TEST(ModelPicker, LeavesOutWholeFactsWhereThereIsNoRoom) {
     ModelPicker picker;
     picker.resize(400, 28);

@@ -108,6 +108,33 @@ TEST(ForkTree, KeysAndMouseChooseALaneAndEveryLineIsPainted) {
     }
 }
 
+TEST(ForkTree, NoBranchIsPaintedOverALabel) {
+    Selection selection;
+    ForkTree tree(selection);
+    const auto comparison = sample();
+    comparison->lanes[2].origin.change = "policy model → model+ban:experts=1/2/3/4/5/6/7/8/9,layers=0-3";
+    tree.setComparison(comparison);
+    tree.resize(520, 220);
+    tree.show();
+    // C goes on from A so late that its label stands left of its branch, where the branch of B comes down.
+    ASSERT_EQ(tree.rows()[1].lane, 2U);
+    ASSERT_EQ(tree.rows()[2].lane, 1U);
+    const QRect label = tree.labelRect(1).toRect();
+    EXPECT_LT(label.right(), 520 * 6 / 10);
+    EXPECT_GT(label.width(), 150);
+    const QImage image = tree.renderToImage(1.0);
+    const QColor branch = laneColour(comparison->lanes[1].origin.tag);
+    const auto in = [&](const QRect& area) {
+        int count = 0;
+        for (int x = area.left(); x <= area.right(); ++x) {
+            for (int y = area.top(); y <= area.bottom(); ++y) count += image.pixelColor(x, y) == branch ? 1 : 0;
+        }
+        return count;
+    };
+    EXPECT_EQ(in(label.adjusted(4, 4, -4, -2)), 0);
+    EXPECT_GT(in(tree.rowRect(1)), 0) << "it passes through that row";
+}
+
 TEST(ForkTree, ItsTableHoldsParentPositionAndChange) {
     Selection selection;
     ForkTree tree(selection);

@@ -11,6 +11,7 @@
 #include <QPushButton>
 #include <QTest>
 #include <QTimer>
+#include <QToolBar>
 #include <QToolButton>
 #include <algorithm>
 #include <cmath>
@@ -265,6 +266,49 @@ TEST_F(WhatIfWindow, AnotherTokenBudgetOrPolicyAndForksOfForks) {
     EXPECT_EQ(window->comparison().selection().lane(), chatLane().lane);
     QTest::mouseClick(&tree(), Qt::LeftButton, {}, tree().rowRect(2).center());
     EXPECT_EQ(window->comparison().selection().lane(), fork(1).origin.lane);
+}
+
+TEST_F(WhatIfWindow, ALongPolicyMakesTheDialogNoWider) {
+    ASSERT_NO_FATAL_FAILURE(chat());
+    ASSERT_NO_FATAL_FAILURE(select(generated(5)));
+    WhatIfDialog& dialog = openDialog();
+    const int wide = dialog.width();
+    auto& policy = in<QLineEdit>(dialog, u"other_policy_text"_s);
+    const QString part = u"+bias:experts=1,add=0.5,positions=11"_s;
+    policy.setText(u"model"_s + part.repeated(30));
+    const QString shown = in<QLabel>(dialog, u"what_if_policy"_s).text();
+    EXPECT_GT(shown.size(), 1000);
+    QCoreApplication::processEvents();
+    EXPECT_EQ(dialog.width(), wide);
+    EXPECT_LT(dialog.minimumSizeHint().width(), wide + 1);
+    EXPECT_LT(dialog.height(), 700);
+    policy.setText(u"model"_s + part.repeated(30) + u"+nonsense:"_s + u"x"_s.repeated(200));
+    EXPECT_TRUE(in<QLabel>(dialog, u"what_if_error"_s).isVisible());
+    QCoreApplication::processEvents();
+    EXPECT_EQ(dialog.width(), wide) << "what is wrong with it has long words too";
+    for (const QString& name : {u"what_if_policy"_s, u"what_if_sharing"_s, u"what_if_error"_s}) {
+        const auto& label = in<QLabel>(dialog, name);
+        EXPECT_GE(label.height(), label.heightForWidth(label.width())) << name.toStdString() << " is cut off";
+    }
+    EXPECT_LT(dialog.height(), 700);
+    dialog.grab().save(qEnvironmentVariable("MIXO_ARTEFACTS", u"view_artefacts"_s) + u"/what-if-long-light.png"_s);
+}
+
+TEST_F(WhatIfWindow, TheBarOfTheLanesKeepsItsButtonsInANarrowWindow) {
+    ASSERT_NO_FATAL_FAILURE(chat({1024, 700}));
+    ASSERT_NO_FATAL_FAILURE(select(generated(5)));
+    ASSERT_NO_FATAL_FAILURE(run(openDialog()));
+    auto& bar = find<QToolBar>(u"comparison_bar"_s);
+    for (const int width : {1024, 1200, 1399, 1400, 1600}) {
+        window->resize(width, 700);
+        QTest::qWait(50);
+        ASSERT_TRUE(in<QComboBox>(bar, u"comparison_source"_s).isVisible());
+        for (const QString& name : {u"run_all"_s, u"comparison_csv"_s, u"comparison_image"_s}) {
+            const auto& button = in<QAbstractButton>(bar, name);
+            EXPECT_TRUE(button.isVisible() && !button.visibleRegion().isEmpty())
+                << name.toStdString() << " at " << width;
+        }
+    }
 }
 
 TEST_F(WhatIfWindow, WhatCannotBeForkedSaysWhy) {
