@@ -48,6 +48,7 @@ ChecksView::ChecksView(Selection& selection, QWidget* parent)
     header->setSectionResizeMode(ChecksModel::kName, QHeaderView::ResizeToContents);
     header->setSectionResizeMode(ChecksModel::kEquation, QHeaderView::Stretch);
     m_note = new QLabel(this);
+    m_note->setObjectName(u"checksNote"_s);
     m_note->setProperty("role", u"caption"_s);
     m_note->setWordWrap(true);
 
@@ -84,20 +85,22 @@ void ChecksView::setSnapshot(const SnapshotPointer& snapshot) {
     setRole(*m_chip, role);
     const QString mark = summary.verdict == ChecksVerdict::kHold ? u"✓ "_s : QString();
     m_chip->setText(mark + summary.text);
-    m_note->setText(rowsNote(*lane));
+    m_note->setText(rowsNote(*lane, snapshot->lanes.size() > 1));
 }
 
-QString ChecksView::rowsNote(const LaneSnapshot& lane) {
+QString ChecksView::rowsNote(const LaneSnapshot& lane, bool forked) {
     if (lane.load == nullptr || lane.load->layers() == 0) return {};
     QStringList parts;
     for (const Phase phase : {Phase::kPrompt, Phase::kThinking, Phase::kAnswer}) {
         const std::int64_t rows = lane.load->layer(phase, 0).rows;
         if (rows > 0) parts << tr("%1 %2").arg(phaseName(phase), format::count(rows));
     }
-    return tr("Selections = rows × layers × k − dropped. Rows fed: %1 (tags and injected tokens count as thinking). "
-              "The "
-              "newest token is routed in the next step.")
-        .arg(parts.join(u" + "_s));
+    const QString fed = tr("Selections = rows × layers × k − dropped. Rows fed: %1%2.")
+                            .arg(parts.join(u" + "_s), forked ? tr(", and those of its forks") : QString());
+    return tr("%1 The timeline counts tokens: the newest one is fed in the next step, and tags and injected tokens, "
+              "rows of "
+              "thinking here, do not count there.")
+        .arg(fed);
 }
 
 void ChecksView::goTo(const QModelIndex& index) {

@@ -34,7 +34,7 @@ protected:
 
 private:
     void goTo(const QModelIndex& index);
-    QString rowsNote(const LaneSnapshot& lane);
+    QString rowsNote(const LaneSnapshot& lane, bool forked);
 
     Selection& m_selection;
     ChecksModel* m_model;

@@ -6,6 +6,7 @@
 #include <QLabel>
 #include <QTableView>
 #include <QTest>
+#include <array>
 
 #include "sample_snapshot_test.h"
 #include "views/theme.h"
@@ -74,6 +75,30 @@ TEST(ChecksView, aClickOnABrokenCheckGoesToItsPlace) {
     QTest::mouseClick(table->viewport(), Qt::LeftButton, {}, table->visualRect(table->model()->index(1, 2)).center());
     EXPECT_EQ(selection.layer(), 2);
     EXPECT_EQ(selection.token(), 12);
+}
+
+TEST(ChecksView, theNoteCountsTheRowsThatWereFed) {
+    SampleLane lane(kDemoShape);
+    lane.feedAll();
+    Selection selection;
+    ChecksView view(selection);
+    const SnapshotPointer snapshot = lane.snapshot();
+    const History& history = snapshot->lanes.front().history;
+    std::array<int, kPhaseCount> rows{};
+    for (std::int32_t position = 0; position < history.rowCount(); ++position)
+        ++rows[static_cast<std::size_t>(history.token(position).trace.phase)];
+    view.setSnapshot(snapshot);
+    const auto& note = *view.findChild<QLabel*>(u"checksNote"_s);
+    const auto of = [&](Phase phase) { return rows[static_cast<std::size_t>(phase)]; };
+    EXPECT_TRUE(note.text().contains(u"Rows fed: prompt %1 + thinking %2 + answer %3."_s.arg(of(Phase::kPrompt))
+                                         .arg(of(Phase::kThinking))
+                                         .arg(of(Phase::kAnswer))))
+        << note.text().toStdString();
+    auto forked = std::make_shared<WorkbenchSnapshot>(*snapshot);
+    forked->lanes.push_back(forked->lanes.front());
+    forked->lanes.back().lane = 7;
+    view.setSnapshot(forked);
+    EXPECT_TRUE(note.text().contains(u", and those of its forks."_s)) << note.text().toStdString();
 }
 
 TEST(ChecksView, picturesOfACompleteRecording) {
