@@ -26,10 +26,14 @@ constexpr int kNarrowestModel = 140;
 constexpr int kModelCaption = 0;  // among m_captions, in the order in which they were added
 constexpr int kDeviceCaption = 1;
 
-/// "cpu (AVX2, 2 threads)" → "CPU · AVX2, 2 threads".
-QString deviceName(QString backend) {
-    if (!backend.startsWith(u"cpu ("_s) || !backend.endsWith(u')')) return QObject::tr("CPU · %1").arg(backend);
-    return QObject::tr("CPU · %1").arg(backend.mid(5).chopped(1));
+/// "cpu (AVX2, 2 threads)" → "CPU · AVX2, 2 threads", "cuda (NVIDIA H100)" → "CUDA · NVIDIA H100", "reference" → "CPU ·
+/// reference"; what has another name keeps it.
+QString deviceName(const QString& backend) {
+    if (backend.isEmpty()) return format::kAbsent;
+    if (backend == u"reference"_s) return QObject::tr("CPU · reference");
+    const qsizetype open = backend.indexOf(u" ("_s);
+    if (open < 0 || !backend.endsWith(u')')) return backend;
+    return QObject::tr("%1 · %2").arg(backend.left(open).toUpper(), backend.mid(open + 2).chopped(1));
 }
 
 }  // namespace
@@ -89,9 +93,10 @@ void ControlBar::showModel(const WorkbenchSnapshot& snapshot) {
     if (snapshot.state != WorkbenchState::kLoading) {
         m_model->showModel(name, model == nullptr ? QString() : format::plainText(model->description));
     }
-    m_device->setText(model == nullptr ? tr("CPU") : deviceName(format::plainText(model->backend)));
-    m_device->setToolTip(snapshot.recorded ? tr("Where the model ran when this was recorded")
-                                           : tr("Where the model runs"));
+    m_device->setText(model == nullptr ? format::kAbsent : deviceName(format::plainText(model->backend)));
+    m_device->setToolTip(model == nullptr    ? tr("No model is open")
+                         : snapshot.recorded ? tr("Where the model ran when this was recorded")
+                                             : tr("Where the model runs"));
     m_captions[kModelCaption]->setText(snapshot.recorded ? tr("Recorded with") : tr("Model"));
     m_captions[kDeviceCaption]->setText(snapshot.recorded ? tr("Device then") : tr("Device"));
 
