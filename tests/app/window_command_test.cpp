@@ -6,6 +6,7 @@
 
 #include <QApplication>
 #include <QScreen>
+#include <QTest>
 #include <QTimer>
 #include <cstdlib>
 #include <filesystem>
@@ -109,17 +110,34 @@ TEST(WindowCommand, WithoutADisplayTheWindowSaysWhatIsMissing) {
 
 QSize first_size;  // of the program's window, where nothing was kept from a start before
 QSize screen_size;
+std::filesystem::path session_of_the_turn;  // empty: nothing was recorded
 
-/// Closes the program's window once its model is open. Runs when the program makes its application.
-void closeOnceOpen() {
+/// Sends a message once the program's window has its model, and closes the window after the answer; one that shows a
+/// recording is closed at once. Runs when the program makes its application.
+void askThenClose() {
     auto* check = new QTimer(qApp);
-    QObject::connect(check, &QTimer::timeout, check, [] {
+    QObject::connect(check, &QTimer::timeout, check, [asked = false]() mutable {
         for (QWidget* widget : QApplication::topLevelWidgets()) {
             auto* window = qobject_cast<MainWindow*>(widget);
             if (window == nullptr || !window->isVisible() || window->bridge().latest()->model == nullptr) continue;
-            first_size = window->size();
-            screen_size = window->screen()->availableGeometry().size();
-            window->close();
+            const SnapshotPointer latest = window->bridge().latest();
+            if (latest->recorded) {
+                window->close();
+                return;
+            }
+            if (!asked) {
+                first_size = window->size();
+                screen_size = window->screen()->availableGeometry().size();
+                auto* const message = window->findChild<QWidget*>(QStringLiteral("message_edit"));
+                if (!message->isVisible() || !message->isEnabled()) return;
+                asked = true;
+                QTest::keyClicks(message, QStringLiteral("hello"));
+                QTest::keyClick(message, Qt::Key_Return);
+            } else if (latest->state == WorkbenchState::kReady && !latest->conversation.empty()) {
+                session_of_the_turn = latest->recorder.file;
+                window->close();
+            }
+            return;
         }
     });
     check->start(5);
@@ -131,14 +149,22 @@ TEST(WindowCommand, OpenRunsUntilTheWindowIsClosed) {
     test::writeTinyModel(directory / "model");
     qputenv("QT_QPA_PLATFORM", "offscreen");
     qputenv("XDG_CONFIG_HOME", QByteArray::fromStdString((directory / "config").string()));
-    qAddPreRoutine(closeOnceOpen);
-    const ProgramResult result = runProgramWith(
-        {"open", (directory / "model").string(), "--sessions", (directory / "sessions").string(), "--threads", "1"});
+    qAddPreRoutine(askThenClose);
+    const std::vector<std::string> open = {
+        "open", (directory / "model").string(), "--sessions", (directory / "sessions").string(), "--threads", "1"};
+    const ProgramResult result = runProgramWith(open);
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_EQ(result.err, "");
+    EXPECT_EQ(session_of_the_turn.parent_path(), directory / "sessions");
+    EXPECT_TRUE(std::filesystem::exists(session_of_the_turn));
     EXPECT_TRUE(std::filesystem::exists(directory / "config")) << "the window keeps where its panels were";
     ASSERT_LT(screen_size.height(), 1000) << "or nothing is tested here";
     EXPECT_LE(first_size.height(), screen_size.height());
+
+    std::vector<std::string> unrecorded = open;
+    unrecorded.emplace_back("--no-record");
+    EXPECT_EQ(runProgramWith(unrecorded).status, 0);
+    EXPECT_EQ(session_of_the_turn, std::filesystem::path());
 
     const std::string session = (directory / "turn.mixo").string();
     ASSERT_EQ(runProgramWith({"generate", "--model", (directory / "model").string(), "--prompt", "hello",
