@@ -110,6 +110,55 @@ TEST(DifferenceMap, OverlapAndDivergenceNeedTheForcedPass) {
     EXPECT_EQ(maps.maps()[0].data.rows, 0);
 }
 
+/// Rows with experts of their own in each of the two layers.
+History historyOf(const std::vector<std::vector<std::int16_t>>& rows) {
+    HistoryWriter writer(test::kComparedShape);
+    const std::vector<float> weights(4, 0.5F);
+    const std::vector<RouterFacts> router(2, {.active = 2});
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        StepTrace trace;
+        trace.step = static_cast<Step>(row);
+        trace.token = {.position = static_cast<std::int32_t>(row), .id = 1, .phase = Phase::kThinking};
+        trace.expert_ids = rows[row];
+        trace.expert_weights = weights;
+        trace.router = router;
+        writer.addRow(trace, "a");
+    }
+    return writer.publish();
+}
+
+TEST(DifferenceMap, OverlapIsThatOfEachLayerAtEachToken) {
+    auto comparison = twoLanes();
+    const ComparedLane base = comparison->lanes[0];
+    judge(comparison->lanes[0], base, {0, 0, 0, 0}, 0.4);
+    judge(comparison->lanes[1], base, {0.1, 2.0, 0.3, 0.2}, 1.4);
+    const std::vector<std::int16_t> same{0, 1, 0, 1};
+    comparison->lanes[0].forced.history = historyOf(std::vector(7, same));
+    comparison->lanes[1].forced.history =
+        historyOf({same, same, {0, 1, 2, 3}, {0, 2, 0, 1}, {2, 3, 0, 2}, {2, 3, 2, 3}, {0, 1, 2, 3}});
+    constexpr float kThird = 1.0F / 3.0F;
+    const std::vector<std::vector<float>> expected{{1.0F, kThird, 0.0F, 0.0F, 1.0F}, {0.0F, 1.0F, kThird, 0.0F, 0.0F}};
+    DifferenceMaps maps;
+    maps.update(*comparison, LaneMeasure::kOverlap, 100);
+    const DifferenceMap& tokens = maps.maps()[1];
+    ASSERT_EQ(tokens.data.rows, 2);
+    ASSERT_EQ(tokens.data.columns, 5);
+    for (std::int32_t layer = 0; layer < 2; ++layer) {
+        for (std::int32_t column = 0; column < 5; ++column) {
+            EXPECT_FLOAT_EQ(tokens.data.at(layer, column),
+                            expected[static_cast<std::size_t>(layer)][static_cast<std::size_t>(column)])
+                << "layer " << layer << ", column " << column;
+        }
+    }
+    maps.update(*comparison, LaneMeasure::kOverlap, 2);  // three tokens a column, two in the last
+    const DifferenceMap& means = maps.maps()[1];
+    ASSERT_EQ(means.data.columns, 2);
+    EXPECT_FLOAT_EQ(means.data.at(0, 0), 4.0F / 9.0F);
+    EXPECT_FLOAT_EQ(means.data.at(0, 1), 0.5F);
+    EXPECT_FLOAT_EQ(means.data.at(1, 0), 4.0F / 9.0F);
+    EXPECT_FLOAT_EQ(means.data.at(1, 1), 0.0F);
+}
+
 TEST(DifferenceMap, SeveralTokensInAColumnShowTheLargestDivergence) {
     auto comparison = twoLanes();
     const ComparedLane base = comparison->lanes[0];
