@@ -46,6 +46,18 @@ TEST(ThreadPool, AThreadIndexIsUsedByOneThreadAtATime) {
         pool.run(100, [&](std::int64_t, int thread) { ++counts[static_cast<std::size_t>(thread)]; });
         ASSERT_EQ(counts[0] + counts[1] + counts[2], 100);
     }
+    for (int round = 0; round < 50; ++round) {
+        std::vector<int> threads(3, -1);
+        std::atomic<int> begun{0};
+        // Every chunk waits for the others, so each is another thread's.
+        pool.run(3, [&](std::int64_t chunk, int thread) {
+            threads[static_cast<std::size_t>(chunk)] = thread;
+            begun.fetch_add(1);
+            while (begun.load() < 3) std::this_thread::yield();
+        });
+        std::sort(threads.begin(), threads.end());
+        ASSERT_EQ(threads, (std::vector<int>{0, 1, 2}));
+    }
 }
 
 TEST(ThreadPool, AChunkThatWaitsForAnotherThreadDoesNotBlockTheRest) {
@@ -76,16 +88,20 @@ TEST(ThreadPool, SmallWorkStaysOnTheCallingThread) {
 TEST(ThreadPool, ACallerThatFellAsleepIsWoken) {
     ThreadPool pool(2);
     const auto caller = std::this_thread::get_id();
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < 5; ++round) {
         std::atomic<bool> other_began = false;
+        std::atomic<bool> other_ended = false;
         pool.run(2, [&](std::int64_t, int) {
             if (std::this_thread::get_id() == caller) {
-                while (!other_began) std::this_thread::yield();
+                other_began.wait(false);
                 return;
             }
             other_began = true;
-            std::this_thread::sleep_for(std::chrono::milliseconds(2));  // far longer than a caller looks on
+            other_began.notify_one();
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));  // far longer than a caller looks on
+            other_ended = true;
         });
+        ASSERT_TRUE(other_ended);
     }
 }
 
