@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "kernels/cpu/amx.h"
 #include "kernels/cpu/dot.h"
 #include "kernels/cpu/families.h"
 
@@ -12,8 +13,8 @@ class CpuBackend final : public Backend {
 public:
     explicit CpuBackend(int threads)
         : m_pool(threads),
-          m_name(std::string("cpu (") + cpu::instructionSet() + ", " + std::to_string(m_pool.threads()) +
-                 (m_pool.threads() == 1 ? " thread)" : " threads)")) {}
+          m_name(std::string("cpu (") + cpu::instructionSet() + (cpu::usesAmx(DataType::kBF16) ? " + AMX, " : ", ") +
+                 std::to_string(m_pool.threads()) + (m_pool.threads() == 1 ? " thread)" : " threads)")) {}
 
     std::string_view name() const override { return m_name; }
     void embed(Matrix table, std::span<const std::int32_t> ids, RowsOut out) override {
@@ -24,9 +25,11 @@ public:
     }
     void matmul(RowsIn in, Matrix w, std::span<const float> bias, Accumulate mode, RowsOut out) override {
         const Product product{w, bias, mode, out};
-        cpu::matmulEach(m_pool, in, {&product, 1});
+        matmulEach(in, {&product, 1});
     }
-    void matmulEach(RowsIn in, std::span<const Product> products) override { cpu::matmulEach(m_pool, in, products); }
+    void matmulEach(RowsIn in, std::span<const Product> products) override {
+        cpu::matmulEach(m_pool, m_products, in, products);
+    }
     void queryKeyStore(const QueryKeyArguments& arguments) override { cpu::queryKeyStore(m_pool, m_angles, arguments); }
     void attention(RowsIn queries, KvLayer cache, std::span<const SequencePosition> sequence, std::int64_t heads,
                    RowsOut out) override {
@@ -45,6 +48,7 @@ public:
 private:
     ThreadPool m_pool;
     std::string m_name;
+    cpu::ProductsWorkspace m_products;
     cpu::RotaryAngles m_angles;
     cpu::AttentionWorkspace m_attention;
     cpu::ExpertsWorkspace m_experts;

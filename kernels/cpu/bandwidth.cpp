@@ -12,7 +12,7 @@ constexpr std::size_t kChunkWords = 256 * 1024 / sizeof(std::uint64_t);
 constexpr std::size_t kUnroll = 16;
 static_assert(kChunkWords % kUnroll == 0);
 
-/// How far ahead of the sum lines are asked for, as in the products of weights (kernels/cpu/dot.cpp).
+/// How far ahead of the sum lines are asked for, as in the products of weights (kernels/cpu/dot.h).
 constexpr std::size_t kPrefetchWords = 16 * 1024 / sizeof(std::uint64_t);
 constexpr std::size_t kLineWords = 64 / sizeof(std::uint64_t);
 constexpr int kTrials = 2;  // of each way to read

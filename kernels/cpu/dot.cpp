@@ -18,11 +18,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 
-// Decoding is bound by memory, and the hardware's own prefetchers stop at each 4 KiB page, which is about one row of
-// weights: lines are asked for so long before they are summed, in the order in which they lie in memory, into the
-// second cache (the first would drop them again).
-constexpr std::size_t kPrefetchBytes = 16 * 1024;
-
 /// Asks for the lines behind `ahead` that take the place of `count` columns from `i` on of kOutputs rows.
 template <std::size_t kOutputs, typename Weight>
 HWY_INLINE void prefetchLines(const std::byte* ahead, std::size_t i, std::size_t count) {
@@ -85,21 +80,14 @@ HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::
 template <std::size_t kRows, std::size_t kOutputs, typename Weight>
 void dotTiles(const DotRows& rows, const Weight* w, const Matrix& matrix, std::int64_t begin, std::int64_t end) {
     constexpr auto kStep = static_cast<std::int64_t>(kOutputs);
-    static_assert(kTileOutputs % kStep == 0);
+    static_assert(kVectorOutputs % kStep == 0);
     const auto columns = static_cast<std::size_t>(matrix.columns);
-    const std::size_t row_bytes = columns * sizeof(Weight);
-    const std::size_t block_bytes = static_cast<std::size_t>(end - begin) * row_bytes;
-    const auto ahead = [&](std::size_t offset) -> const std::byte* {
-        if (!rows.first) return nullptr;
-        offset += kPrefetchBytes;
-        if (offset < block_bytes) return reinterpret_cast<const std::byte*>(w) + offset;
-        return rows.next == nullptr ? nullptr : static_cast<const std::byte*>(rows.next) + (offset - block_bytes);
-    };
+    const auto row_bytes = static_cast<std::int64_t>(columns * sizeof(Weight));
+    const WeightsAhead ahead(rows, matrix, begin, end);
     const auto tile = [&](std::int64_t output) { return w + static_cast<std::size_t>(output - begin) * columns; };
     std::int64_t output = begin;
     for (; output + kStep <= end; output += kStep) {
-        const std::byte* lines = ahead(static_cast<std::size_t>(output - begin) * row_bytes);
-        dotTile<kRows, kOutputs>(rows, tile(output), columns, output - begin, lines);
+        dotTile<kRows, kOutputs>(rows, tile(output), columns, output - begin, ahead.of((output - begin) * row_bytes));
     }
     for (; output < end; ++output) dotTile<kRows, 1>(rows, tile(output), columns, output - begin, nullptr);
 }
@@ -159,7 +147,8 @@ HWY_EXPORT(dotBlock);
 HWY_EXPORT(instructionSet);
 
 void dotBlock(const DotRows& rows, const Matrix& w, std::int64_t begin, std::int64_t end) {
-    assert(rows.count >= 1 && rows.count <= kTileRows && begin >= 0 && begin < end && end <= w.rows);
+    assert(rows.count >= 1 && rows.count <= rowsAtOnce(w.type) && begin >= 0 && begin < end && end <= w.rows);
+    if (usesAmx(w.type)) return dotBlockByTiles(rows, w, begin, end);
     HWY_DYNAMIC_DISPATCH(dotBlock)(rows, w, begin, end);
 }
 

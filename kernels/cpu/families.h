@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "kernels/cpu/amx.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace mixoscope::kernels::cpu {
@@ -17,8 +18,8 @@ inline bool worthSharing(std::int64_t weight_bytes, std::int64_t multiply_adds) 
     return weight_bytes > kBytes || multiply_adds > kMultiplyAdds;
 }
 
-/// Outputs of one chunk of a matrix product.
-std::int64_t chunkOutputs(const Matrix& w);
+/// Outputs of one chunk of a product of so many rows.
+std::int64_t chunkOutputs(const Matrix& w, std::int64_t rows);
 
 inline std::int64_t chunkCount(std::int64_t items, std::int64_t chunk) {
     return (items + chunk - 1) / chunk;
@@ -39,7 +40,13 @@ private:
 
 void embed(ThreadPool& pool, Matrix table, std::span<const std::int32_t> ids, RowsOut out);
 void rmsNorm(ThreadPool& pool, RowsIn in, std::span<const float> weight, float epsilon, RowsOut out);
-void matmulEach(ThreadPool& pool, RowsIn in, std::span<const Product> products);
+
+/// What products by tiles work on (kernels/cpu/amx.h); empty where there are none.
+struct ProductsWorkspace {
+    Workspace<std::uint32_t> packed;  // (rows) of the input
+    Workspace<CacheLine> copies;      // (threads) a chunk of weights
+};
+void matmulEach(ThreadPool& pool, ProductsWorkspace& workspace, RowsIn in, std::span<const Product> products);
 void routerProbabilities(RowsIn logits, RowsOut probabilities);
 
 /// Cosines and sines of the rows of one step, computed in its first layer and used in all.
@@ -71,15 +78,18 @@ void attention(ThreadPool& pool, AttentionWorkspace& workspace, RowsIn queries, 
                std::span<const SequencePosition> sequence, std::int64_t heads, RowsOut out);
 
 struct ExpertsWorkspace {
-    Workspace<std::int64_t> ends;     // (experts + 1) where each expert's entries end
-    Workspace<std::int32_t> active;   // (experts) experts that somebody chose, ascending
-    Workspace<std::int64_t> entries;  // (rows · slots) what was chosen, by expert: row · slots + slot
-    Workspace<std::int64_t> places;   // (rows · slots) inverse of entries, −1 where nothing was chosen
-    Workspace<float> hidden;          // (rows · slots, intermediate)
-    Workspace<float> up;              // (rows · slots, intermediate)
-    Workspace<float> results;         // (rows · slots, hidden)
-    Workspace<std::int32_t> zeros;    // (rows) the ids of a dense layer
-    Workspace<float> ones;            // (rows) its weights
+    Workspace<std::int64_t> ends;            // (experts + 1) where each expert's entries end
+    Workspace<std::int32_t> active;          // (experts) experts that somebody chose, ascending
+    Workspace<std::int64_t> entries;         // (rows · slots) what was chosen, by expert: row · slots + slot
+    Workspace<std::int64_t> places;          // (rows · slots) inverse of entries, −1 where nothing was chosen
+    Workspace<float> hidden;                 // (rows · slots, intermediate)
+    Workspace<float> up;                     // (rows · slots, intermediate)
+    Workspace<float> results;                // (rows · slots, hidden)
+    Workspace<std::uint32_t> packed_in;      // (rows · slots) the input for tiles
+    Workspace<std::uint32_t> packed_hidden;  // (rows · slots) hidden for tiles
+    Workspace<CacheLine> copies;             // (threads) a chunk of weights for tiles
+    Workspace<std::int32_t> zeros;           // (rows) the ids of a dense layer
+    Workspace<float> ones;                   // (rows) its weights
 };
 void experts(ThreadPool& pool, ExpertsWorkspace& workspace, RowsIn in, std::span<const ExpertMatrices> experts,
              ExpertChoice choice, RowsOut out);

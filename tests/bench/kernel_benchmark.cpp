@@ -1,5 +1,6 @@
 // Speed of the CPU kernels: matrix-vector products against the machine's read bandwidth, products of many rows,
-// experts, attention. Run with --benchmark_filter to choose. Argument `threads` of 2 uses the pool.
+// experts, attention. Run with --benchmark_filter to choose. Argument `threads` of 2 uses the pool, `amx` of 1 the
+// tiles.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "kernels/cpu/amx.h"
 #include "kernels/cpu/bandwidth.h"
 
 namespace {
@@ -46,8 +48,19 @@ void readMemory(benchmark::State& state) {
 }
 BENCHMARK(readMemory)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->MeasureProcessCPUTime();
 
+/// False: the benchmark wants the tiles and this machine has none.
+bool switchAmx(benchmark::State& state, bool on) {
+    if (on && !cpu::amxAvailable()) {
+        state.SkipWithError("no AMX with BF16 here");
+        return false;
+    }
+    cpu::setAmx(on);
+    return true;
+}
+
 /// GB/s: weights read. The bound is readMemory with as many threads.
 void matmulRows(benchmark::State& state) {
+    if (!switchAmx(state, state.range(2) != 0)) return;
     const std::int64_t rows = state.range(1);
     const auto backend = makeCpuBackend(static_cast<int>(state.range(0)));
     WeightRing weights(kColumns, kColumns, kBytes);
@@ -65,13 +78,14 @@ void matmulRows(benchmark::State& state) {
                                                    benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK(matmulRows)
-    ->ArgNames({"threads", "rows"})
-    ->ArgsProduct({{1, 2}, {1, 2, 4, 8, 128}})
+    ->ArgNames({"threads", "rows", "amx"})
+    ->ArgsProduct({{1, 2}, {1, 2, 4, 8, 128}, {0, 1}})
     ->UseRealTime()
     ->MeasureProcessCPUTime();
 
 /// A layer of 64 experts, top-8, hidden 2048, intermediate 768 (the shape of Qwen3-30B-A3B, half its experts).
 void experts(benchmark::State& state) {
+    if (!switchAmx(state, state.range(2) != 0)) return;
     constexpr std::int64_t kExperts = 64;
     constexpr std::int64_t kIntermediate = 768;
     constexpr std::int64_t kSlots = 8;
@@ -102,8 +116,8 @@ void experts(benchmark::State& state) {
                                                    benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK(experts)
-    ->ArgNames({"threads", "rows"})
-    ->ArgsProduct({{1, 2}, {1, 4, 128}})
+    ->ArgNames({"threads", "rows", "amx"})
+    ->ArgsProduct({{1, 2}, {1, 4, 128}, {0, 1}})
     ->UseRealTime()
     ->MeasureProcessCPUTime();
 

@@ -7,19 +7,29 @@
 namespace mixoscope::kernels::test {
 namespace {
 
+struct Types {
+    DataType gate;
+    DataType up;
+    DataType down;
+};
+
 struct Layer {
-    Layer(DataType type, std::int64_t count, std::int64_t hidden_size, std::int64_t intermediate_size,
+    /// The types of each expert.
+    Layer(const std::vector<Types>& types, std::int64_t hidden_size, std::int64_t intermediate_size,
           std::mt19937& random)
         : hidden(hidden_size), intermediate(intermediate_size) {
-        for (std::int64_t i = 0; i < count; ++i) {
-            gate.emplace_back(type, intermediate, hidden, random);
-            up.emplace_back(type, intermediate, hidden, random);
-            down.emplace_back(type, hidden, intermediate, random);
+        for (const Types& type : types) {
+            gate.emplace_back(type.gate, intermediate, hidden, random);
+            up.emplace_back(type.up, intermediate, hidden, random);
+            down.emplace_back(type.down, hidden, intermediate, random);
         }
         for (std::size_t i = 0; i < gate.size(); ++i) {
             experts.push_back({gate[i].matrix(), up[i].matrix(), down[i].matrix()});
         }
     }
+    Layer(DataType type, std::size_t count, std::int64_t hidden_size, std::int64_t intermediate_size,
+          std::mt19937& random)
+        : Layer(std::vector<Types>(count, {type, type, type}), hidden_size, intermediate_size, random) {}
     std::int64_t hidden;
     std::int64_t intermediate;
     std::vector<Weights> gate, up, down;
@@ -122,6 +132,14 @@ TEST_P(CpuExperts, AgreesWithTheOracleForAnyRowsAndTypes) {
             compare(layer, randomChoice(rows, 6, 2, 3, m_random), randomFloats(rows * 33, m_random), 2, m_random);
         }
     }
+}
+
+TEST_P(CpuExperts, AgreesWithTheOracleWhereMatricesDifferInType) {
+    const std::vector<Types> types{{DataType::kF16, DataType::kF16, DataType::kF32},
+                                   {DataType::kF32, DataType::kBF16, DataType::kBF16},
+                                   {DataType::kBF16, DataType::kF16, DataType::kBF16}};
+    const Layer layer(types, 1400, 70, m_random);  // several chunks
+    compare(layer, randomChoice(17, 3, 2, 2, m_random), randomFloats(17 * 1400, m_random), 2, m_random);
 }
 
 TEST_P(CpuExperts, AgreesWithTheOracleForAnyCountOfExperts) {

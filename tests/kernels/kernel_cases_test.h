@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "kernels/cpu/amx.h"
 #include "kernels/cpu/dot.h"
 #include "kernels/float_formats.h"
 
@@ -86,7 +87,13 @@ inline bool sameBits(const float* left, const float* right, std::int64_t count) 
     return std::memcmp(left, right, static_cast<std::size_t>(count) * sizeof(float)) == 0;
 }
 
-/// Every instruction set that this machine can run and the kernels are compiled for, the portable fallback as 0.
+constexpr const char* kNoAmx = "this processor has no AMX with BF16, or the system does not grant it";
+
+/// Stands beside Highway's targets for the tiles of AMX over the best of them.
+constexpr std::int64_t kAmx = -1;
+
+/// Every instruction set that this machine can run and the kernels are compiled for, the portable fallback as 0, and
+/// kAmx, which is skipped where there is none.
 inline std::vector<std::int64_t> instructionSets() {
     std::vector<std::int64_t> sets;
     for (std::int64_t rest = hwy::SupportedTargets(); rest != 0; rest &= rest - 1) {
@@ -97,18 +104,26 @@ inline std::vector<std::int64_t> instructionSets() {
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
     std::erase_if(sets, [](std::int64_t target) { return target == HWY_SCALAR || target == HWY_EMU128; });
     sets.push_back(0);
+    sets.push_back(kAmx);
     return sets;
 }
 
 inline std::string instructionSetName(const testing::TestParamInfo<std::int64_t>& info) {
-    return info.param == 0 ? "Portable" : hwy::TargetName(info.param);
+    return info.param == 0 ? "Portable" : info.param == kAmx ? "AMX" : hwy::TargetName(info.param);
 }
 
 /// Runs each test with one instruction set.
 class OnEveryInstructionSet : public testing::TestWithParam<std::int64_t> {
 protected:
-    void SetUp() override { hwy::GetChosenTarget().Update(GetParam()); }
-    void TearDown() override { hwy::GetChosenTarget().Update(hwy::SupportedTargets()); }
+    void SetUp() override {
+        if (GetParam() == kAmx && !cpu::amxAvailable()) GTEST_SKIP() << kNoAmx;
+        cpu::setAmx(GetParam() == kAmx);
+        if (GetParam() != kAmx) hwy::GetChosenTarget().Update(GetParam());
+    }
+    void TearDown() override {
+        cpu::setAmx(true);
+        hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    }
 
     std::mt19937 m_random{20250607};
     const testing::ScopedTrace m_seed{__FILE__, __LINE__, "seed 20250607"};
