@@ -216,6 +216,7 @@ Error sessionError(const SQLite::Exception& exception, const std::filesystem::pa
     switch (exception.getErrorCode()) {
         case SQLITE_NOTADB:
             parts.what = "This file is not a session of Mixoscope";
+            parts.expected = "a SQLite database";
             break;
         case SQLITE_CORRUPT:
             parts.what += ": the file is damaged";

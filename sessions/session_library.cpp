@@ -4,13 +4,22 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "sessions/schema.h"
+#include "sessions/session_edit.h"
 #include "sessions/session_file.h"
 #include "sessions/session_list.h"
 
@@ -18,36 +27,11 @@ namespace mixoscope {
 
 namespace {
 
-constexpr int kBusyTimeoutMs = 2000;
+constexpr int kBusyTimeoutMs = 2000;  // of a file that is being made
+constexpr int kAttempts = 10;
+constexpr std::chrono::milliseconds kPause{50};
 constexpr const char* kTrash = ".trash";
 constexpr const char* kLog = "-wal";
-
-/// Runs `action` on the database of a session; what SQLite throws becomes an Error.
-template <typename Action>
-auto onDatabase(const std::filesystem::path& session, int flags, std::string_view doing, Action&& action) {
-    SessionReader{session};  // says precisely what is wrong with a file that is none
-    try {
-        SQLite::Database database(session.string(), flags, kBusyTimeoutMs);
-        return action(database);
-    } catch (const SQLite::Exception& exception) {
-        throw sessionError(exception, session, doing);
-    }
-}
-
-void setMetadata(SQLite::Database& database, const std::string& key, const std::string& value) {
-    SQLite::Statement insert(database, "INSERT OR REPLACE INTO session (key, value) VALUES (?, ?)");
-    insert.bind(1, key);
-    insert.bind(2, value);
-    insert.exec();
-}
-
-void changeMetadata(const std::filesystem::path& session, const std::string& key, const std::string& value) {
-    onDatabase(session, SQLite::OPEN_READWRITE, "The session cannot be changed", [&](SQLite::Database& database) {
-        SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-        setMetadata(database, key, value);
-        transaction.commit();
-    });
-}
 
 std::string trimmed(const std::string& text) {
     const auto first = text.find_first_not_of(" \t\r\n");
@@ -55,39 +39,111 @@ std::string trimmed(const std::string& text) {
     return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-/// The path itself, or with a number where that name is taken.
-std::filesystem::path freePath(const std::filesystem::path& wanted) {
-    std::filesystem::path path = wanted;
-    for (int number = 2; std::filesystem::exists(path); ++number)
-        path = wanted.parent_path() /
-               (wanted.stem().string() + "-" + std::to_string(number) + wanted.extension().string());
-    return path;
-}
-
-/// Copies as the database is at one moment, its log included; what was begun is removed when that fails.
-void copySession(const std::filesystem::path& from, const std::filesystem::path& to, std::string_view doing) {
-    try {
-        onDatabase(from, SQLite::OPEN_READONLY, doing, [&](SQLite::Database& source) {
-            SQLite::Database copy(to.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs);
-            SQLite::Backup(copy, source).executeStep(-1);
-            // A copy stands alone: no log beside it.
-            copy.exec("PRAGMA journal_mode = DELETE");
-        });
-    } catch (...) {
-        std::error_code ignored;
-        std::filesystem::remove(to, ignored);
-        throw;
-    }
-}
-
 [[noreturn]] void cannot(const std::string& what, const std::filesystem::path& path, const std::error_code& why) {
     throw Error({.what = what, .where = path.string(), .found = why.message()});
 }
 
-void moveFile(const std::filesystem::path& from, const std::filesystem::path& to, const std::string& what) {
+/// Moves a file to a name that is free: the wanted one, or with a number. Never over another file, whatever other
+/// programs do meanwhile. Returns the name.
+std::filesystem::path moveToFreeName(const std::filesystem::path& from, const std::filesystem::path& wanted,
+                                     const std::string& what) {
+    for (int number = 1;; ++number) {
+        const std::filesystem::path to =
+            number == 1 ? wanted
+                        : wanted.parent_path() /
+                              (wanted.stem().string() + "-" + std::to_string(number) + wanted.extension().string());
+        if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return to;
+        if (errno == EEXIST) continue;
+        std::error_code failure(errno, std::generic_category());
+        if (failure == std::errc::invalid_argument) {  // a file system that cannot tell
+            if (std::filesystem::exists(to)) continue;
+            std::filesystem::rename(from, to, failure);
+            if (!failure) return to;
+        }
+        cannot(what, from, failure);
+    }
+}
+
+/// A file of which nobody else thinks that it is theirs; lists do not show it. It is removed unless it was moved away.
+class PartFile {
+public:
+    explicit PartFile(const std::filesystem::path& wanted) {
+        static std::atomic<int> count = 0;
+        m_path = wanted.string() + ".part-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+    }
+    ~PartFile() {
+        std::error_code ignored;
+        std::filesystem::remove(m_path, ignored);
+    }
+    PartFile(const PartFile&) = delete;
+    PartFile& operator=(const PartFile&) = delete;
+    const std::filesystem::path& path() const { return m_path; }
+
+private:
+    std::filesystem::path m_path;
+};
+
+bool isLocked(int code) {
+    return code == SQLITE_BUSY || code == SQLITE_LOCKED;
+}
+
+/// Tries what SQLite itself does not wait for until nobody stands in its way, for half a second; returns its last code.
+template <typename Action>
+int patiently(const Action& action) {
+    int code = action();
+    for (int attempt = 1; attempt < kAttempts && isLocked(code); ++attempt) {
+        std::this_thread::sleep_for(kPause);
+        code = action();
+    }
+    return code;
+}
+
+/// Copies as the database is at one moment, its log included.
+void copySession(const std::filesystem::path& from, const std::filesystem::path& to, std::string_view doing) {
+    onSession(from, SQLite::OPEN_READONLY, doing, [&](SQLite::Database& source) {
+        // Holds the source as it is; a backup of a file that is locked would end empty and say nothing.
+        SQLite::Transaction reading(source);
+        source.execAndGet("SELECT row_count FROM totals WHERE id = 1");
+        SQLite::Database copy(to.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs);
+        const int code = SQLite::Backup(copy, source).executeStep(-1);
+        if (code != SQLITE_DONE) throw SQLite::Exception("the session was not copied whole", code);
+        // A copy stands alone: no log beside it.
+        copy.exec("PRAGMA journal_mode = DELETE");
+    });
+}
+
+/// Brings what a program that was killed left in the log beside a session into the file. Only who is alone with a file
+/// can: a recorder has it open for as long as it records, a reader for a moment.
+void foldLog(const std::filesystem::path& session, std::string_view doing) {
+    if (!std::filesystem::exists(session.string() + kLog)) return;
+    onSession(session, SQLite::OPEN_READWRITE, doing, [&](SQLite::Database& database) {
+        const int code = patiently([&] { return database.tryExec("PRAGMA journal_mode = DELETE"); });
+        if (isLocked(code))
+            throw Error({.what = std::string(doing) + ": it is being recorded",
+                         .where = session.string(),
+                         .expected = "a session that no program writes to",
+                         .found = session.filename().string() + kLog + " in use",
+                         .advice = "Begin a new conversation there first"});
+        if (code != SQLITE_OK) throw SQLite::Exception(database.getHandle(), code);
+    });
+}
+
+/// What was written is on the disk, not on its way.
+void syncFile(const std::filesystem::path& path) {
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) return;
+    ::fsync(file);
+    ::close(file);
+}
+
+/// Puts a complete file in the place of another one, with its permissions. A crash leaves one of the two.
+void replaceFile(const std::filesystem::path& with, const std::filesystem::path& file, const std::string& what) {
     std::error_code failure;
-    std::filesystem::rename(from, to, failure);
-    if (failure) cannot(what, from, failure);
+    std::filesystem::permissions(with, std::filesystem::status(file).permissions(), failure);
+    syncFile(with);
+    std::filesystem::rename(with, file, failure);
+    if (failure) cannot(what, file, failure);
+    syncFile(file.parent_path());
 }
 
 }  // namespace
@@ -95,7 +151,7 @@ void moveFile(const std::filesystem::path& from, const std::filesystem::path& to
 void renameSession(const std::filesystem::path& session, const std::string& title) {
     const std::string name = trimmed(title);
     if (name.empty()) throw Error({.what = "A session needs a name", .where = session.string(), .expected = "a text"});
-    changeMetadata(session, "title", name);
+    editSession(session, [&](SQLite::Database& database) { setMetadata(database, "title", name); });
 }
 
 void setSessionTags(const std::filesystem::path& session, const std::vector<std::string>& tags) {
@@ -104,12 +160,12 @@ void setSessionTags(const std::filesystem::path& session, const std::vector<std:
         const std::string name = trimmed(tag);
         if (!name.empty() && std::ranges::find(kept, name) == kept.end()) kept.push_back(name);
     }
-    changeMetadata(session, "tags",
-                   nlohmann::json(kept).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    const std::string text = nlohmann::json(kept).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    editSession(session, [&](SQLite::Database& database) { setMetadata(database, "tags", text); });
 }
 
-std::vector<std::string> sessionTags(const std::filesystem::path& session) {
-    const auto tags = nlohmann::json::parse(SessionReader(session).metadata("tags"), nullptr, false);
+std::vector<std::string> sessionTags(const SessionReader& session) {
+    const auto tags = nlohmann::json::parse(session.metadata("tags"), nullptr, false);
     std::vector<std::string> found;
     if (!tags.is_array()) return found;
     for (const auto& tag : tags) {
@@ -119,49 +175,75 @@ std::vector<std::string> sessionTags(const std::filesystem::path& session) {
 }
 
 std::filesystem::path duplicateSession(const std::filesystem::path& session) {
-    const std::filesystem::path copy =
-        freePath(session.parent_path() / (session.stem().string() + "-copy" + session.extension().string()));
-    copySession(session, copy, "The session cannot be copied");
-    renameSession(copy, SessionReader(session).metadata("title") + " (copy)");
-    return copy;
+    constexpr const char* kDoing = "The session cannot be copied";
+    const std::filesystem::path wanted =
+        session.parent_path() / (session.stem().string() + "-copy" + session.extension().string());
+    const PartFile part(wanted);
+    copySession(session, part.path(), kDoing);
+    const std::string title = SessionReader(part.path()).metadata("title");
+    renameSession(part.path(), (title.empty() ? session.stem().string() : title) + " (copy)");
+    return moveToFreeName(part.path(), wanted, kDoing);
 }
 
 std::filesystem::path importSession(const std::filesystem::path& from, const std::filesystem::path& directory) {
+    constexpr const char* kDoing = "The session cannot be taken in";
     std::error_code failure;
     std::filesystem::create_directories(directory, failure);
     if (failure) cannot("The directory cannot be created", directory, failure);
-    const std::filesystem::path copy = freePath(directory / from.filename());
-    copySession(from, copy, "The session cannot be taken in");
-    return copy;
+    if (std::filesystem::equivalent(from.parent_path(), directory, failure))
+        throw Error({.what = "This session is in the session folder already", .where = from.string()});
+    const PartFile part(directory / from.filename());
+    copySession(from, part.path(), kDoing);
+    return moveToFreeName(part.path(), directory / from.filename(), kDoing);
 }
 
 std::int64_t compactSession(const std::filesystem::path& session) {
-    const std::int64_t before = sessionBytes(session);
-    onDatabase(session, SQLite::OPEN_READWRITE, "The session cannot be made smaller",
-               [](SQLite::Database& database) { database.exec("VACUUM"); });
-    return before - sessionBytes(session);
+    constexpr const char* kDoing = "The session cannot be made smaller";
+    std::error_code failure;
+    std::filesystem::path file = std::filesystem::canonical(session, failure);  // a link goes on naming it
+    if (failure) file = session;
+    foldLog(file, kDoing);
+    const std::int64_t before = sessionBytes(file);
+    const PartFile part(file);
+    std::int64_t saved = 0;
+    onSession(file, SQLite::OPEN_READWRITE, kDoing, [&](SQLite::Database& database) {
+        // The lock is held until the new file is in the old one's place: nothing is written in between.
+        database.exec("PRAGMA locking_mode = EXCLUSIVE");
+        database.exec("BEGIN EXCLUSIVE");
+        database.exec("COMMIT");
+        SQLite::Statement vacuum(database, "VACUUM INTO ?");
+        vacuum.bind(1, part.path().string());
+        vacuum.exec();
+        saved = before - sessionBytes(part.path());
+        if (saved > 0) replaceFile(part.path(), file, kDoing);
+    });
+    return std::max<std::int64_t>(saved, 0);
 }
 
 TrashedSession trashSession(const std::filesystem::path& session) {
+    constexpr const char* kDoing = "The session cannot be deleted";
+    foldLog(session, kDoing);
     std::error_code failure;
-    if (std::filesystem::exists(session.string() + kLog, failure))
-        throw Error({.what = "The session is open: it is being recorded, or a program left it unfinished",
-                     .where = session.string(),
-                     .expected = "a session without a log beside it",
-                     .found = session.filename().string() + kLog,
-                     .advice = "Begin a new conversation, then delete it"});
     const std::filesystem::path trash = session.parent_path() / kTrash;
     std::filesystem::create_directories(trash, failure);
-    if (failure) cannot("The session cannot be deleted", trash, failure);
-    const TrashedSession moved{.original = session, .trashed = freePath(trash / session.filename())};
-    moveFile(moved.original, moved.trashed, "The session cannot be deleted");
-    return moved;
+    if (failure) cannot(kDoing, trash, failure);
+    return {.original = session, .trashed = moveToFreeName(session, trash / session.filename(), kDoing)};
 }
 
 std::filesystem::path restoreSession(const TrashedSession& session) {
-    const std::filesystem::path place = freePath(session.original);
-    moveFile(session.trashed, place, "The session cannot be brought back");
-    return place;
+    return moveToFreeName(session.trashed, session.original, "The session cannot be brought back");
+}
+
+SessionTrash sessionTrash(const std::filesystem::path& directory) {
+    SessionTrash trash;
+    std::error_code failure;
+    for (std::filesystem::directory_iterator entry(directory / kTrash, failure), end; !failure && entry != end;
+         entry.increment(failure)) {
+        if (entry->path().extension() != ".mixo") continue;
+        ++trash.sessions;
+        trash.bytes += sessionBytes(entry->path());
+    }
+    return trash;
 }
 
 void emptySessionTrash(const std::filesystem::path& directory) {

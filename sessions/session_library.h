@@ -9,23 +9,26 @@
 
 namespace mixoscope {
 
+class SessionReader;
+
 /// The title that lists show; the file keeps its name. An empty one is refused.
 void renameSession(const std::filesystem::path& session, const std::string& title);
 
 /// Each is one word or more; blanks around it and repeated ones are left out.
 void setSessionTags(const std::filesystem::path& session, const std::vector<std::string>& tags);
-std::vector<std::string> sessionTags(const std::filesystem::path& session);
+std::vector<std::string> sessionTags(const SessionReader& session);
 
 /// A complete copy beside it, also of a session that is being recorded; its title says that it is a copy. Returns its
-/// path.
+/// path. The copy appears once it is complete, as that of importSession() does.
 std::filesystem::path duplicateSession(const std::filesystem::path& session);
 
 /// Copies a session from elsewhere into the directory, which is created. What is no session that this version reads is
-/// refused. Returns the path of the copy.
+/// refused, and what is in that directory already. Returns the path of the copy.
 std::filesystem::path importSession(const std::filesystem::path& from, const std::filesystem::path& directory);
 
-/// Gives back what deleted or changed records left unused. Returns the bytes saved. Refused while another program has
-/// the file open for writing.
+/// Writes the session anew without what deleted or changed records left unused, and puts that in its place: whoever is
+/// reading the file goes on with the old one. Returns the bytes saved; 0: it was left as it is. Refused while it is
+/// being recorded, by whatever program.
 std::int64_t compactSession(const std::filesystem::path& session);
 
 /// A session that was thrown away and can be brought back.
@@ -33,10 +36,17 @@ struct TrashedSession {
     std::filesystem::path original;
     std::filesystem::path trashed;
 };
-/// Moves a session into a folder of the same file system beside it. Refused while it is being recorded.
+/// Moves a session into a folder of the same file system beside it. Refused while it is being recorded, by whatever
+/// program; what a program that was killed left in a log is brought into the file first.
 TrashedSession trashSession(const std::filesystem::path& session);
 /// To where it was; if that name is taken by now, to one beside it. Returns the path.
 std::filesystem::path restoreSession(const TrashedSession& session);
+/// What was thrown away in a directory and is still there.
+struct SessionTrash {
+    std::int64_t sessions = 0;
+    std::int64_t bytes = 0;
+};
+SessionTrash sessionTrash(const std::filesystem::path& directory);
 /// Deletes what was thrown away in this directory for good.
 void emptySessionTrash(const std::filesystem::path& directory);
 

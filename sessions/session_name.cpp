@@ -46,6 +46,12 @@ std::string utcTime(std::time_t now) {
     return formatTime(time, "%Y-%m-%dT%H:%M:%SZ");
 }
 
+std::time_t utcSeconds(const std::string& text) {
+    std::tm time{};
+    const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &time);
+    return end == nullptr || *end != '\0' ? 0 : ::timegm(&time);
+}
+
 std::filesystem::path newSessionPath(const std::filesystem::path& directory, std::string_view first_message,
                                      std::time_t now) {
     std::tm time{};

@@ -20,5 +20,7 @@ std::string titleOf(std::string_view text, std::size_t most_bytes = 80);
 
 /// 2026-01-31T12:00:00Z
 std::string utcTime(std::time_t now);
+/// The time that utcTime() wrote; 0 for any other text.
+std::time_t utcSeconds(const std::string& text);
 
 }  // namespace mixoscope

@@ -2,11 +2,11 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -39,7 +39,10 @@ constexpr const char* kSelectEvents =
     "SELECT serial, step, time_us, lane, position, kind, old_value, value, text FROM events"
     " WHERE serial >= ? AND serial < ? ORDER BY serial";
 
-void checkHeader(const std::filesystem::path& path) {
+/// What the file system alone can say. The file is not opened for it: closing it again would end the locks that a
+/// recorder of this process holds on it, as POSIX locks belong to the process and not to the descriptor, and another
+/// program could then take its log away.
+void checkFile(const std::filesystem::path& path) {
     std::error_code failure;
     if (std::filesystem::is_directory(path, failure))
         throw Error({.what = "This is a directory, not a session",
@@ -47,28 +50,34 @@ void checkHeader(const std::filesystem::path& path) {
                      .expected = {},
                      .found = {},
                      .advice = {}});
-    std::ifstream file(path, std::ios::binary);
-    if (!file)
+    if (::access(path.c_str(), R_OK) != 0)
         throw Error({.what = "The session cannot be opened",
                      .where = path.string(),
                      .expected = "a readable file",
                      .found = std::filesystem::exists(path, failure) ? "no permission" : "no such file",
                      .advice = {}});
-    char magic[16] = {};
-    file.read(magic, sizeof(magic));
-    if (file.gcount() != sizeof(magic) || std::memcmp(magic, "SQLite format 3", sizeof(magic)) != 0)
+    // SQLite takes an empty file for an empty database.
+    if (std::filesystem::file_size(path, failure) == 0 && !failure)
         throw Error({.what = "This file is not a session of Mixoscope",
                      .where = path.string(),
                      .expected = "a SQLite database",
-                     .found = file.gcount() == 0 ? "an empty file" : "something else",
+                     .found = "an empty file",
                      .advice = {}});
 }
 
-/// A file whose writer closed it has no log beside it and is read as it is: nothing is written, not even beside it.
-SQLite::Database openReadOnly(const std::filesystem::path& path) {
-    checkHeader(path);
+bool hasBeside(const std::filesystem::path& path, const char* ending) {
     std::error_code failure;
-    const bool has_log = std::filesystem::file_size(path.string() + "-wal", failure) > 0 && !failure;
+    return std::filesystem::file_size(path.string() + ending, failure) > 0 && !failure;
+}
+
+/// A file whose writer closed it has no log beside it and is read as it is: nothing is written, not even beside it.
+/// A journal is that of somebody who changes a title or a bookmark right now; what a program that was killed had begun
+/// is taken back here, as whoever opens the file for writing would.
+SQLite::Database openReadOnly(const std::filesystem::path& path) {
+    checkFile(path);
+    const bool has_journal = hasBeside(path, "-journal");
+    if (has_journal)
+        SQLite::Database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs).execAndGet("PRAGMA user_version");
     std::string uri = "file:";
     for (const char character : std::filesystem::absolute(path).string()) {
         if (character == '%' || character == '?' || character == '#') {
@@ -80,7 +89,7 @@ SQLite::Database openReadOnly(const std::filesystem::path& path) {
             uri += character;
         }
     }
-    if (!has_log) uri += "?immutable=1";
+    if (!has_journal && !hasBeside(path, "-wal")) uri += "?immutable=1";
     return {uri, SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs};
 }
 

@@ -339,7 +339,8 @@ bool Workbench::flush() {
 }
 
 std::vector<SessionInfo> Workbench::sessions() const {
-    return m_impl->session_list.list(m_impl->options.session_directory);
+    const std::vector<ListedSession> listed = m_impl->session_list.list(m_impl->options.session_directory);
+    return {listed.begin(), listed.end()};
 }
 
 }  // namespace mixoscope

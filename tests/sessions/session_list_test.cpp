@@ -1,12 +1,14 @@
 // The list of sessions: newest first, each with its facts, read again when its file has changed.
 #include "sessions/session_list.h"
 
+#include <SQLiteCpp/Database.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <fstream>
 #include <string>
 
+#include "sessions/session_library.h"
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
 
@@ -31,9 +33,9 @@ TEST(SessionList, showsTheNewestFirstAndNoOtherFiles) {
     std::ofstream(directory / "a.mixo-wal") << "12345";  // part of a.mixo
     setAge(directory / "a.mixo-wal", 10);
     std::string order;
-    for (const SessionInfo& info : SessionList().list(directory.path())) order += info.path.stem().string();
+    for (const ListedSession& info : SessionList().list(directory.path())) order += info.path.stem().string();
     EXPECT_EQ(order, "acbd") << "of equal age the later name, which begins with the time";
-    const std::vector<SessionInfo> sessions = SessionList().list(directory.path());
+    const std::vector<ListedSession> sessions = SessionList().list(directory.path());
     EXPECT_EQ(sessions.front().bytes, static_cast<std::int64_t>(std::filesystem::file_size(directory / "a.mixo")) + 5);
     EXPECT_EQ(sessions.back().title, "What is 2 + 3?");
     EXPECT_TRUE(SessionList().list(directory / "nowhere").empty());
@@ -55,6 +57,28 @@ TEST(SessionList, readsAFileAgainWhenItsSizeOrItsTimeHasChanged) {
     std::ofstream(file, std::ios::binary) << std::string(size, 'x');
     setAge(file, 100);  // another time alone
     EXPECT_TRUE(list.list(directory.path()).front().error.has_value());
+}
+
+TEST(SessionList, tellsWhatSearchesLookAtAndWhenItWasRecorded) {
+    const test::TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    test::recordSession(file, kShape, 2, 6);
+    const SessionList list;
+    ListedSession info = list.list(directory.path()).front();
+    EXPECT_TRUE(info.tags.empty());
+    EXPECT_EQ(info.prompts, "question, \"0\"\nsecond line\nquestion, \"1\"\nsecond line\n");
+    EXPECT_EQ(info.created_s, info.modified_ns / 1'000'000'000) << "the file does not say";
+    SQLite::Database(file.string(), SQLite::OPEN_READWRITE)
+        .exec("INSERT INTO session (key, value) VALUES ('created_utc', '2026-01-31T12:00:00Z')");
+    // A change of the same length within the same second.
+    for (const char* title : {"first", "other"}) {
+        renameSession(file, title);
+        setSessionTags(file, {title});
+        info = list.list(directory.path()).front();
+        EXPECT_EQ(info.title, title);
+        EXPECT_EQ(info.tags, std::vector<std::string>{title});
+        EXPECT_EQ(info.created_s, 1'769'860'800) << "a renamed session stays in its place";
+    }
 }
 
 }  // namespace
