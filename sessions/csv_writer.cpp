@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <cmath>
+#include <fstream>
+#include <sstream>
 
 #include "engine/error.h"
 #include "engine/tokenizer.h"
@@ -11,7 +13,7 @@ namespace mixoscope {
 namespace {
 
 template <typename T>
-void writeNumber(std::ofstream& file, T number) {
+void writeNumber(std::ostream& file, T number) {
     char text[40];
     const auto end = std::to_chars(text, text + sizeof(text), number).ptr;
     file.write(text, end - text);
@@ -20,15 +22,24 @@ void writeNumber(std::ofstream& file, T number) {
 }  // namespace
 
 CsvWriter::CsvWriter(const std::filesystem::path& path, std::string_view header)
-    : m_path(path), m_file(path, std::ios::binary | std::ios::trunc) {
-    m_file << header << "\r\n";
-    if (!m_file)
+    : m_path(path), m_file(std::make_unique<std::ofstream>(path, std::ios::binary | std::ios::trunc)) {
+    *m_file << header << "\r\n";
+    if (!*m_file)
         throw Error(
             {.what = "This file cannot be written", .where = path.string(), .expected = "a writable directory"});
 }
 
+CsvWriter::CsvWriter(std::string_view header) : m_file(std::make_unique<std::ostringstream>()) {
+    *m_file << header << "\r\n";
+}
+
+std::string CsvWriter::text() const {
+    const auto* memory = dynamic_cast<const std::ostringstream*>(m_file.get());
+    return memory == nullptr ? std::string() : memory->str();
+}
+
 void CsvWriter::separate() {
-    if (m_row_begun) m_file.put(',');
+    if (m_row_begun) m_file->put(',');
     m_row_begun = true;
 }
 
@@ -36,45 +47,47 @@ CsvWriter& CsvWriter::field(std::string_view text) {
     separate();
     const std::string valid = validUtf8(text);
     if (valid.find_first_of(",\"\r\n") == std::string::npos) {
-        m_file << valid;
+        *m_file << valid;
         return *this;
     }
-    m_file.put('"');
+    m_file->put('"');
     for (const char character : valid) {
-        if (character == '"') m_file.put('"');
-        m_file.put(character);
+        if (character == '"') m_file->put('"');
+        m_file->put(character);
     }
-    m_file.put('"');
+    m_file->put('"');
     return *this;
 }
 
 CsvWriter& CsvWriter::field(std::int64_t number) {
     separate();
-    writeNumber(m_file, number);
+    writeNumber(*m_file, number);
     return *this;
 }
 
 CsvWriter& CsvWriter::field(double number) {
     separate();
-    if (!std::isnan(number)) writeNumber(m_file, number);
+    if (!std::isnan(number)) writeNumber(*m_file, number);
     return *this;
 }
 
 CsvWriter& CsvWriter::field(float number) {
     separate();
-    if (!std::isnan(number)) writeNumber(m_file, number);
+    if (!std::isnan(number)) writeNumber(*m_file, number);
     return *this;
 }
 
 void CsvWriter::endRow() {
-    m_file << "\r\n";
+    *m_file << "\r\n";
     m_row_begun = false;
     m_has_rows = true;
 }
 
 void CsvWriter::close() {
-    m_file.close();
-    if (!m_file) throw Error({.what = "This file could not be written completely", .where = m_path.string()});
+    auto* file = dynamic_cast<std::ofstream*>(m_file.get());
+    if (file == nullptr) return;
+    file->close();
+    if (!*file) throw Error({.what = "This file could not be written completely", .where = m_path.string()});
 }
 
 void CsvWriter::closeUnlessEmpty() {

@@ -3,7 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <memory>
+#include <ostream>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,8 @@ class CsvWriter {
 public:
     /// Creates or replaces the file and writes the header row. Throws Error.
     CsvWriter(const std::filesystem::path& path, std::string_view header);
+    /// Writes into memory instead, for text().
+    explicit CsvWriter(std::string_view header);
 
     CsvWriter& field(std::string_view text);  // quoted where it must be; invalid UTF-8 becomes U+FFFD
     CsvWriter& field(std::int64_t number);
@@ -24,11 +27,13 @@ public:
     void close();
     /// The same, but a table without rows leaves no file.
     void closeUnlessEmpty();
+    /// What was written into memory.
+    std::string text() const;
 
 private:
     void separate();
-    std::filesystem::path m_path;
-    std::ofstream m_file;
+    std::filesystem::path m_path;  // empty: into memory
+    std::unique_ptr<std::ostream> m_file;
     bool m_row_begun = false;
     bool m_has_rows = false;
 };

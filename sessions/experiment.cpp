@@ -237,6 +237,11 @@ std::vector<ExperimentCell> experimentCells(const Experiment& experiment) {
     return cells;
 }
 
+std::string experimentPrompt(const Experiment& experiment, const ExperimentCell& cell, const std::string& prompt) {
+    if (!experiment.soft_switch) return prompt;
+    return prompt + (cell.mode == ThinkingMode::kThink ? " /think" : " /no_think");
+}
+
 std::string samplingText(const Experiment::Sampling& sampling) {
     if (sampling.greedy) return "greedy";
     const std::string text = samplingJson(sampling).dump();

@@ -75,6 +75,9 @@ std::string experimentJson(const Experiment& experiment);
 /// The cells in the order in which they are run: task, policy, sampling, mode, budget, seed, the last fastest.
 std::vector<ExperimentCell> experimentCells(const Experiment& experiment);
 
+/// The user's message: an item's prompt, with the soft switch where the experiment asks for one.
+std::string experimentPrompt(const Experiment& experiment, const ExperimentCell& cell, const std::string& prompt);
+
 /// "greedy", "default", or the values given as JSON.
 std::string samplingText(const Experiment::Sampling& sampling);
 

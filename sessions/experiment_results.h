@@ -3,9 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "sessions/experiment_frame.h"
 #include "sessions/experiment_store.h"
 #include "sessions/proportion.h"
 
@@ -20,7 +24,7 @@ struct Spread {
 
 struct CellResult {
     ExperimentCell cell;
-    std::int64_t items = 0;  // of the task
+    std::int64_t items = 0;  // of the task; 0: not known
     std::int64_t runs = 0;   // that have finished
     Proportion accuracy;     // of the judged runs
     /// Against the first policy on the same items with everything else equal: items that only the first, and only this
@@ -35,6 +39,7 @@ struct CellResult {
     double latency_ms = 0.0;
     double tokens_per_s = 0.0;          // of the batch: generated rows over the time that their steps took
     double active_experts = 0.0;        // that ran, per generated row and MoE layer
+    double expert_bytes = 0.0;          // weights of the experts that ran, per generated row
     double prompt_dropped_share = 0.0;  // of the prompts' selections
     double dropped_share = 0.0;         // of the selections
     double virtual_share = 0.0;
@@ -46,10 +51,41 @@ struct CellResult {
     std::int64_t unfinished = 0;    // runs that ended at a limit
 };
 
-/// One result a cell, in the order of the cells, also for cells without runs.
+/// The results so far, run by run: what a sweep under way shows is what its file gives later.
+class ExperimentTally {
+public:
+    explicit ExperimentTally(std::shared_ptr<const ExperimentFrame> frame);
+    ~ExperimentTally();
+    ExperimentTally(ExperimentTally&&) noexcept;
+
+    /// Throws Error for a run that is none of the frame's: a file that was damaged or changed by hand.
+    void add(const RunResult& run);
+    /// One result a cell, in the order of the cells, also for cells without runs.
+    const std::vector<CellResult>& results();
+
+private:
+    struct Gathered;
+    void refresh(std::size_t cell);
+
+    std::shared_ptr<const ExperimentFrame> m_frame;
+    std::vector<Gathered> m_gathered;  // by cell
+    std::vector<std::size_t> m_baseline;
+    std::vector<bool> m_changed;
+    std::vector<CellResult> m_results;
+};
+
+/// The results of all runs that the store has.
 std::vector<CellResult> experimentResults(const Sweep& sweep, const ExperimentStore& store);
+
+/// results.csv as text: a row a cell.
+std::string resultsCsv(const Experiment& experiment, const std::vector<CellResult>& results);
 
 /// results.csv (a row a cell) and runs.csv (a row a run), with header rows. Throws Error.
 void exportResults(const Sweep& sweep, const ExperimentStore& store, const std::filesystem::path& directory);
+
+/// The same of runs that are at hand; `for_runs` calls what it is given with each, by cell and item.
+void exportResults(const ExperimentFrame& frame, const std::vector<CellResult>& results,
+                   const std::function<void(const std::function<void(const RunResult&)>&)>& for_runs,
+                   const std::filesystem::path& directory);
 
 }  // namespace mixoscope

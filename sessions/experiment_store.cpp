@@ -4,6 +4,7 @@
 #include <SQLiteCpp/Statement.h>
 #include <sqlite3.h>
 
+#include <cctype>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::string_view kWriting = "The experiment cannot be written";
 constexpr std::string_view kReading = "The experiment cannot be read";
+constexpr std::string_view kFacts = "experiment_facts";
 constexpr int kBusyTimeoutMs = 1000;
 constexpr std::chrono::milliseconds kCommitEvery{250};
 
@@ -121,7 +123,36 @@ void requireSame(const std::filesystem::path& file, const char* what, const std:
     if (recorded != asked) refuse(file, what, recorded, asked, advice);
 }
 
+bool hasExperiment(SQLite::Database& database) {
+    return database.execAndGet("SELECT count(*) FROM sqlite_master WHERE name = 'experiment'").getInt() != 0 &&
+           database.execAndGet("SELECT count(*) FROM experiment").getInt() != 0;
+}
+
+/// Of a file's name; letters, digits and a few signs stay.
+std::string folderName(const std::string& name) {
+    std::string folder;
+    for (const char c : name) {
+        const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' ||
+                           static_cast<unsigned char>(c) >= 0x80;
+        folder += plain ? c : '_';
+    }
+    return folder.find_first_not_of('.') == std::string::npos ? "experiment" : folder;
+}
+
+bool sameExperiment(const ExperimentIdentity& a, const ExperimentIdentity& b) {
+    return a.experiment_json == b.experiment_json && a.model_hash == b.model_hash && a.tasks_hash == b.tasks_hash;
+}
+
 }  // namespace
+
+bool holdsExperiment(const std::filesystem::path& file) {
+    try {
+        SQLite::Database database(file.string(), SQLite::OPEN_READONLY, kBusyTimeoutMs);
+        return hasExperiment(database);
+    } catch (const SQLite::Exception&) {
+        return false;
+    }
+}
 
 struct ExperimentStore::Impl {
     Impl(std::filesystem::path path, int flags)
@@ -172,7 +203,8 @@ ExperimentStore::~ExperimentStore() {
     }
 }
 
-ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const ExperimentIdentity& identity) {
+ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const ExperimentIdentity& identity,
+                                        const ExperimentFacts& facts) {
     std::error_code error;
     if (std::filesystem::exists(file, error))
         throw Error({.what = "This file exists already, and an experiment is never written over",
@@ -189,6 +221,10 @@ ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const
         insert.bind(2, identity.model_hash);
         insert.bind(3, identity.tasks_hash);
         insert.exec();
+        SQLite::Statement describe(impl->database, "INSERT INTO session (key, value) VALUES (?, ?)");
+        describe.bind(1, std::string(kFacts));
+        describe.bind(2, factsJson(facts));
+        describe.exec();
         return ExperimentStore(std::move(impl));
     } catch (const SQLite::Exception& exception) {
         throw sessionError(exception, file, kWriting);
@@ -203,8 +239,7 @@ ExperimentStore ExperimentStore::open(const std::filesystem::path& file) {
     try {
         auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE);
         checkSessionVersion(impl->database, file);
-        if (impl->database.execAndGet("SELECT count(*) FROM sqlite_master WHERE name = 'experiment'").getInt() == 0 ||
-            impl->database.execAndGet("SELECT count(*) FROM experiment").getInt() == 0)
+        if (!hasExperiment(impl->database))
             throw Error({.what = "This session holds no experiment", .where = file.string()});
         return ExperimentStore(std::move(impl));
     } catch (const SQLite::Exception& exception) {
@@ -233,6 +268,14 @@ ExperimentIdentity ExperimentStore::identity() const {
         return ExperimentIdentity{.experiment_json = row.getColumn(0).getString(),
                                   .model_hash = row.getColumn(1).getString(),
                                   .tasks_hash = row.getColumn(2).getString()};
+    });
+}
+
+ExperimentFacts ExperimentStore::facts() const {
+    return m_impl->guarded(kReading, [&] {
+        SQLite::Statement row(m_impl->database, "SELECT value FROM session WHERE key = ?");
+        row.bind(1, std::string(kFacts));
+        return row.executeStep() ? parseFacts(row.getColumn(0).getString()) : ExperimentFacts();
     });
 }
 
@@ -272,6 +315,17 @@ void ExperimentStore::forRuns(const std::function<void(const RunResult&)>& visit
         SQLite::Statement row(m_impl->database, kSelectRuns);
         while (row.executeStep()) visit(runOf(row));
     });
+}
+
+std::filesystem::path experimentStoreFor(const std::filesystem::path& directory, const std::string& name,
+                                         const ExperimentIdentity& identity) {
+    for (int number = 1;; ++number) {
+        const std::string folder = folderName(name) + (number == 1 ? "" : "-" + std::to_string(number));
+        std::filesystem::path file = directory / folder / "experiment.mixo";
+        std::error_code error;
+        if (!std::filesystem::exists(file, error)) return file;
+        if (holdsExperiment(file) && sameExperiment(ExperimentStore::open(file).identity(), identity)) return file;
+    }
 }
 
 }  // namespace mixoscope

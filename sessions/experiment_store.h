@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "sessions/experiment_frame.h"
 #include "sessions/sweep.h"
 
 namespace mixoscope {
@@ -21,10 +22,14 @@ struct ExperimentIdentity {
 };
 ExperimentIdentity identityOf(const Sweep& sweep);
 
+/// Whether this file holds an experiment and no conversation; false also for what cannot be read.
+bool holdsExperiment(const std::filesystem::path& file);
+
 class ExperimentStore {
 public:
     /// A new file. Throws Error when it exists or cannot be written.
-    static ExperimentStore create(const std::filesystem::path& file, const ExperimentIdentity& identity);
+    static ExperimentStore create(const std::filesystem::path& file, const ExperimentIdentity& identity,
+                                  const ExperimentFacts& facts);
     /// Goes on with a file. Throws Error when it is no experiment, or one of another experiment, model or task file:
     /// which of them, what was recorded and what is asked for.
     static ExperimentStore resume(const std::filesystem::path& file, const ExperimentIdentity& identity);
@@ -34,6 +39,7 @@ public:
     ExperimentStore(ExperimentStore&&) noexcept;
 
     ExperimentIdentity identity() const;
+    ExperimentFacts facts() const;
     std::set<RunKey> done() const;
     /// Takes a run in; it is committed within kCommitEvery of it, with the next add() or by commit(). Throws Error.
     void add(const RunResult& run);
@@ -46,5 +52,10 @@ private:
     explicit ExperimentStore(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> m_impl;
 };
+
+/// Where an experiment's runs are kept: the first of NAME/experiment.mixo, NAME-2/experiment.mixo … in `directory` that
+/// is not there yet or holds this very experiment. Throws Error when it cannot be looked up.
+std::filesystem::path experimentStoreFor(const std::filesystem::path& directory, const std::string& name,
+                                         const ExperimentIdentity& identity);
 
 }  // namespace mixoscope

@@ -96,6 +96,28 @@ Sweep::Sweep(std::shared_ptr<LoadedModel> loaded, Experiment experiment)
     for (const ExperimentTask& task : m_experiment.tasks) m_tasks.push_back(readTask(task));
 }
 
+void SweepPause::ask(bool pause) {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_asked = pause;
+    }
+    m_changed.notify_all();
+}
+
+bool SweepPause::isAsked() const {
+    const std::lock_guard lock(m_mutex);
+    return m_asked;
+}
+
+void SweepPause::wait(const std::stop_token& stop) {
+    m_holding(true);
+    {
+        std::unique_lock lock(m_mutex);
+        m_changed.wait(lock, stop, [this] { return !m_asked; });
+    }
+    m_holding(false);
+}
+
 std::size_t Sweep::runCount() const {
     std::size_t count = 0;
     for (const ExperimentCell& cell : m_cells) count += items(cell);
@@ -125,9 +147,7 @@ void Sweep::start(Batch& batch, RunKey key) const {
     std::vector<Message> messages;
     if (const std::string& system = m_experiment.tasks[cell.task].system; !system.empty())
         messages.push_back({Role::kSystem, system});
-    std::string prompt = m_tasks[cell.task].items[key.item].prompt;
-    if (m_experiment.soft_switch) prompt += cell.mode == ThinkingMode::kThink ? " /think" : " /no_think";
-    messages.push_back({Role::kUser, std::move(prompt)});
+    messages.push_back({Role::kUser, experimentPrompt(m_experiment, cell, m_tasks[cell.task].items[key.item].prompt)});
     const TurnPlan plan = planTurn(*m_loaded, std::move(messages), settingsOf(cell));
     const std::vector<TokenId> ids = promptOf(*m_loaded, plan);
     const LaneId lane = batch.generation.addLane(plan.settings);
@@ -158,25 +178,28 @@ RunResult Sweep::resultOf(RunKey key, const RunMeter& meter, const LaneStatus& s
 }
 
 bool Sweep::run(const std::set<RunKey>& done, const std::function<void(const RunResult&)>& finished,
-                std::stop_token stop) {
+                std::stop_token stop, SweepPause* pause) {
     for (std::size_t cell = 0; cell < m_cells.size(); ++cell) {
         std::vector<RunKey> waiting;  // the next one last
         for (std::size_t item = items(m_cells[cell]); item-- > 0;) {
             if (!done.contains({cell, item})) waiting.push_back({cell, item});
         }
         // A batch holds one cell only, so that its speed is the policy's.
-        if (!waiting.empty() && !runCell(std::move(waiting), finished, stop)) return false;
+        if (!waiting.empty() && !runCell(std::move(waiting), finished, stop, pause)) return false;
     }
     return true;
 }
 
 bool Sweep::runCell(std::vector<RunKey> waiting, const std::function<void(const RunResult&)>& finished,
-                    const std::stop_token& stop) {
+                    const std::stop_token& stop, SweepPause* pause) {
     const auto lanes = std::min<std::size_t>(static_cast<std::size_t>(m_experiment.lanes), waiting.size());
     Batch batch(*this, static_cast<std::int32_t>(lanes));
     while (!waiting.empty() || !batch.runs.empty()) {
+        const bool hold = pause != nullptr && pause->isAsked();
+        if (hold && batch.runs.empty()) pause->wait(stop);
         if (stop.stop_requested()) return false;
-        while (batch.runs.size() < lanes && !waiting.empty()) {
+        if (hold && batch.runs.empty()) continue;
+        while (!hold && batch.runs.size() < lanes && !waiting.empty()) {
             start(batch, waiting.back());
             waiting.pop_back();
         }

@@ -2,12 +2,15 @@
 // runs beside it (batch invariance), so a sweep that was interrupted goes on to the same results.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/generation.h"
@@ -42,6 +45,24 @@ struct RunResult {
     RunMeasures measures;
 };
 
+/// Holds a sweep up: runs under way end, no further ones begin. All functions may be called from any thread.
+class SweepPause {
+public:
+    /// `holding` is told on the sweep's thread when nothing runs any more, and when it goes on.
+    explicit SweepPause(std::function<void(bool)> holding) : m_holding(std::move(holding)) {}
+
+    void ask(bool pause);
+    bool isAsked() const;
+    /// For the sweep: returns when it may go on or must stop.
+    void wait(const std::stop_token& stop);
+
+private:
+    std::function<void(bool)> m_holding;
+    mutable std::mutex m_mutex;
+    std::condition_variable_any m_changed;
+    bool m_asked = false;
+};
+
 class Sweep {
 public:
     /// Reads the tasks and checks every choice before anything runs. Throws Error: a task file that does not fit, a
@@ -49,6 +70,7 @@ public:
     Sweep(std::shared_ptr<LoadedModel> loaded, Experiment experiment);
 
     const Model& model() const { return m_loaded->model; }
+    const std::string& modelDescription() const { return m_loaded->facts.description; }
     const Experiment& experiment() const { return m_experiment; }
     const std::vector<ExperimentCell>& cells() const { return m_cells; }
     const std::vector<TaskSet>& tasks() const { return m_tasks; }
@@ -56,22 +78,24 @@ public:
     std::size_t items(const ExperimentCell& cell) const { return m_tasks[cell.task].items.size(); }
     std::size_t runCount() const;
     bool has(RunKey key) const { return key.cell < m_cells.size() && key.item < items(m_cells[key.cell]); }
+    /// What a lane that runs the cell is set to.
+    LaneSettings settingsOf(const ExperimentCell& cell) const;
     /// Counts that the load of a run has: MoE layers × experts.
     std::size_t loadCounts() const { return m_load_counts; }
     std::int64_t moeLayers() const { return static_cast<std::int64_t>(m_loaded->facts.moe_layers.size()); }
 
     /// Runs what is not in `done`, a cell after the other, on the calling thread; `finished` gets each run as it ends.
     /// Returns false when it was stopped: runs under way are given up. Throws Error (the caches do not fit into memory,
-    /// or a prompt is longer than the context), and whatever `finished` throws.
-    bool run(const std::set<RunKey>& done, const std::function<void(const RunResult&)>& finished, std::stop_token stop);
+    /// or a prompt is longer than the context), and whatever `finished` throws. `pause` may be null.
+    bool run(const std::set<RunKey>& done, const std::function<void(const RunResult&)>& finished, std::stop_token stop,
+             SweepPause* pause = nullptr);
 
 private:
     struct Batch;
-    LaneSettings settingsOf(const ExperimentCell& cell) const;
     void start(Batch& batch, RunKey key) const;
     RunResult resultOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const;
     bool runCell(std::vector<RunKey> waiting, const std::function<void(const RunResult&)>& finished,
-                 const std::stop_token& stop);
+                 const std::stop_token& stop, SweepPause* pause);
 
     std::shared_ptr<LoadedModel> m_loaded;
     Experiment m_experiment;

@@ -149,7 +149,7 @@ int runSweep(const SweepOptions& options, CommandStreams& streams) {
     const ExperimentIdentity identity = identityOf(sweep);
     ExperimentStore store = options.resume && std::filesystem::exists(file, error)
                                 ? ExperimentStore::resume(file, identity)
-                                : ExperimentStore::create(file, identity);
+                                : ExperimentStore::create(file, identity, factsOf(sweep));
     const std::set<RunKey> done = store.done();
 
     bool complete = false;

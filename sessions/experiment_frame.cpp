@@ -1,0 +1,84 @@
+#include "sessions/experiment_frame.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "sessions/sweep.h"
+
+namespace mixoscope {
+
+namespace {
+
+using nlohmann::json;
+
+std::int64_t numberOf(const json& value) {
+    return value.is_number_integer() && value >= 0 ? value.get<std::int64_t>() : 0;
+}
+
+std::vector<std::int64_t> numbersOf(const json& object, const char* key) {
+    std::vector<std::int64_t> numbers;
+    if (const auto list = object.find(key); list != object.end() && list->is_array()) {
+        for (const json& value : *list) numbers.push_back(numberOf(value));
+    }
+    return numbers;
+}
+
+}  // namespace
+
+ExperimentFacts factsOf(const Sweep& sweep) {
+    ExperimentFacts facts{.model_description = sweep.modelDescription(),
+                          .moe_layers = sweep.moeLayers(),
+                          .experts = sweep.model().config.num_experts,
+                          .expert_bytes = sweep.model().expertBytes()};
+    for (const TaskSet& task : sweep.tasks()) facts.items.push_back(std::ssize(task.items));
+    return facts;
+}
+
+std::string factsJson(const ExperimentFacts& facts) {
+    return json{{"model_description", facts.model_description},
+                {"items", facts.items},
+                {"moe_layers", facts.moe_layers},
+                {"experts", facts.experts},
+                {"expert_bytes", facts.expert_bytes}}
+        .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+ExperimentFacts parseFacts(const std::string& text) {
+    const json object = json::parse(text, nullptr, false);
+    ExperimentFacts facts;
+    if (!object.is_object()) return facts;
+    if (const auto found = object.find("model_description"); found != object.end() && found->is_string())
+        facts.model_description = found->get<std::string>();
+    facts.items = numbersOf(object, "items");
+    facts.expert_bytes = numbersOf(object, "expert_bytes");
+    if (object.contains("moe_layers") && object.contains("experts")) {
+        facts.moe_layers = numberOf(object["moe_layers"]);
+        facts.experts = numberOf(object["experts"]);
+    }
+    return facts;
+}
+
+std::int64_t ExperimentFrame::items(const ExperimentCell& cell) const {
+    return cell.task < facts.items.size() ? facts.items[cell.task] : 0;
+}
+
+const TaskItem* ExperimentFrame::item(const ExperimentCell& cell, std::size_t item) const {
+    return cell.task < tasks.size() && item < tasks[cell.task].items.size() ? &tasks[cell.task].items[item] : nullptr;
+}
+
+std::int64_t ExperimentFrame::runCount() const {
+    std::int64_t count = 0;
+    for (const ExperimentCell& cell : cells) count += items(cell);
+    return count;
+}
+
+ExperimentFrame frameOf(const Sweep& sweep) {
+    return {.experiment = sweep.experiment(), .cells = sweep.cells(), .tasks = sweep.tasks(), .facts = factsOf(sweep)};
+}
+
+ExperimentFrame frameOf(Experiment experiment, ExperimentFacts facts) {
+    std::vector<ExperimentCell> cells = experimentCells(experiment);
+    return {.experiment = std::move(experiment), .cells = std::move(cells), .tasks = {}, .facts = std::move(facts)};
+}
+
+}  // namespace mixoscope

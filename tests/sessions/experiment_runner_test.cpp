@@ -1,0 +1,215 @@
+// Experiments as the window runs them: held, stopped and gone on with, they end as a sweep that was left alone.
+#include "sessions/experiment_runner.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "sessions/csv_reader.h"
+#include "sessions/experiment_results.h"
+#include "sessions/experiment_store.h"
+#include "sessions/loaded_model.h"
+#include "sessions/sweep.h"
+#include "support/temporary_directory.h"
+#include "support/tiny_model.h"
+
+namespace mixoscope {
+namespace {
+
+using nlohmann::json;
+
+class ExperimentRunnerTest : public testing::Test {
+protected:
+    ExperimentRunnerTest() {
+        std::filesystem::create_directory(directory / "model");
+        test::writeTinyModel(directory / "model", {.seed = 5});
+        std::ofstream tasks(directory / "t.jsonl");
+        for (int i = 0; i < 8; ++i)
+            tasks << json{{"prompt", "question " + std::to_string(i)}, {"answer", "x"}}.dump() << '\n';
+        experiment = {{"model", (directory / "model").string()},
+                      {"tasks", {{{"file", "t.jsonl"}}}},
+                      {"policies", {"model", "top-k:k=1"}},
+                      {"budgets", {5, "unlimited"}},
+                      {"max_tokens", 60},
+                      {"lanes", 2}};
+        write();
+    }
+    void write() { std::ofstream(directory / "e.json") << experiment.dump(); }
+    std::unique_ptr<ExperimentRunner> makeRunner() const {
+        WorkbenchOptions options;
+        options.threads = 1;
+        return std::make_unique<ExperimentRunner>(options, directory / "kept");
+    }
+    static bool waitFor(const ExperimentRunner& runner, const std::function<bool(const ExperimentSnapshot&)>& done) {
+        for (int waited = 0; waited < 60'000; ++waited) {
+            if (done(*runner.snapshot())) return true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return false;
+    }
+    static std::int64_t doneIn(const ExperimentRunner& runner) { return runner.snapshot()->done; }
+    /// The table without what the clock decides.
+    static std::vector<std::vector<std::string>> withoutTimes(const std::string& csv) {
+        auto rows = readCsv(csv, "results");
+        std::vector<std::size_t> times;
+        for (std::size_t column = 0; column < rows.front().size(); ++column) {
+            if (rows.front()[column].ends_with("_ms") || rows.front()[column] == "tokens_per_s")
+                times.push_back(column);
+        }
+        for (auto& row : rows) {
+            for (const std::size_t column : times) row[column].clear();
+        }
+        return rows;
+    }
+    static std::vector<std::vector<std::string>> table(const ExperimentSnapshot& snapshot) {
+        return withoutTimes(resultsCsv(snapshot.frame->experiment, snapshot.results));
+    }
+    /// As `mixoscope sweep` makes it.
+    std::vector<std::vector<std::string>> sweptTable() const {
+        const auto loaded = loadModel((directory / "model").string(), {}, [](std::string_view) {});
+        Sweep sweep(loaded, readExperiment(directory / "e.json"));
+        ExperimentStore store = ExperimentStore::create(directory / "swept.mixo", identityOf(sweep), factsOf(sweep));
+        EXPECT_TRUE(sweep.run({}, [&](const RunResult& run) { store.add(run); }, {}));
+        store.commit();
+        return withoutTimes(resultsCsv(sweep.experiment(), experimentResults(sweep, store)));
+    }
+
+    test::TemporaryDirectory directory;
+    json experiment;
+};
+
+TEST_F(ExperimentRunnerTest, EndsWithTheTableOfTheSweep) {
+    const auto runner = makeRunner();
+    runner->open(directory / "e.json");
+    runner->run();
+    runner->waitIdle();
+    const auto shown = runner->snapshot();
+    ASSERT_FALSE(shown->error.has_value()) << Error(*shown->error).what();
+    EXPECT_EQ(shown->state, ExperimentState::kReady);
+    EXPECT_TRUE(shown->isComplete());
+    EXPECT_EQ(shown->total, 4 * 8);
+    EXPECT_EQ(table(*shown), sweptTable());
+    for (const auto& runs : shown->runs) {
+        ASSERT_NE(runs, nullptr);
+        ASSERT_EQ(runs->size(), 8U);
+        for (std::size_t item = 0; item < 8; ++item) EXPECT_EQ((*runs)[item].key.item, item);
+    }
+    // Weights of top-1 are half of those of top-2, the model's own rule.
+    EXPECT_DOUBLE_EQ(shown->results[0].expert_bytes, 2.0 * shown->results[2].expert_bytes);
+    EXPECT_GT(shown->results[2].expert_bytes, 0.0);
+}
+
+TEST_F(ExperimentRunnerTest, HoldsAfterTheRunsUnderWayAndGoesOn) {
+    experiment["max_tokens"] = 300;
+    write();
+    const auto runner = makeRunner();
+    runner->open(directory / "e.json");
+    runner->run();
+    ASSERT_TRUE(waitFor(*runner, [](const auto& s) { return s.state == ExperimentState::kRunning; }));
+    runner->pause();
+    ASSERT_TRUE(waitFor(*runner, [](const auto& s) { return s.state == ExperimentState::kPaused; }));
+    const std::int64_t held = doneIn(*runner);
+    ASSERT_LT(held, runner->snapshot()->total) << "the pause came too late to be one";
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_EQ(doneIn(*runner), held);
+    EXPECT_EQ(ExperimentStore::open(runner->snapshot()->store).identity().experiment_json,
+              experimentJson(runner->snapshot()->frame->experiment));
+    runner->run();
+    runner->waitIdle();
+    EXPECT_TRUE(runner->snapshot()->isComplete());
+    EXPECT_EQ(table(*runner->snapshot()), sweptTable());
+}
+
+TEST_F(ExperimentRunnerTest, GoesOnWhereItWasStoppedAlsoInAnotherProgram) {
+    experiment["max_tokens"] = 300;
+    write();
+    std::int64_t kept = 0;
+    {
+        const auto runner = makeRunner();
+        runner->open(directory / "e.json");
+        runner->run();
+        ASSERT_TRUE(waitFor(*runner, [](const auto& s) { return s.done >= 3; }));
+        runner->stop();
+        runner->waitIdle();
+        kept = doneIn(*runner);
+        EXPECT_EQ(runner->snapshot()->state, ExperimentState::kReady);
+        ASSERT_LT(kept, runner->snapshot()->total) << "the stop came too late to be one";
+    }
+    const auto again = makeRunner();
+    again->open(directory / "e.json");
+    again->waitIdle();
+    EXPECT_EQ(doneIn(*again), kept) << "nothing was lost and nothing was begun";
+    again->run();
+    again->waitIdle();
+    EXPECT_EQ(doneIn(*again), again->snapshot()->total);
+    EXPECT_EQ(table(*again->snapshot()), sweptTable());
+}
+
+TEST_F(ExperimentRunnerTest, ResultsAreReadWhereModelAndTasksAreNot) {
+    std::filesystem::path store;
+    std::vector<std::vector<std::string>> before;
+    {
+        const auto runner = makeRunner();
+        runner->open(directory / "e.json");
+        runner->run();
+        runner->waitIdle();
+        store = runner->snapshot()->store;
+        before = table(*runner->snapshot());
+    }
+    std::filesystem::remove_all(directory / "model");
+    std::filesystem::remove(directory / "t.jsonl");
+    const auto reader = makeRunner();
+    reader->open(store);
+    reader->waitIdle();
+    const auto shown = reader->snapshot();
+    ASSERT_NE(shown->frame, nullptr);
+    ASSERT_TRUE(shown->unusable.has_value());
+    EXPECT_NE(shown->unusable->where.find("model"), std::string::npos) << Error(*shown->unusable).what();
+    EXPECT_EQ(table(*shown), before);
+    EXPECT_TRUE(shown->isComplete());
+    reader->run();
+    reader->waitIdle();
+    EXPECT_EQ(reader->snapshot()->state, ExperimentState::kReady);
+}
+
+TEST_F(ExperimentRunnerTest, AnotherExperimentOfTheSameNameHasAFileOfItsOwn) {
+    const auto runner = makeRunner();
+    const auto runs = [&] {
+        runner->open(directory / "e.json");
+        runner->run();
+        runner->waitIdle();
+        return runner->snapshot()->store;
+    };
+    EXPECT_EQ(runs(), directory / "kept" / "e" / "experiment.mixo");
+    experiment["max_tokens"] = 61;
+    write();
+    EXPECT_EQ(runs(), directory / "kept" / "e-2" / "experiment.mixo");
+    experiment["max_tokens"] = 60;
+    write();
+    EXPECT_EQ(runs(), directory / "kept" / "e" / "experiment.mixo");
+    EXPECT_TRUE(holdsExperiment(directory / "kept" / "e" / "experiment.mixo"));
+    EXPECT_FALSE(holdsExperiment(directory / "e.json"));
+}
+
+TEST_F(ExperimentRunnerTest, WhatCannotBeRunIsShownWithTheReason) {
+    experiment["policies"] = {"model", "nonsense"};
+    write();
+    const auto runner = makeRunner();
+    runner->open(directory / "e.json");
+    runner->waitIdle();
+    const auto shown = runner->snapshot();
+    ASSERT_TRUE(shown->unusable.has_value());
+    EXPECT_NE(std::string(Error(*shown->unusable).what()).find("nonsense"), std::string::npos);
+    ASSERT_NE(shown->frame, nullptr) << "so that it can be put right";
+    EXPECT_EQ(shown->frame->experiment.policies.back(), "nonsense");
+    runner->open(directory / "gone.json");
+    runner->waitIdle();
+    EXPECT_EQ(runner->snapshot()->frame, nullptr);
+    EXPECT_TRUE(runner->snapshot()->error.has_value());
+}
+
+}  // namespace
+}  // namespace mixoscope
