@@ -1,0 +1,269 @@
+// The charts of an experiment: what stands where, what a click selects, what is exported.
+#include <QAction>
+#include <QDir>
+#include <QPainter>
+#include <QSignalSpy>
+#include <QTest>
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "gtest/gtest.h"
+#include "sample_experiment_test.h"
+#include "views/accuracy_budget_chart.h"
+#include "views/accuracy_cost_chart.h"
+#include "views/accuracy_map.h"
+#include "views/budget_axis.h"
+#include "views/lane_style.h"
+#include "views/series_plot.h"
+#include "views/theme.h"
+#include "views/think_distribution.h"
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+using test::sampleExperiment;
+
+class ExperimentCharts : public testing::Test {
+protected:
+    ExperimentCharts() {
+        for (ExperimentChart* chart : charts()) {
+            chart->resize(640, 420);
+            chart->show();
+        }
+    }
+    std::vector<ExperimentChart*> charts() { return {&budget, &cost, &map, &distribution}; }
+    void show(const ExperimentPointer& experiment) {
+        selection.setExperiment(experiment);
+        for (ExperimentChart* chart : charts()) chart->renderToImage(1.0);
+    }
+    std::size_t cellAt(std::size_t policy, std::size_t place) const { return *selection.slice().at(policy, place); }
+    static void click(ExperimentChart& chart, std::size_t cell) {
+        QTest::mouseClick(&chart, Qt::LeftButton, {}, chart.markOf(cell).center().toPoint());
+    }
+
+    ExperimentSelection selection;
+    AccuracyBudgetChart budget{selection};
+    AccuracyCostChart cost{selection};
+    AccuracyMap map{selection};
+    ThinkDistribution distribution{selection};
+};
+
+TEST_F(ExperimentCharts, TheAxisIsLogarithmicAndBrokenWhereThereIsNoLogarithm) {
+    const std::vector<ExperimentPlace> places = {{ThinkingMode::kNoThink, kUnlimitedBudget},
+                                                 {ThinkingMode::kThink, 0},
+                                                 {ThinkingMode::kThink, 8},
+                                                 {ThinkingMode::kThink, 16},
+                                                 {ThinkingMode::kThink, 64},
+                                                 {ThinkingMode::kThink, kUnlimitedBudget}};
+    const BudgetAxis axis(places);
+    const auto& at = axis.positions();
+    ASSERT_EQ(at.size(), places.size());
+    EXPECT_TRUE(std::ranges::is_sorted(at));
+    EXPECT_DOUBLE_EQ(at.front(), 0.0);
+    EXPECT_DOUBLE_EQ(at.back(), 1.0);
+    EXPECT_NEAR(at[4] - at[3], 2.0 * (at[3] - at[2]), 1e-12) << "two doublings";
+    ASSERT_EQ(axis.breaks().size(), 3U);
+    EXPECT_TRUE(at[0] < axis.breaks()[0] && axis.breaks()[0] < at[1]);
+    EXPECT_TRUE(at[4] < axis.breaks()[2] && axis.breaks()[2] < at[5]);
+    EXPECT_DOUBLE_EQ(BudgetAxis({{ThinkingMode::kThink, 7}}).positions().front(), 0.5);
+}
+
+TEST_F(ExperimentCharts, ACellIsSelectedInAllOfThemAndItsRunsAreAskedFor) {
+    show(sampleExperiment());
+    const std::size_t first = cellAt(1, 3);
+    for (ExperimentChart* chart : charts()) {
+        selection.setCell(first);
+        chart->renderToImage(1.0);
+        const std::size_t wanted = chart == &distribution ? cellAt(2, 3) : cellAt(2, 2);
+        QSignalSpy asked(chart, &ExperimentChart::runsAsked);
+        click(*chart, wanted);
+        EXPECT_EQ(selection.cell(), wanted) << chart->objectName().toStdString();
+        EXPECT_EQ(asked.count(), 1);
+        QTest::mouseClick(chart, Qt::LeftButton, {}, QPoint(chart->width() - 2, chart->height() - 2));
+        EXPECT_FALSE(selection.cell().has_value()) << "a click beside the marks clears it";
+    }
+}
+
+TEST_F(ExperimentCharts, MarksStandAtTheirValues) {
+    show(sampleExperiment());
+    const auto& results = selection.experiment()->results;
+    const auto center = [&](ExperimentChart& chart, std::size_t policy, std::size_t place) {
+        return chart.markOf(cellAt(policy, place)).center();
+    };
+    // Height is linear in accuracy: two points give the scale, all others must fit it.
+    for (ExperimentChart* chart : {static_cast<ExperimentChart*>(&budget), static_cast<ExperimentChart*>(&cost)}) {
+        const double y0 = center(*chart, 0, 0).y();
+        const double y1 = center(*chart, 0, 4).y();
+        const double a0 = results[cellAt(0, 0)].accuracy.share;
+        const double a1 = results[cellAt(0, 4)].accuracy.share;
+        ASSERT_NE(a0, a1);
+        for (std::size_t policy = 0; policy < 3; ++policy) {
+            for (std::size_t place = 0; place < 5; ++place) {
+                const double share = results[cellAt(policy, place)].accuracy.share;
+                EXPECT_NEAR(center(*chart, policy, place).y(), y0 + (share - a0) / (a1 - a0) * (y1 - y0), 0.01);
+            }
+        }
+    }
+    EXPECT_LT(center(budget, 0, 1).x(), center(budget, 0, 2).x());
+    const bool faster = results[cellAt(2, 2)].tokens_per_s > results[cellAt(0, 2)].tokens_per_s;
+    EXPECT_EQ(center(cost, 2, 2).x() > center(cost, 0, 2).x(), faster);
+    cost.setMeasure(CostMeasure::kLatency);
+    cost.renderToImage(1.0);
+    EXPECT_EQ(center(cost, 2, 2).x() > center(cost, 0, 2).x(),
+              results[cellAt(2, 2)].latency_ms > results[cellAt(0, 2)].latency_ms);
+}
+
+TEST_F(ExperimentCharts, TheFrontHoldsFinishedCellsThatNoOtherBeats) {
+    test::SampleExperiment sample;
+    sample.unfinished_from = 12;  // the last policy is under way
+    show(sampleExperiment(sample));
+    const auto& results = selection.experiment()->results;
+    const std::vector<std::size_t> best = cost.front();
+    const std::set<std::size_t> front(best.begin(), best.end());
+    ASSERT_FALSE(front.empty());
+    const auto finished = [&](std::size_t cell) { return results[cell].runs == results[cell].items; };
+    for (std::size_t cell = 0; cell < results.size(); ++cell) {
+        bool beaten = !finished(cell);
+        for (std::size_t other = 0; other < results.size(); ++other) {
+            if (!finished(other)) continue;
+            const bool as_good = results[other].accuracy.share >= results[cell].accuracy.share &&
+                                 results[other].tokens_per_s >= results[cell].tokens_per_s;
+            const bool better = results[other].accuracy.share > results[cell].accuracy.share ||
+                                results[other].tokens_per_s > results[cell].tokens_per_s;
+            beaten = beaten || (as_good && better);
+        }
+        EXPECT_EQ(front.contains(cell), !beaten) << cell;
+    }
+}
+
+TEST_F(ExperimentCharts, KeysGoFromCellToCell) {
+    show(sampleExperiment());
+    budget.setFocus();
+    QTest::keyClick(&budget, Qt::Key_Right);
+    EXPECT_EQ(selection.cell(), cellAt(0, 0));
+    QTest::keyClick(&budget, Qt::Key_Right);
+    QTest::keyClick(&budget, Qt::Key_Down);
+    EXPECT_EQ(selection.cell(), cellAt(1, 1));
+    QTest::keyClick(&budget, Qt::Key_Up);
+    QTest::keyClick(&budget, Qt::Key_Left);
+    QTest::keyClick(&budget, Qt::Key_Left);
+    EXPECT_EQ(selection.cell(), cellAt(0, 0)) << "there is nothing before the first";
+    QSignalSpy asked(&budget, &ExperimentChart::runsAsked);
+    QTest::keyClick(&budget, Qt::Key_Return);
+    EXPECT_EQ(asked.count(), 1);
+}
+
+TEST_F(ExperimentCharts, TablesHoldWhatIsDrawn) {
+    show(sampleExperiment());
+    const auto& results = selection.experiment()->results;
+    for (ExperimentChart* chart : {static_cast<ExperimentChart*>(&budget), static_cast<ExperimentChart*>(&map)}) {
+        const auto rows = parseCsv(chart->csv());
+        ASSERT_EQ(rows.size(), 1 + 15);
+        const auto column = rows.front().indexOf(u"accuracy"_s);
+        for (std::size_t i = 0; i < 15; ++i) {
+            const CellResult& result = results[*selection.slice().cells[i]];
+            EXPECT_NEAR(rows[static_cast<qsizetype>(i) + 1][column].toDouble(), result.accuracy.share, 1e-6);
+        }
+    }
+    const auto lengths = parseCsv(distribution.csv());
+    std::map<QString, int> last;
+    for (const QStringList& row : lengths.mid(1)) {
+        const QString cell = row.mid(0, 5).join(u',');
+        EXPECT_GT(row[7].toInt(), last[cell]) << "cumulative";
+        last[cell] = row[7].toInt();
+    }
+    for (const auto& [cell, runs] : last) EXPECT_EQ(runs, 40) << cell.toStdString();
+    EXPECT_EQ(parseCsv(cost.csv()).size(), 1 + 15);
+}
+
+TEST_F(ExperimentCharts, SayWhyTheyAreEmpty) {
+    const auto inked = [](ExperimentChart& chart) {
+        const QImage image = chart.renderToImage(1.0);
+        std::set<QRgb> found;
+        for (int y = 0; y < image.height(); ++y) {
+            for (int x = 0; x < image.width(); ++x) found.insert(image.pixel(x, y));
+        }
+        return found;
+    };
+    for (ExperimentChart* chart : charts()) EXPECT_GT(inked(*chart).size(), 3U) << "an icon and words";
+    test::SampleExperiment sample;
+    sample.judged = false;
+    show(sampleExperiment(sample));
+    EXPECT_FALSE(inked(budget).contains(laneColour(1).rgb())) << "no line without an answer to judge";
+    EXPECT_TRUE(inked(distribution).contains(laneColour(1).rgb())) << "lengths are there all the same";
+    EXPECT_TRUE(budget.markOf(cellAt(0, 0)).isNull());
+    sample.judged = true;
+    show(sampleExperiment(sample));
+    EXPECT_TRUE(inked(budget).contains(laneColour(1).rgb()));
+}
+
+TEST_F(ExperimentCharts, TheLegendStaysInsideHoweverLongTheNames) {
+    std::vector<std::pair<QString, int>> entries;
+    for (const std::string& policy : test::longPolicyNames())
+        entries.emplace_back(QString::fromStdString(policy), static_cast<int>(entries.size()));
+    for (const QSize size : {QSize(300, 200), QSize(520, 240), QSize(1200, 500)}) {
+        QImage image(size, QImage::Format_RGB32);
+        image.fill(colours().base);
+        QPainter painter(&image);
+        const QRectF left = paintSeriesLegend(painter, QRectF(QPointF(0, 0), size), entries);
+        EXPECT_LT(left.top(), size.height() * 0.75) << size.width();
+        EXPECT_EQ(left.bottom(), size.height());
+        painter.end();
+        for (int y = 0; y < size.height(); ++y)
+            EXPECT_EQ(image.pixel(size.width() - 2, y), colours().base.rgb()) << "cut at " << size.width();
+    }
+}
+
+TEST_F(ExperimentCharts, MorePoliciesThanAChartTellsApartComeInPages) {
+    test::SampleExperiment sample;
+    sample.policies.clear();
+    for (int k = 0; k < 20; ++k) sample.policies.push_back("top-k:k=" + std::to_string(k + 1));
+    show(sampleExperiment(sample));
+    EXPECT_EQ(selection.pageCount(), 3U);
+    EXPECT_EQ(selection.shownPolicies().size(), 8U);
+    for (std::size_t page = 0; page < 3; ++page) {
+        selection.setPage(page);
+        std::set<std::int32_t> tags;
+        for (const std::size_t policy : selection.shownPolicies()) tags.insert(policyTag(policy));
+        EXPECT_EQ(tags.size(), selection.shownPolicies().size()) << "each looks different";
+        EXPECT_EQ(selection.shownPolicies().front(), 0U) << "the baseline is on every page";
+    }
+    selection.setCell(cellAt(9, 0));
+    EXPECT_EQ(selection.page(), 1U) << "what is selected is shown";
+}
+
+TEST_F(ExperimentCharts, Pictures) {
+    const QString folder = qEnvironmentVariable("MIXO_ARTEFACTS", u"view_artefacts"_s);
+    QDir().mkpath(folder);
+    test::SampleExperiment many;
+    many.policies = test::longPolicyNames();
+    many.unfinished_from = 31;
+    test::SampleExperiment one;
+    one.policies = {"model"};
+    const std::pair<QString, ExperimentPointer> states[] = {{u"empty"_s, std::make_shared<ExperimentSnapshot>()},
+                                                            {u"one"_s, sampleExperiment(one)},
+                                                            {u"three"_s, sampleExperiment()},
+                                                            {u"eight"_s, sampleExperiment(many)}};
+    for (const ThemeChoice theme : {ThemeChoice::kLight, ThemeChoice::kDark}) {
+        Theme::instance().setChoice(theme);
+        for (const auto& [name, experiment] : states) {
+            selection.setExperiment(experiment);
+            for (ExperimentChart* chart : charts()) {
+                for (const QSize size : {QSize(510, 250), QSize(798, 440)}) {
+                    chart->resize(size);
+                    const QString file = u"%1/%2-%3-%4-%5.png"_s.arg(folder, chart->viewName(), name)
+                                             .arg(size.width())
+                                             .arg(theme == ThemeChoice::kDark ? u"dark"_s : u"light"_s);
+                    EXPECT_TRUE(chart->renderToImage(1.0).save(file));
+                }
+            }
+        }
+    }
+    Theme::instance().setChoice(ThemeChoice::kLight);
+}
+
+}  // namespace
+}  // namespace mixoscope

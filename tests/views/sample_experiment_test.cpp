@@ -1,0 +1,100 @@
+#include "sample_experiment_test.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+namespace mixoscope::test {
+namespace {
+
+Experiment experimentOf(const SampleExperiment& sample) {
+    Experiment experiment;
+    experiment.name = "sample";
+    experiment.policies = sample.policies;
+    experiment.modes = sample.modes;
+    experiment.budgets = sample.budgets;
+    for (const std::string& task : sample.tasks) {
+        experiment.tasks.emplace_back();
+        experiment.tasks.back().name = task;
+        experiment.tasks.back().file = "/nowhere/" + task + ".jsonl";
+    }
+    return experiment;
+}
+
+RunResult runOf(const ExperimentCell& cell, RunKey key, bool judged) {
+    const bool thinks = cell.mode == ThinkingMode::kThink;
+    const double budget = !thinks ? 0.0 : cell.budget == kUnlimitedBudget ? 128.0 : cell.budget;
+    RunResult run;
+    run.key = key;
+    run.judged = judged;
+    const double share = 0.25 + 0.09 * std::log2(1.0 + budget) - 0.08 * static_cast<double>(cell.policy);
+    run.correct = judged && static_cast<double>(key.item * 17 % 40) / 40.0 < share;
+    run.answer = run.correct ? "The answer is 12." : "The answer is 13.";
+    run.followed_mode = true;
+    run.thinking_tokens = static_cast<std::int32_t>(std::min(budget, 30.0 + static_cast<double>(key.item * 7 % 60)));
+    run.answer_tokens = 8;
+    run.stop_reason = StopReason::kEndOfTurn;
+    run.measures.rows = run.thinking_tokens + run.answer_tokens;
+    const auto chosen = static_cast<std::int64_t>(cell.policy % 4) + 1;
+    run.measures.ran = run.measures.rows * 2 * chosen;
+    run.measures.load = {static_cast<std::uint32_t>(run.measures.rows * chosen), 0,
+                         static_cast<std::uint32_t>(run.measures.rows * chosen), 0};
+    run.measures.generated_ms =
+        static_cast<double>(run.measures.rows) * (1.0 - 0.08 * static_cast<double>(cell.policy));
+    run.measures.prompt_ms = 3.0;
+    run.ttft_ms = 3.0;
+    run.tpot_ms = 1.0;
+    run.latency_ms = 3.0 + run.measures.generated_ms;
+    return run;
+}
+
+}  // namespace
+
+ExperimentPointer sampleExperiment(const SampleExperiment& sample) {
+    ExperimentFacts facts;
+    facts.model_description = "2 layers × 2 experts";
+    facts.items.assign(sample.tasks.size(), sample.items);
+    facts.moe_layers = 2;
+    facts.experts = 2;
+    facts.expert_bytes = {1000, 1000};
+    ExperimentFrame frame = frameOf(experimentOf(sample), facts);
+    for (std::size_t task = 0; task < sample.tasks.size(); ++task) {
+        TaskSet set;
+        for (std::int64_t item = 0; item < sample.items; ++item)
+            set.items.push_back({.kind = {}, .prompt = "What is 5 + " + std::to_string(item) + "?", .reference = "12"});
+        frame.tasks.push_back(set);
+    }
+    auto snapshot = std::make_shared<ExperimentSnapshot>();
+    snapshot->frame = std::make_shared<const ExperimentFrame>(std::move(frame));
+    ExperimentTally tally(snapshot->frame);
+    const std::vector<ExperimentCell>& cells = snapshot->frame->cells;
+    snapshot->runs.resize(cells.size());
+    for (std::size_t cell = 0; cell < cells.size(); ++cell) {
+        if (cell >= sample.unfinished_from) continue;
+        const std::int64_t count = cell + 1 == sample.unfinished_from ? sample.items / 2 : sample.items;
+        auto runs = std::make_shared<CellRuns>();
+        for (std::int64_t item = 0; item < count; ++item) {
+            runs->push_back(runOf(cells[cell], {cell, static_cast<std::size_t>(item)}, sample.judged));
+            tally.add(runs->back());
+            ++snapshot->done;
+        }
+        snapshot->runs[cell] = runs;
+    }
+    snapshot->results = tally.results();
+    snapshot->total = snapshot->frame->runCount();
+    snapshot->state = ExperimentState::kReady;
+    return snapshot;
+}
+
+std::vector<std::string> longPolicyNames() {
+    return {"model",
+            "top-k:k=8,phase=thinking+top-k:k=4,phase=answer",
+            "top-p:p=0.7,max=16+ban:experts=3-5/17,layers=0-1",
+            "any-experts:min=2,max=12,virtual=4",
+            "prune:share=0.125,score=frequency,calibration=calibration.json",
+            "skip:calibration=calibration.json",
+            "bias-balanced:rate=0.001",
+            "top-k:k=4,capacity=1.25,drop=score"};
+}
+
+}  // namespace mixoscope::test

@@ -1,0 +1,236 @@
+#include "views/experiment_task_row.h"
+
+#include <QApplication>
+#include <QComboBox>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QGridLayout>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPointer>
+#include <QSpinBox>
+#include <QThreadPool>
+#include <QToolButton>
+#include <algorithm>
+#include <limits>
+
+#include "sessions/task_set.h"
+#include "views/experiment_fields.h"
+#include "views/format.h"
+#include "views/theme.h"
+
+namespace mixoscope {
+namespace {
+
+using namespace Qt::StringLiterals;
+
+constexpr int kNarrowestNumber = 76;
+
+QLabel* captionOf(const QString& text, QWidget* field, QWidget* parent) {
+    auto* label = new QLabel(text, parent);
+    label->setProperty("role", u"caption"_s);
+    label->setBuddy(field);
+    field->setAccessibleName(text);
+    return label;
+}
+
+}  // namespace
+
+ExperimentTaskRow::ExperimentTaskRow(QWidget* parent)
+    : QWidget(parent),
+      m_file(new QLineEdit(this)),
+      m_name(new QLineEdit(this)),
+      m_layout(new QComboBox(this)),
+      m_rule(new QLineEdit(this)),
+      m_limit(new QSpinBox(this)),
+      m_system(new QLineEdit(this)),
+      m_items(new QLabel(this)),
+      m_error(new QLabel(this)) {
+    m_file->setObjectName(u"task_file"_s);
+    m_file->setFont(monoFont(font_size::kCaption));
+    m_file->setToolTip(tr("Name a task file: JSON lines, GPQA's CSV, or a prompt a line"));
+    m_name->setObjectName(u"task_name"_s);
+    m_name->setToolTip(tr("Name the task in tables and charts"));
+    m_layout->setObjectName(u"task_layout"_s);
+    for (const TaskLayout layout : {TaskLayout::kAuto, TaskLayout::kPromptAnswer, TaskLayout::kGsm8k, TaskLayout::kAime,
+                                    TaskLayout::kMmluPro, TaskLayout::kGpqa, TaskLayout::kPromptList})
+        m_layout->addItem(QString::fromStdString(std::string(taskLayoutName(layout))), static_cast<int>(layout));
+    m_layout->setMinimumContentsLength(8);
+    m_layout->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    m_layout->setToolTip(tr("Choose how the file is laid out; auto goes by its first line"));
+    m_rule->setObjectName(u"task_rule"_s);
+    m_rule->setPlaceholderText(tr("of the layout"));
+    m_rule->setToolTip(
+        tr("Judge by exact, last-number, boxed, option, none or pattern:REGEX; empty: the layout's rule"));
+    m_limit->setObjectName(u"task_limit"_s);
+    m_limit->setRange(0, std::numeric_limits<int>::max());
+    m_limit->setSpecialValueText(tr("all"));
+    m_limit->setMinimumWidth(kNarrowestNumber);  // not that of its largest value
+    m_limit->setToolTip(tr("Ask the first items only; 0: all"));
+    m_system->setObjectName(u"task_system"_s);
+    m_system->setPlaceholderText(tr("none"));
+    m_system->setToolTip(tr("Set the system prompt of this task"));
+    m_items->setProperty("role", u"caption"_s);
+    m_error->setObjectName(u"task_error"_s);
+    m_error->setProperty("role", u"chip-error"_s);
+    m_error->setWordWrap(true);
+    m_error->hide();
+    auto* browse_button = new QToolButton(this);
+    browse_button->setObjectName(u"task_browse"_s);
+    browse_button->setIcon(themedIcon(u"folder"_s));
+    browse_button->setToolTip(tr("Choose a task file"));
+    browse_button->setAccessibleName(tr("Choose a task file"));
+    auto* remove = new QToolButton(this);
+    remove->setObjectName(u"task_remove"_s);
+    remove->setProperty("role", u"flat"_s);
+    remove->setIcon(themedIcon(u"close"_s));
+    remove->setToolTip(tr("Remove this task"));
+    remove->setAccessibleName(tr("Remove this task"));
+    for (QToolButton* button : {browse_button, remove}) button->setFocusPolicy(Qt::StrongFocus);
+    auto* grid = new QGridLayout(this);
+    grid->setContentsMargins(0, 2, 0, 8);
+    grid->setHorizontalSpacing(6);
+    grid->setVerticalSpacing(3);
+    auto* files = new QHBoxLayout;
+    files->setSpacing(6);
+    files->addWidget(m_file, 1);
+    files->addWidget(browse_button);
+    files->addWidget(remove);
+    grid->addLayout(files, 0, 0, 1, 3);
+    grid->addWidget(captionOf(tr("Name"), m_name, this), 1, 0);
+    grid->addWidget(captionOf(tr("Layout"), m_layout, this), 1, 1);
+    grid->addWidget(captionOf(tr("First items"), m_limit, this), 1, 2);
+    grid->addWidget(m_name, 2, 0);
+    grid->addWidget(m_layout, 2, 1);
+    grid->addWidget(m_limit, 2, 2);
+    grid->addWidget(captionOf(tr("Judged by"), m_rule, this), 3, 0);
+    grid->addWidget(captionOf(tr("System prompt"), m_system, this), 3, 1, 1, 2);
+    grid->addWidget(m_rule, 4, 0);
+    grid->addWidget(m_system, 4, 1, 1, 2);
+    grid->addWidget(m_items, 5, 0, 1, 3);
+    grid->addWidget(m_error, 6, 0, 1, 3);
+    for (int column = 0; column < 3; ++column) grid->setColumnStretch(column, 1);
+    m_file->setAccessibleName(tr("Task file"));
+
+    const auto announce = [this] {
+        if (!m_showing) Q_EMIT changed();
+    };
+    connect(m_file, &QLineEdit::textChanged, this, [this] {
+        if (!m_showing) readFile();
+    });
+    connect(m_layout, &QComboBox::currentIndexChanged, this, [this] {
+        if (!m_showing) readFile();
+    });
+    connect(m_name, &QLineEdit::textChanged, this, announce);
+    connect(m_limit, &QSpinBox::valueChanged, this, announce);
+    connect(m_system, &QLineEdit::textChanged, this, announce);
+    connect(m_rule, &QLineEdit::textChanged, this, [this, announce] {
+        showProblem();
+        announce();
+    });
+    connect(browse_button, &QToolButton::clicked, this, &ExperimentTaskRow::browse);
+    connect(remove, &QToolButton::clicked, this, &ExperimentTaskRow::removeAsked);
+}
+
+void ExperimentTaskRow::showTask(const ExperimentTask& task) {
+    m_showing = true;
+    m_task = task;
+    m_file->setText(QString::fromStdString(task.file.string()));
+    m_name->setText(QString::fromStdString(task.name));
+    m_layout->setCurrentIndex(m_layout->findData(static_cast<int>(task.layout)));
+    m_rule->setText(QString::fromStdString(task.rule));
+    m_limit->setValue(static_cast<int>(task.limit));
+    m_system->setText(QString::fromStdString(task.system));
+    m_showing = false;
+    readFile();
+}
+
+ExperimentTask ExperimentTaskRow::task() const {
+    ExperimentTask task = m_task;
+    const std::filesystem::path file(m_file->text().trimmed().toStdString());
+    if (file.empty()) throw Error({.what = "A task has no file", .expected = "the path of a task file"});
+    task.file = std::filesystem::absolute(file).lexically_normal();
+    task.name = m_name->text().trimmed().isEmpty() ? task.file.stem().string() : m_name->text().trimmed().toStdString();
+    task.layout = static_cast<TaskLayout>(m_layout->currentData().toInt());
+    const std::string rule = m_rule->text().trimmed().toStdString();
+    task.rule = rule.empty() ? rule : AnswerRule::parse(rule, {}).text();
+    task.limit = m_limit->value();
+    task.system = m_system->text().toStdString();
+    return task;
+}
+
+std::optional<std::int64_t> ExperimentTaskRow::items() const {
+    if (!m_file_items) return std::nullopt;
+    return m_limit->value() == 0 ? *m_file_items : std::min<std::int64_t>(*m_file_items, m_limit->value());
+}
+
+QString ExperimentTaskRow::problem() const {
+    return !m_file_problem.isEmpty() ? m_file_problem : !m_rule_problem.isEmpty() ? m_rule_problem : m_name_problem;
+}
+
+void ExperimentTaskRow::setNameProblem(const QString& problem) {
+    m_name_problem = problem;
+    showProblem();
+}
+
+void ExperimentTaskRow::showProblem() {
+    m_rule_problem.clear();
+    try {
+        if (!m_rule->text().trimmed().isEmpty()) AnswerRule::parse(m_rule->text().trimmed().toStdString(), {});
+    } catch (const Error& error) {
+        m_rule_problem = fieldError(error.parts());
+    }
+    m_error->setText(problem());
+    m_error->setVisible(!problem().isEmpty());
+    m_items->setText(m_file_items ? tr("%1 items in the file").arg(format::count(*m_file_items)) : QString());
+    m_items->setVisible(m_file_items.has_value());
+}
+
+void ExperimentTaskRow::readFile() {
+    const int reading = ++m_reading;
+    m_file_items.reset();
+    m_file_problem.clear();
+    showProblem();
+    const std::string file = m_file->text().trimmed().toStdString();
+    const auto layout = static_cast<TaskLayout>(m_layout->currentData().toInt());
+    if (file.empty()) {
+        m_file_problem = tr("Choose a task file");
+        showProblem();
+        Q_EMIT changed();
+        return;
+    }
+    // A file may be large, and its disk slow: not here.
+    QThreadPool::globalInstance()->start([row = QPointer(this), file, layout, reading] {
+        std::optional<std::int64_t> items;
+        QString problem;
+        try {
+            items = std::ssize(readTaskSet(std::filesystem::path(file), layout).items);
+        } catch (const Error& error) {
+            problem = fieldError(error.parts());
+        }
+        QMetaObject::invokeMethod(
+            qApp,
+            [row, items, problem, reading] {
+                if (row.isNull() || row->m_reading != reading) return;
+                row->m_file_items = items;
+                row->m_file_problem = problem;
+                row->showProblem();
+                Q_EMIT row->changed();
+            },
+            Qt::QueuedConnection);
+    });
+    Q_EMIT changed();
+}
+
+void ExperimentTaskRow::browse() {
+    const QString from = QFileInfo(m_file->text()).absolutePath();
+    const QString file = QFileDialog::getOpenFileName(this, tr("Choose a task file"), from,
+                                                      tr("Task files (*.jsonl *.json *.csv *.txt);;All files (*)"));
+    if (file.isEmpty()) return;
+    if (m_name->text().isEmpty() || m_name->text() == QFileInfo(m_file->text()).completeBaseName())
+        m_name->setText(QFileInfo(file).completeBaseName());
+    m_file->setText(file);
+}
+
+}  // namespace mixoscope
