@@ -64,11 +64,11 @@ bool isCommand(CLI::App& program, const std::string& word) {
     return !program.get_subcommands([&](const CLI::App* command) { return command->get_name() == word; }).empty();
 }
 
-/// Whether the word names what `open` opens: a model, a recorded session.
+/// Whether the word names what `open` opens: a model, a recorded session, an experiment.
 bool canBeOpened([[maybe_unused]] const std::string& word) {
 #ifdef MIXO_WITH_GUI
     std::error_code error;
-    return isEmbeddedModel(word) || word.starts_with("random:") || word.ends_with(".mixo") ||
+    return isEmbeddedModel(word) || word.starts_with("random:") || word.ends_with(".mixo") || word.ends_with(".json") ||
            word.find('/') != std::string::npos || std::filesystem::exists(word, error);
 #else
     return false;
@@ -76,7 +76,7 @@ bool canBeOpened([[maybe_unused]] const std::string& word) {
 }
 
 /// The arguments, with the word `open` put in where it was left out: before nothing at all, and before a
-/// model or a recorded session.
+/// model, a recorded session or an experiment.
 std::vector<const char*> withCommand(CLI::App& program, int argc, const char* const* argv) {
     std::vector<const char*> arguments(argv, argv + argc);
     const std::string first = argc > 1 ? argv[1] : "demo";

@@ -22,12 +22,13 @@ struct OpenOptions {
 };
 
 /// What a window could only show an error of is refused before there is one.
-void requireSession(const std::filesystem::path& path) {
+void requireFile(const std::filesystem::path& path) {
     std::error_code failure;
-    if (path.extension() != ".mixo" || std::filesystem::exists(path, failure)) return;
-    throw Error({.what = "The session cannot be opened",
+    const bool experiment = path.extension() == ".json";
+    if ((path.extension() != ".mixo" && !experiment) || std::filesystem::exists(path, failure)) return;
+    throw Error({.what = experiment ? "The experiment cannot be opened" : "The session cannot be opened",
                  .where = path.string(),
-                 .expected = "a session file",
+                 .expected = experiment ? "an experiment file" : "a session file",
                  .found = "no such file"});
 }
 
@@ -38,7 +39,8 @@ void addOpenCommand(CLI::App& program, CommandAction& action) {
     CLI::App* command = program.add_subcommand("open", "The workbench in its window (also without the word open)");
     command
         ->add_option("model", options->model,
-                     "demo, demo-top1, demo-any, a Hugging Face directory, or a recorded session (.mixo)")
+                     "demo, demo-top1, demo-any, a Hugging Face directory, a recorded session or the results of an "
+                     "experiment (.mixo), or an experiment (.json)")
         ->capture_default_str();
     command->add_option("--sessions", options->session_directory, "Directory that sessions are written to");
     command->add_flag("--no-record", options->no_record, "Write no session file");
@@ -47,7 +49,7 @@ void addOpenCommand(CLI::App& program, CommandAction& action) {
         ->capture_default_str();
     command->callback([options, &action] {
         action = [options](CommandStreams&) {
-            requireSession(options->model);
+            requireFile(options->model);
             std::string name = "mixoscope";
             char* arguments[] = {name.data(), nullptr};
             return runWindow(1, arguments,

@@ -91,7 +91,8 @@ void addScreenshotCommand(CLI::App& program, CommandAction& action) {
     CLI::App* command = program.add_subcommand("screenshot", "A picture of the window or of one view");
     command->add_option("--out", options->out, "PNG file to write")->required();
     command->add_option("--session", options->session,
-                        "Show this recorded session; without: the model answers a prompt");
+                        "Show this recorded session, or these results of an experiment; without: the model answers a "
+                        "prompt");
     addLookOptions(*command, *options);
     command->add_option("--model", options->model, "demo, demo-top1, demo-any, or a Hugging Face directory")
         ->capture_default_str();

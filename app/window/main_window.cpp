@@ -16,6 +16,8 @@
 #include "app/window/comparison_bar.h"
 #include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
+#include "app/window/experiment_bar.h"
+#include "app/window/experiment_workspace.h"
 #include "app/window/panel_dock.h"
 #include "app/window/recording_playback.h"
 #include "app/window/what_if.h"
@@ -26,6 +28,7 @@
 #include "views/comparison_status.h"
 #include "views/composer.h"
 #include "views/error_page.h"
+#include "views/experiment_status.h"
 #include "views/expert_inspector.h"
 #include "views/fork_tree.h"
 #include "views/format.h"
@@ -72,17 +75,24 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
     m_comparison = new ComparisonWorkspace(
         m_workbench, [this] { return m_settings.systemPrompt(); }, this);
     addToolBar(&m_comparison->bar());
+    m_experiments = new ExperimentWorkspace(options.engine, this);
+    addToolBar(&m_experiments->bar());
+    addToolBarBreak();
+    addToolBar(&m_experiments->progressBar());
     m_recording = new RecordingPlayback(this);
     addToolBar(Qt::BottomToolBarArea, &m_recording->bar());
     makePanels();
     makeTokenActions();
+    makeExperimentPanels();
     m_status = new StatusLine(m_bridge, this);
     statusBar()->setSizeGripEnabled(false);
     statusBar()->addWidget(m_status, 1);
     statusBar()->addWidget(&m_comparison->status(), 1);
+    statusBar()->addWidget(&m_experiments->status(), 1);
     makeMenus();
     makeWorkspaceSwitch();
     connectControls();
+    connectExperiments();
 
     m_workbench.setSystemPrompt(m_settings.systemPrompt().toStdString());
     m_controls->modelPicker().setRecent(m_settings.recentModels());
@@ -392,6 +402,8 @@ void MainWindow::refreshSessions() {
 void MainWindow::stopOrClear() {
     if (m_workspace == Workspace::kCompare) {
         m_comparison->stopOrClear();
+    } else if (m_workspace == Workspace::kExperiments) {
+        m_experiments->selection().setCell(std::nullopt);
     } else if (const WorkbenchState state = m_bridge.latest()->state;
                state == WorkbenchState::kGenerating || state == WorkbenchState::kAttributing) {
         m_workbench.stop();
@@ -416,6 +428,7 @@ void MainWindow::closeEvent(QCloseEvent* event) {
     m_settings.setGeometry(saveGeometry());
     for (std::size_t i = 0; i < m_layouts.size(); ++i) m_settings.setLayout(static_cast<int>(i), m_layouts[i]);
     m_settings.setComparisonLayout(m_comparison_layout);
+    m_settings.setExperimentLayout(m_experiment_layout);
     m_workbench.stop();
     event->accept();
 }

@@ -27,6 +27,7 @@ class ComparisonWorkspace;
 class Composer;
 class ControlBar;
 class ErrorPage;
+class ExperimentWorkspace;
 class ExportableView;
 class HeatmapView;
 class PanelDock;
@@ -39,15 +40,16 @@ class TokenInspector;
 class WhatIf;
 
 struct WindowOptions {
-    QString settings_file;  // empty: the user's; "-": none
-    SnapshotSource source;  // empty: the workbench's own snapshots
+    QString settings_file;         // empty: the user's; "-": none
+    SnapshotSource source;         // empty: the workbench's own snapshots
+    WorkbenchOptions engine = {};  // the workbench's own, for experiments, which have a model of their own
 };
 
 /// By its name: a recorded session and not a model.
 bool isSessionFile(const QString& path);
 
 /// What the window is arranged for; each has panels, a bar and a layout of its own.
-enum class Workspace { kChat, kCompare };
+enum class Workspace { kChat, kCompare, kExperiments };
 
 class MainWindow : public QMainWindow {
     Q_OBJECT
@@ -60,7 +62,9 @@ public:
     void openModel(const QString& model);
     /// Shows a recorded session in place of the live chat, which goes on; returns at once.
     void openSession(const QString& file);
-    /// Either, by what the path names.
+    /// Shows an experiment, or the results of one; returns at once.
+    void openExperiment(const QString& file);
+    /// Whichever of them the path names; returns at once.
     void open(const QString& path);
     /// Back to the live chat, as it is by now.
     void leaveRecording();
@@ -77,6 +81,7 @@ public:
     Workspace workspace() const { return m_workspace; }
     void setWorkspace(Workspace workspace);
     ComparisonWorkspace& comparison() { return *m_comparison; }
+    ExperimentWorkspace& experiments() { return *m_experiments; }
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
@@ -127,6 +132,15 @@ private:
     void showAbout();
     void showSettings();
 
+    // window_experiments.cpp
+    void makeExperimentPanels();
+    void makeExperimentMenu();
+    void connectExperiments();
+    void arrangeExperiments();
+    /// Whether and why not a run of an experiment can be asked in the chat.
+    void updateAsking();
+    void askInChat(const QString& question, const LaneSettings& settings);
+
     // window_layout.cpp
     void makeWorkspaceSwitch();
     bool belongsTo(const QString& panel, Workspace workspace) const;
@@ -162,6 +176,7 @@ private:
     QUndoStack m_undo;
     Workspace m_workspace = Workspace::kChat;
     ComparisonWorkspace* m_comparison = nullptr;
+    ExperimentWorkspace* m_experiments = nullptr;
     WhatIf* m_what_if = nullptr;
     QTabBar* m_workspace_tabs = nullptr;
     ControlBar* m_controls = nullptr;
@@ -197,6 +212,8 @@ private:
     std::array<QByteArray, 4> m_layouts;  // by Narrowness; empty: as at the first start
     QTimer m_rearrange;                   // after the window crossed a width
     QByteArray m_comparison_layout;       // of the compare workspace, at any width
+    bool m_show_editor = false;           // of an experiment, also in a narrow window
+    QByteArray m_experiment_layout;       // of the experiments, likewise
     bool m_arranged = false;
 };
 

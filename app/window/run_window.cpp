@@ -31,7 +31,8 @@ ShownWindow::ShownWindow(const RunWindowOptions& options, const QString& setting
     if (workbench_options.session_directory.empty()) workbench_options.session_directory = sessionDirectoryDefault();
 
     m_workbench = std::make_unique<Workbench>(workbench_options);
-    m_window = std::make_unique<MainWindow>(*m_workbench, WindowOptions{.settings_file = settings_file, .source = {}});
+    m_window = std::make_unique<MainWindow>(
+        *m_workbench, WindowOptions{.settings_file = settings_file, .source = {}, .engine = workbench_options});
     m_window->show();
     // The window is there first; model or session is opened behind it.
     if (options.model.empty()) return;

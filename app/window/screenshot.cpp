@@ -2,6 +2,7 @@
 
 #include <QApplication>
 #include <QDir>
+#include <QDockWidget>
 #include <QElapsedTimer>
 #include <QFileInfo>
 #include <QImageWriter>
@@ -10,9 +11,11 @@
 #include <memory>
 
 #include "app/window/comparison_workspace.h"
+#include "app/window/experiment_workspace.h"
 #include "app/window/main_window.h"
 #include "app/window/platform.h"
 #include "engine/error.h"
+#include "sessions/experiment_store.h"
 #include "sessions/session_replay.h"
 #include "views/exportable_view.h"
 #include "views/fork_tree.h"
@@ -109,7 +112,8 @@ public:
     HiddenWindow(const std::filesystem::path& demo_directory, const SnapshotPointer& snapshot, QSize size)
         : workbench(withoutRecording(demo_directory)),
           window(workbench, {.settings_file = u"-"_s,
-                             .source = snapshot == nullptr ? SnapshotSource{} : WorkbenchBridge::sourceOf(snapshot)}) {
+                             .source = snapshot == nullptr ? SnapshotSource{} : WorkbenchBridge::sourceOf(snapshot),
+                             .engine = withoutRecording(demo_directory)}) {
         window.setAttribute(Qt::WA_DontShowOnScreen);
         window.resize(size);
         window.show();
@@ -172,8 +176,38 @@ QImage pictureOf(const SnapshotPointer& snapshot, QSize size) {
     return renderWidget(hidden.window, 1.0);
 }
 
+namespace {
+
+/// Brings the panel of a view before the others of its tabs, so that it has a size.
+void raisePanelOf(ExportableView* view) {
+    for (auto* widget = dynamic_cast<QWidget*>(view); widget != nullptr; widget = widget->parentWidget()) {
+        if (auto* dock = qobject_cast<QDockWidget*>(widget)) dock->raise();
+    }
+}
+
+/// Of the results of an experiment.
+QImage pictureOfExperiment(const ScreenshotOptions& options) {
+    HiddenWindow hidden(options.demo_directory, nullptr, {options.width, options.height});
+    ExportableView* view = viewNamed(hidden.window, options.view);
+    hidden.window.openExperiment(QString::fromStdString(options.session.string()));
+    const ExperimentWorkspace& experiments = hidden.window.experiments();
+    const auto isOver = [&] {
+        const ExperimentSnapshot& shown = *experiments.latest();
+        return shown.state == ExperimentState::kReady || shown.error.has_value();
+    };
+    const bool opened = runUntil(isOver, kLongestRunMs);
+    if (const auto& error = experiments.latest()->error) throw Error(*error);
+    if (!opened) throw Error({.what = "The experiment could not be read in time", .where = options.session.string()});
+    raisePanelOf(view);
+    hidden.settle(view);
+    return view != nullptr ? view->renderToImage(kViewScale) : renderWidget(hidden.window, 1.0);
+}
+
+}  // namespace
+
 QImage pictureOf(const ScreenshotOptions& options) {
     Theme::instance().setChoice(options.theme == "dark" ? ThemeChoice::kDark : ThemeChoice::kLight);
+    if (!options.session.empty() && holdsExperiment(options.session)) return pictureOfExperiment(options);
     const SnapshotPointer session = options.session.empty() ? nullptr : sessionAt(options.session, options.step);
     HiddenWindow hidden(options.demo_directory, session, {options.width, options.height});
     ExportableView* view = viewNamed(hidden.window, options.view);

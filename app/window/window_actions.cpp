@@ -16,6 +16,7 @@
 
 #include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
+#include "app/window/experiment_workspace.h"
 #include "app/window/keys_dialog.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
@@ -70,6 +71,7 @@ void MainWindow::makeMenus() {
     makeChatMenu();
     makeLanesMenu();
     makeSessionMenu();
+    makeExperimentMenu();
     makeHelpMenu();
     for (QAction* menu : menuBar()->actions()) menu->menu()->setToolTipsVisible(true);
 
@@ -117,6 +119,8 @@ void MainWindow::makeEditMenu() {
               QKeySequence::Copy, [this] {
                   if (m_workspace == Workspace::kCompare) {
                       m_comparison->copySelection();
+                  } else if (m_workspace == Workspace::kExperiments) {
+                      m_experiments->copySelection();
                   } else {
                       m_chat->copySelection();
                   }
@@ -133,6 +137,9 @@ void MainWindow::makeViewMenu() {
     addAction(menu, u"workspace_compare"_s, tr("Compare workspace"),
               tr("Run one prompt under several settings side by side"), QKeySequence(u"Ctrl+2"_s),
               [this] { setWorkspace(Workspace::kCompare); });
+    addAction(menu, u"workspace_experiments"_s, tr("Experiments workspace"),
+              tr("Ask many questions under many settings and see what changes"), QKeySequence(u"Ctrl+3"_s),
+              [this] { setWorkspace(Workspace::kExperiments); });
     menu.addSeparator();
     for (const auto& [name, dock] : m_panels) {
         QAction* action = dock->toggleViewAction();

@@ -12,6 +12,8 @@
 #include "app/window/comparison_bar.h"
 #include "app/window/comparison_workspace.h"
 #include "app/window/control_bar.h"
+#include "app/window/experiment_bar.h"
+#include "app/window/experiment_workspace.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
 #include "app/window/recording_playback.h"
@@ -19,6 +21,7 @@
 #include "views/comparison_status.h"
 #include "views/composer.h"
 #include "views/error_page.h"
+#include "views/experiment_status.h"
 #include "views/fork_tree.h"
 #include "views/start_page.h"
 #include "views/status_line.h"
@@ -30,7 +33,8 @@ using namespace Qt::StringLiterals;
 
 constexpr int kLayoutVersion = 3;
 constexpr int kComparisonLayoutVersion = 1002;
-constexpr int kWorkspaceTabs = 168;
+constexpr int kExperimentLayoutVersion = 2001;
+constexpr int kWorkspaceTabs = 280;
 constexpr int kFewestMetrics = 150;
 constexpr int kMostMetrics = 290;
 constexpr int kNarrowestForks = 340;
@@ -185,6 +189,8 @@ void MainWindow::makeWorkspaceSwitch() {
     // The menu bar asks before the style sheet has given the tabs their padding.
     m_workspace_tabs->setMinimumWidth(kWorkspaceTabs);
     m_workspace_tabs->setTabToolTip(1, tr("Run one prompt under several settings side by side (Ctrl+2)"));
+    m_workspace_tabs->addTab(tr("Experiments"));
+    m_workspace_tabs->setTabToolTip(2, tr("Ask many questions under many settings and see what changes (Ctrl+3)"));
     menuBar()->setCornerWidget(m_workspace_tabs, Qt::TopRightCorner);
     connect(m_workspace_tabs, &QTabBar::currentChanged, this,
             [this](int index) { setWorkspace(static_cast<Workspace>(index)); });
@@ -192,18 +198,26 @@ void MainWindow::makeWorkspaceSwitch() {
 }
 
 bool MainWindow::belongsTo(const QString& name, Workspace workspace) const {
-    if (name == u"attribution"_s) return true;  // of a token of either
+    if (name == u"attribution"_s) return workspace != Workspace::kExperiments;  // of a token of either
+    if (name.startsWith(u"experiment_"_s))
+        return workspace == Workspace::kExperiments && (name != u"experiment_start"_s) == m_experiments->isOpen();
     const bool compared = name == u"lanes"_s || name == u"metrics"_s || name == u"forks"_s;
-    return compared == (workspace == Workspace::kCompare);
+    return workspace != Workspace::kExperiments && compared == (workspace == Workspace::kCompare);
 }
 
 void MainWindow::showWorkspaceParts() {
     const bool chat = m_workspace == Workspace::kChat;
+    const bool compare = m_workspace == Workspace::kCompare;
+    const bool experiments = m_workspace == Workspace::kExperiments;
     m_controls->setChatting(chat);
     m_controls->fitWidth(width());
-    m_comparison->bar().setVisible(!chat);
+    m_controls->setVisible(!experiments);
+    m_comparison->bar().setVisible(compare);
+    m_experiments->bar().setVisible(experiments);
+    m_experiments->progressBar().setVisible(experiments && m_experiments->isOpen());
     m_status->setVisible(chat);
-    m_comparison->status().setVisible(!chat);
+    m_comparison->status().setVisible(compare);
+    m_experiments->status().setVisible(experiments);
     for (const auto& [name, dock] : m_panels) {
         const bool belongs = belongsTo(name, m_workspace);
         dock->toggleViewAction()->setVisible(belongs);
@@ -220,8 +234,10 @@ void MainWindow::setWorkspace(Workspace workspace) {
     if (m_arranged) {
         if (m_workspace == Workspace::kChat) {
             arrangePanels(narrownessOf(size()));
-        } else {
+        } else if (m_workspace == Workspace::kCompare) {
             arrangeComparison();
+        } else {
+            arrangeExperiments();
         }
         bringBackLayout();
     }
@@ -230,6 +246,8 @@ void MainWindow::setWorkspace(Workspace workspace) {
     if (workspace == Workspace::kCompare) {
         m_comparison->enter();
         panel(u"forks"_s)->setVisible(!m_comparison->forks().rows().empty());
+    } else if (workspace == Workspace::kExperiments) {
+        m_experiments->takeFocus();
     } else {
         (m_page == m_chat_page ? chatControl() : m_page)->setFocus();
     }
@@ -264,6 +282,10 @@ void MainWindow::resetLayout() {
         m_comparison_layout.clear();
         return arrangeComparison();
     }
+    if (m_workspace == Workspace::kExperiments) {
+        m_experiment_layout.clear();
+        return arrangeExperiments();
+    }
     m_layouts = {};
     arrangePanels(narrownessOf(size()));
 }
@@ -272,6 +294,10 @@ void MainWindow::keepLayout() {
     if (!m_arranged) return;
     if (m_workspace == Workspace::kCompare) {
         m_comparison_layout = saveState(kComparisonLayoutVersion);
+        return;
+    }
+    if (m_workspace == Workspace::kExperiments) {
+        if (m_experiments->isOpen()) m_experiment_layout = saveState(kExperimentLayoutVersion);
         return;
     }
     if (m_page != m_chat_page) return;
@@ -288,6 +314,11 @@ void MainWindow::bringBackLayout() {
 void MainWindow::restoreLayout() {
     if (m_workspace == Workspace::kCompare) {
         if (!m_comparison_layout.isEmpty()) restoreState(m_comparison_layout, kComparisonLayoutVersion);
+        return;
+    }
+    if (m_workspace == Workspace::kExperiments) {
+        if (m_experiments->isOpen() && !m_experiment_layout.isEmpty())
+            restoreState(m_experiment_layout, kExperimentLayoutVersion);
         return;
     }
     const QByteArray& kept = m_layouts[static_cast<std::size_t>(m_narrowness)];
@@ -320,6 +351,7 @@ void MainWindow::resizeEvent(QResizeEvent* event) {
     QMainWindow::resizeEvent(event);
     m_controls->fitWidth(event->size().width());
     m_comparison->bar().fitWidth(event->size().width());
+    m_experiments->bar().fitWidth(event->size().width());
     m_recording->transport().fitWidth(event->size().width());
     fitHeight();
     if (m_arranged) m_rearrange.start();
@@ -331,10 +363,16 @@ void MainWindow::showEvent(QShowEvent* event) {
     m_arranged = true;
     for (std::size_t i = 0; i < m_layouts.size(); ++i) m_layouts[i] = m_settings.layout(static_cast<int>(i));
     m_comparison_layout = m_settings.comparisonLayout();
+    m_experiment_layout = m_settings.experimentLayout();
     m_controls->fitWidth(width());
     m_comparison->bar().fitWidth(width());
-    if (m_workspace == Workspace::kCompare) {
-        arrangeComparison();
+    m_experiments->bar().fitWidth(width());
+    if (m_workspace != Workspace::kChat) {
+        if (m_workspace == Workspace::kCompare) {
+            arrangeComparison();
+        } else {
+            arrangeExperiments();
+        }
         bringBackLayout();
         return showWorkspaceParts();
     }
@@ -364,8 +402,14 @@ bool MainWindow::focusNextPrevChild(bool next) {
 void MainWindow::showPanel(const QString& name) {
     PanelDock* dock = panel(name);
     if (dock == nullptr) return;
-    if (!belongsTo(name, m_workspace))
-        setWorkspace(m_workspace == Workspace::kChat ? Workspace::kCompare : Workspace::kChat);
+    if (!belongsTo(name, m_workspace)) {
+        for (const Workspace other : {Workspace::kChat, Workspace::kCompare, Workspace::kExperiments}) {
+            if (belongsTo(name, other)) {
+                setWorkspace(other);
+                break;
+            }
+        }
+    }
     dock->show();
     dock->raise();
     dock->widget()->setFocus();

@@ -1,15 +1,20 @@
 // Recorded sessions in the window: opening, playing, and the way back to the live chat.
+#include <QApplication>
 #include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QKeyEvent>
 #include <QMimeData>
+#include <QPointer>
+#include <QThreadPool>
 #include <QToolBar>
 
 #include "app/window/comparison_workspace.h"
+#include "app/window/experiment_workspace.h"
 #include "app/window/main_window.h"
 #include "app/window/recording_playback.h"
 #include "app/window/run_window.h"
+#include "sessions/experiment_store.h"
 #include "views/composer.h"
 #include "views/transport_bar.h"
 
@@ -38,16 +43,27 @@ void MainWindow::leaveRecording() {
 void MainWindow::browseSession() {
     QString from = m_settings.sessionDirectory();
     if (from.isEmpty()) from = QString::fromStdString(sessionDirectoryDefault().string());
-    openSession(
-        QFileDialog::getOpenFileName(this, tr("Open a recorded session"), from, tr("Recorded sessions (*.mixo)")));
+    open(QFileDialog::getOpenFileName(this, tr("Open a recorded session"), from, tr("Recorded sessions (*.mixo)")));
 }
 
 void MainWindow::open(const QString& path) {
-    if (isSessionFile(path)) {
-        openSession(path);
-    } else {
-        openModel(path);
-    }
+    if (isExperimentFile(path)) return openExperiment(path);
+    if (!isSessionFile(path)) return openModel(path);
+    // What the file holds is looked up as fast as the disk is: not here.
+    QThreadPool::globalInstance()->start([window = QPointer(this), path] {
+        const bool experiment = holdsExperiment(path.toStdString());
+        QMetaObject::invokeMethod(
+            qApp,
+            [window, path, experiment] {
+                if (window.isNull()) return;
+                if (experiment) {
+                    window->openExperiment(path);
+                } else {
+                    window->openSession(path);
+                }
+            },
+            Qt::QueuedConnection);
+    });
 }
 
 void MainWindow::showRecording(const SnapshotPointer& snapshot) {
@@ -86,7 +102,7 @@ void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
     const QList<QUrl> urls = event->mimeData()->urls();
     if (urls.isEmpty()) return;
     const QString path = urls.first().toLocalFile();
-    if (QFileInfo(path).isDir() || isSessionFile(path)) event->acceptProposedAction();
+    if (QFileInfo(path).isDir() || isSessionFile(path) || isExperimentFile(path)) event->acceptProposedAction();
 }
 
 void MainWindow::dropEvent(QDropEvent* event) {

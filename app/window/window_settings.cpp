@@ -50,6 +50,14 @@ void WindowSettings::addRecentModel(const QString& directory) {
     addRecent(u"recent_models"_s, directory);
 }
 
+QStringList WindowSettings::recentExperiments() const {
+    return value(u"recent_experiments"_s).toStringList();
+}
+
+void WindowSettings::addRecentExperiment(const QString& file) {
+    addRecent(u"recent_experiments"_s, file);
+}
+
 QStringList WindowSettings::recentPolicies() const {
     return value(u"recent_policies"_s).toStringList();
 }
@@ -99,6 +107,14 @@ void WindowSettings::setLayout(int width_class, const QByteArray& layout) {
 
 QByteArray WindowSettings::comparisonLayout() const {
     return value(u"window/layout_compare"_s).toByteArray();
+}
+
+QByteArray WindowSettings::experimentLayout() const {
+    return value(u"window/layout_experiments"_s).toByteArray();
+}
+
+void WindowSettings::setExperimentLayout(const QByteArray& layout) {
+    set(u"window/layout_experiments"_s, layout);
 }
 
 void WindowSettings::setComparisonLayout(const QByteArray& layout) {

@@ -23,6 +23,9 @@ public:
     void setDenseMap(ColourMapName map);
     QStringList recentModels() const;
     void addRecentModel(const QString& directory);
+    /// Experiment files and results.
+    QStringList recentExperiments() const;
+    void addRecentExperiment(const QString& file);
     QStringList recentPolicies() const;
     void addRecentPolicy(const QString& text);
     QString systemPrompt() const;
@@ -36,6 +39,8 @@ public:
     void setLayout(int width_class, const QByteArray& layout);
     QByteArray comparisonLayout() const;
     void setComparisonLayout(const QByteArray& layout);
+    QByteArray experimentLayout() const;
+    void setExperimentLayout(const QByteArray& layout);
 
 private:
     QVariant value(const QString& key) const;

@@ -336,7 +336,7 @@ TEST_F(CompareWindow, NarrowWindowsScrollSidewaysBelowTheBaseline) {
 TEST_F(CompareWindow, TheSwitchKeepsEachWorkspacesPanels) {
     ASSERT_NO_FATAL_FAILURE(open("demo"));
     auto& tabs = find<QTabBar>(u"workspaces"_s);
-    EXPECT_EQ(tabs.count(), 2);
+    EXPECT_EQ(tabs.count(), 3);
     EXPECT_TRUE(window->widgetOf(u"heatmap"_s)->isVisible());
     EXPECT_FALSE(view().isVisible());
     QTest::mouseClick(&tabs, Qt::LeftButton, {}, tabs.tabRect(1).center());

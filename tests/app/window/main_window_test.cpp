@@ -16,8 +16,10 @@
 #include <QTest>
 #include <QTimer>
 #include <QToolButton>
+#include <algorithm>
 #include <fstream>
 
+#include "app/window/experiment_workspace.h"
 #include "app/window/panel_dock.h"
 #include "support/tiny_model.h"
 #include "views/budget_control.h"
@@ -435,8 +437,11 @@ TEST_F(MainWindowTest, CanBeLookedAtInBothThemesAndNarrow) {
             EXPECT_TRUE(widget.isVisible()) << name.toStdString();
         }
     }
+    // Those of an experiment have a table once one is open (experiment_window_test.cpp).
+    const std::vector<ExportableView*> of_experiments = window->experiments().exportableViews();
     for (ExportableView* view : window->exportableViews()) {
         EXPECT_FALSE(view->renderToImage(1.0).isNull()) << view->viewName().toStdString();
+        if (std::ranges::find(of_experiments, view) != of_experiments.end()) continue;
         EXPECT_FALSE(view->csv().isEmpty()) << view->viewName().toStdString();
     }
 }

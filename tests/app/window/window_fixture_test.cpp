@@ -28,6 +28,7 @@ void WindowTest::open(const std::string& model, QSize size) {
     workbench = std::make_unique<Workbench>(options);
     WindowOptions window_options;
     window_options.settings_file = settingsFile();
+    window_options.engine = options;
     window = std::make_unique<MainWindow>(*workbench, std::move(window_options));
     window->resize(size);
     window->show();
