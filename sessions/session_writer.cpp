@@ -2,18 +2,15 @@
 
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 #include <utility>
 
 #include "engine/settings_json.h"
+#include "sessions/new_session_file.h"
 #include "sessions/schema.h"
 #include "sessions/trace_blob.h"
 
@@ -33,32 +30,34 @@ constexpr const char* kInsertEvent =
     "INSERT INTO events (serial, step, time_us, lane, position, kind, old_value, value, text)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// Makes the directory and an empty file of which nobody else can think that it is theirs.
-void createFile(const std::filesystem::path& path) {
-    std::error_code failure;
-    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failure);
-    const int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
-    if (file < 0)
-        throw Error({.what = "The session file cannot be created",
-                     .where = path.string(),
-                     .expected = "a writable directory and a new file name",
-                     .found = std::strerror(errno),
-                     .advice = {}});
-    ::close(file);
+void addModel(SQLite::Database& database, const SessionModel& model) {
+    SQLite::Statement insert(database,
+                             "INSERT INTO model (id, name, directory, config_json, files_json, moe_layers, slots,"
+                             " experts, distributions, layer_numbers_json, weights_sum_to_one, experts_per_token)"
+                             " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    insert.bind(1, model.name);
+    insert.bind(2, model.directory);
+    insert.bind(3, model.config_json);
+    insert.bind(4, model.files_json);
+    insert.bind(5, model.shape.moe_layers);
+    insert.bind(6, model.shape.slots);
+    insert.bind(7, model.shape.experts);
+    insert.bind(8, model.shape.distributions ? 1 : 0);
+    insert.bind(9, nlohmann::json(model.moe_layers).dump());
+    insert.bind(10, model.weights_sum_to_one ? 1 : 0);
+    insert.bind(11, model.experts_per_token);
+    insert.exec();
 }
 
-/// Opens the new file and gives it its tables; what was created is removed when that fails.
-SQLite::Database createDatabase(const std::filesystem::path& path) {
-    createFile(path);
+/// The new file with its tables and its model, open for writing.
+SQLite::Database createDatabase(const std::filesystem::path& path, const SessionModel& model) {
     try {
+        createSessionFile(path, [&](SQLite::Database& database) { addModel(database, model); });
         SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs);
         database.exec("PRAGMA journal_mode = WAL");
         database.exec("PRAGMA synchronous = NORMAL");
-        migrateSession(database);
         return database;
     } catch (const SQLite::Exception& exception) {
-        std::error_code ignored;
-        std::filesystem::remove(path, ignored);
         throw sessionError(exception, path, kDoing);
     }
 }
@@ -111,8 +110,8 @@ struct SessionWriter::Impl {
     std::int64_t lost = 0;
     std::int64_t committed_rows = 0;
 
-    Impl(const std::filesystem::path& file, std::function<std::string(TokenId)> bytes)
-        : path(file), token_bytes(std::move(bytes)), database(createDatabase(file)) {}
+    Impl(const std::filesystem::path& file, const SessionModel& model, std::function<std::string(TokenId)> bytes)
+        : path(file), token_bytes(std::move(bytes)), database(createDatabase(file, model)) {}
 
     /// Runs `action`; what SQLite throws becomes an Error.
     template <typename Action>
@@ -149,34 +148,11 @@ struct SessionWriter::Impl {
             statement.bind(2, static_cast<const void*>(bytes.data()), static_cast<int>(bytes.size()));
         });
     }
-
-    void addModel(const SessionModel& model) {
-        SQLite::Statement insert(database,
-                                 "INSERT INTO model (id, name, directory, config_json, files_json, moe_layers, slots,"
-                                 " experts, distributions, layer_numbers_json, weights_sum_to_one, experts_per_token)"
-                                 " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-        run(insert, [&](SQLite::Statement& statement) {
-            statement.bind(1, model.name);
-            statement.bind(2, model.directory);
-            statement.bind(3, model.config_json);
-            statement.bind(4, model.files_json);
-            statement.bind(5, model.shape.moe_layers);
-            statement.bind(6, model.shape.slots);
-            statement.bind(7, model.shape.experts);
-            statement.bind(8, model.shape.distributions ? 1 : 0);
-            statement.bind(9, nlohmann::json(model.moe_layers).dump());
-            statement.bind(10, model.weights_sum_to_one ? 1 : 0);
-            statement.bind(11, model.experts_per_token);
-        });
-    }
 };
 
 SessionWriter::SessionWriter(const std::filesystem::path& path, const SessionModel& model,
                              std::function<std::string(TokenId)> token_bytes)
-    : m_impl(std::make_unique<Impl>(path, std::move(token_bytes))) {
-    m_impl->addModel(model);
-    commit();
-}
+    : m_impl(std::make_unique<Impl>(path, model, std::move(token_bytes))) {}
 
 SessionWriter::~SessionWriter() = default;
 
