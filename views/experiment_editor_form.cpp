@@ -12,6 +12,7 @@
 
 #include "views/experiment_editor.h"
 #include "views/experiment_policy_row.h"
+#include "views/field_caption.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -25,14 +26,6 @@ constexpr int kNarrowestNumber = 76;
 QLabel* section(const QString& text, QWidget* parent) {
     auto* label = new QLabel(text, parent);
     label->setProperty("role", u"section"_s);
-    return label;
-}
-
-QLabel* caption(const QString& text, QWidget* field, QWidget* parent) {
-    auto* label = new QLabel(text, parent);
-    label->setProperty("role", u"caption"_s);
-    label->setBuddy(field);
-    field->setAccessibleName(text);
     return label;
 }
 
@@ -71,8 +64,8 @@ void ExperimentEditor::makeForm(QVBoxLayout& column) {
     auto* names = new QGridLayout;
     names->setHorizontalSpacing(6);
     names->setVerticalSpacing(3);
-    names->addWidget(caption(tr("Name"), m_name, m_form), 0, 0);
-    names->addWidget(caption(tr("Model"), m_model, m_form), 0, 1);
+    names->addWidget(makeFieldCaption(tr("Name"), m_name, m_form), 0, 0);
+    names->addWidget(makeFieldCaption(tr("Model"), m_model, m_form), 0, 1);
     names->addWidget(m_name, 1, 0);
     names->addWidget(m_model, 1, 1);
     column.addLayout(names);
@@ -133,8 +126,8 @@ void ExperimentEditor::makeForm(QVBoxLayout& column) {
     auto* limits = new QGridLayout;
     limits->setHorizontalSpacing(6);
     limits->setVerticalSpacing(3);
-    limits->addWidget(caption(tr("Runs in a batch"), m_lanes, m_form), 0, 0);
-    limits->addWidget(caption(tr("Token limit of a run"), m_max_tokens, m_form), 0, 1);
+    limits->addWidget(makeFieldCaption(tr("Runs in a batch"), m_lanes, m_form), 0, 0);
+    limits->addWidget(makeFieldCaption(tr("Token limit of a run"), m_max_tokens, m_form), 0, 1);
     limits->addWidget(m_lanes, 1, 0);
     limits->addWidget(m_max_tokens, 1, 1);
     column.addLayout(limits);

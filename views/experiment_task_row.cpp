@@ -1,6 +1,5 @@
 #include "views/experiment_task_row.h"
 
-#include <QApplication>
 #include <QComboBox>
 #include <QFileDialog>
 #include <QFileInfo>
@@ -8,15 +7,16 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
-#include <QPointer>
 #include <QSpinBox>
-#include <QThreadPool>
 #include <QToolButton>
 #include <algorithm>
 #include <limits>
 
+#include "sessions/error_parts.h"
 #include "sessions/task_set.h"
+#include "views/background.h"
 #include "views/experiment_fields.h"
+#include "views/field_caption.h"
 #include "views/format.h"
 #include "views/theme.h"
 
@@ -26,14 +26,6 @@ namespace {
 using namespace Qt::StringLiterals;
 
 constexpr int kNarrowestNumber = 76;
-
-QLabel* captionOf(const QString& text, QWidget* field, QWidget* parent) {
-    auto* label = new QLabel(text, parent);
-    label->setProperty("role", u"caption"_s);
-    label->setBuddy(field);
-    field->setAccessibleName(text);
-    return label;
-}
 
 }  // namespace
 
@@ -98,14 +90,14 @@ ExperimentTaskRow::ExperimentTaskRow(QWidget* parent)
     files->addWidget(browse_button);
     files->addWidget(remove);
     grid->addLayout(files, 0, 0, 1, 3);
-    grid->addWidget(captionOf(tr("Name"), m_name, this), 1, 0);
-    grid->addWidget(captionOf(tr("Layout"), m_layout, this), 1, 1);
-    grid->addWidget(captionOf(tr("First items"), m_limit, this), 1, 2);
+    grid->addWidget(makeFieldCaption(tr("Name"), m_name, this), 1, 0);
+    grid->addWidget(makeFieldCaption(tr("Layout"), m_layout, this), 1, 1);
+    grid->addWidget(makeFieldCaption(tr("First items"), m_limit, this), 1, 2);
     grid->addWidget(m_name, 2, 0);
     grid->addWidget(m_layout, 2, 1);
     grid->addWidget(m_limit, 2, 2);
-    grid->addWidget(captionOf(tr("Judged by"), m_rule, this), 3, 0);
-    grid->addWidget(captionOf(tr("System prompt"), m_system, this), 3, 1, 1, 2);
+    grid->addWidget(makeFieldCaption(tr("Judged by"), m_rule, this), 3, 0);
+    grid->addWidget(makeFieldCaption(tr("System prompt"), m_system, this), 3, 1, 1, 2);
     grid->addWidget(m_rule, 4, 0);
     grid->addWidget(m_system, 4, 1, 1, 2);
     grid->addWidget(m_items, 5, 0, 1, 3);
@@ -200,26 +192,27 @@ void ExperimentTaskRow::readFile() {
         Q_EMIT changed();
         return;
     }
-    // A file may be large, and its disk slow: not here.
-    QThreadPool::globalInstance()->start([row = QPointer(this), file, layout, reading] {
+    struct Read {
         std::optional<std::int64_t> items;
         QString problem;
-        try {
-            items = std::ssize(readTaskSet(std::filesystem::path(file), layout).items);
-        } catch (const Error& error) {
-            problem = fieldError(error.parts());
-        }
-        QMetaObject::invokeMethod(
-            qApp,
-            [row, items, problem, reading] {
-                if (row.isNull() || row->m_reading != reading) return;
-                row->m_file_items = items;
-                row->m_file_problem = problem;
-                row->showProblem();
-                Q_EMIT row->changed();
-            },
-            Qt::QueuedConnection);
-    });
+    };
+    // A file may be large, and its disk slow: not here.
+    inBackground(
+        this,
+        [file, layout]() -> Read {
+            try {
+                return {.items = std::ssize(readTaskSet(std::filesystem::path(file), layout).items), .problem = {}};
+            } catch (const std::exception& exception) {
+                return {.items = std::nullopt, .problem = fieldError(partsOf(exception))};
+            }
+        },
+        [reading](ExperimentTaskRow& row, const Read& read) {
+            if (row.m_reading != reading) return;
+            row.m_file_items = read.items;
+            row.m_file_problem = read.problem;
+            row.showProblem();
+            Q_EMIT row.changed();
+        });
     Q_EMIT changed();
 }
 

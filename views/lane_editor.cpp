@@ -15,6 +15,7 @@
 
 #include "engine/routing_policy.h"
 #include "views/budget_control.h"
+#include "views/field_caption.h"
 #include "views/lane_header.h"
 #include "views/lane_style.h"
 #include "views/policy_editor.h"
@@ -31,11 +32,7 @@ constexpr int kFieldHeight = 28;
 QVBoxLayout* captioned(const QString& caption, QWidget* field, QWidget* parent) {
     auto* column = new QVBoxLayout;
     column->setSpacing(3);
-    auto* label = new QLabel(caption, parent);
-    label->setProperty("role", u"caption"_s);
-    label->setBuddy(field);
-    field->setAccessibleName(caption);
-    column->addWidget(label);
+    column->addWidget(makeFieldCaption(caption, field, parent));
     column->addWidget(field);
     return column;
 }

@@ -20,6 +20,7 @@
 #include "engine/routing_policy.h"
 #include "views/breaking_label.h"
 #include "views/budget_control.h"
+#include "views/escape_key.h"
 #include "views/format.h"
 #include "views/lane_header.h"
 #include "views/policy_editor.h"
@@ -499,11 +500,7 @@ void WhatIfDialog::preview() {
 }
 
 bool WhatIfDialog::event(QEvent* event) {
-    // Esc closes the dialog before it is the window's, which would stop or clear.
-    if (event->type() == QEvent::ShortcutOverride && static_cast<QKeyEvent*>(event)->key() == Qt::Key_Escape) {
-        event->accept();
-        return true;
-    }
+    if (keepsEscape(event)) return true;
     const bool handled = QDialog::event(event);
     // A layout keeps a window from being too narrow, but not too low for texts whose height follows from their width.
     if (event->type() == QEvent::LayoutRequest && layout()->totalHeightForWidth(width()) > height())

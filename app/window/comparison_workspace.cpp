@@ -3,13 +3,12 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QFileDialog>
-#include <QPointer>
-#include <QThreadPool>
 #include <algorithm>
 #include <map>
 
 #include "app/window/comparison_bar.h"
 #include "sessions/comparison_export.h"
+#include "views/background.h"
 #include "views/comparison_status.h"
 #include "views/composer.h"
 #include "views/fork_tree.h"
@@ -275,29 +274,17 @@ void ComparisonWorkspace::writeCsv(const QString& directory) {
     const QString texts = saveCsv(*m_lanes, directory + u"/texts.csv"_s);
     if (!texts.isEmpty()) return m_status->showMessage(texts, true);
     m_status->showMessage(tr("Exporting to %1").arg(directory), false);
-    QThreadPool::globalInstance()->start([status = QPointer(m_status), comparison = m_shown->comparison, directory] {
-        QString message = tr("CSV files of the comparison written to %1").arg(directory);
-        bool failed = false;
-        try {
-            const auto bytes = tokenBytes(*comparison);
-            exportComparison(
-                *comparison,
-                [&](TokenId id) {
-                    const auto found = bytes.find(id);
-                    return found == bytes.end() ? std::string() : found->second;
-                },
-                std::filesystem::path(directory.toStdString()));
-        } catch (const std::exception& exception) {
-            failed = true;
-            message = format::plainText(exception.what());
-        }
-        QMetaObject::invokeMethod(
-            qApp,
-            [status, message, failed] {
-                if (!status.isNull()) status->showMessage(message, failed);
-            },
-            Qt::QueuedConnection);
-    });
+    tellWhenDone(m_status, tr("CSV files of the comparison written to %1").arg(directory),
+                 [comparison = m_shown->comparison, directory] {
+                     const auto bytes = tokenBytes(*comparison);
+                     exportComparison(
+                         *comparison,
+                         [&](TokenId id) {
+                             const auto found = bytes.find(id);
+                             return found == bytes.end() ? std::string() : found->second;
+                         },
+                         std::filesystem::path(directory.toStdString()));
+                 });
 }
 
 }  // namespace mixoscope

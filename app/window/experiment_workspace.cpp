@@ -7,9 +7,7 @@
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QMenu>
-#include <QPointer>
 #include <QSaveFile>
-#include <QThreadPool>
 #include <QToolBar>
 #include <utility>
 
@@ -17,6 +15,7 @@
 #include "views/accuracy_budget_chart.h"
 #include "views/accuracy_cost_chart.h"
 #include "views/accuracy_map.h"
+#include "views/background.h"
 #include "views/experiment_editor.h"
 #include "views/experiment_progress.h"
 #include "views/experiment_results_view.h"
@@ -252,30 +251,17 @@ void ExperimentWorkspace::copySelection() const {
 void ExperimentWorkspace::exportCsv() {
     const QString directory = QFileDialog::getExistingDirectory(m_window, tr("Folder for results.csv and runs.csv"));
     if (directory.isEmpty()) return;
-    QThreadPool::globalInstance()->start([status = QPointer(m_status), experiment = m_latest, directory] {
-        QString message = tr("results.csv and runs.csv written to %1").arg(directory);
-        bool failed = false;
-        try {
-            exportResults(
-                *experiment->frame, experiment->results,
-                [&](const auto& visit) {
-                    for (const auto& cell : experiment->runs) {
-                        if (cell == nullptr) continue;
-                        for (const RunResult& run : *cell) visit(run);
-                    }
-                },
-                std::filesystem::path(directory.toStdString()));
-        } catch (const std::exception& exception) {
-            failed = true;
-            message = format::plainText(exception.what());
-        }
-        QMetaObject::invokeMethod(
-            qApp,
-            [status, message, failed] {
-                if (!status.isNull()) status->showMessage(message, failed);
-            },
-            Qt::QueuedConnection);
-    });
+    tellWhenDone(m_status, tr("results.csv and runs.csv written to %1").arg(directory),
+                 [experiment = m_latest, directory] {
+                     const auto forRuns = [&](const auto& visit) {
+                         for (const auto& cell : experiment->runs) {
+                             if (cell == nullptr) continue;
+                             for (const RunResult& run : *cell) visit(run);
+                         }
+                     };
+                     exportResults(*experiment->frame, experiment->results, forRuns,
+                                   std::filesystem::path(directory.toStdString()));
+                 });
 }
 
 void ExperimentWorkspace::ask(std::size_t cell, std::size_t item) {

@@ -2,13 +2,13 @@
 
 #include <QDialogButtonBox>
 #include <QGridLayout>
-#include <QKeyEvent>
 #include <QLabel>
 #include <QScreen>
 #include <QScrollArea>
 #include <QVBoxLayout>
 #include <algorithm>
 
+#include "views/escape_key.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -64,12 +64,7 @@ KeysDialog::KeysDialog(const std::vector<KeyRow>& rows, QWidget* parent) : QDial
 }
 
 bool KeysDialog::event(QEvent* event) {
-    // Esc closes the dialog before it is the window's, which would stop or clear.
-    if (event->type() == QEvent::ShortcutOverride && static_cast<QKeyEvent*>(event)->key() == Qt::Key_Escape) {
-        event->accept();
-        return true;
-    }
-    return QDialog::event(event);
+    return keepsEscape(event) || QDialog::event(event);
 }
 
 }  // namespace mixoscope

@@ -1,9 +1,7 @@
 #include "app/window/main_window.h"
 
-#include <QApplication>
 #include <QCloseEvent>
 #include <QFileInfo>
-#include <QPointer>
 #include <QScreen>
 #include <QScrollArea>
 #include <QStackedWidget>
@@ -22,6 +20,7 @@
 #include "app/window/recording_playback.h"
 #include "app/window/what_if.h"
 #include "views/attribution_view.h"
+#include "views/background.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/checks_view.h"
@@ -385,18 +384,16 @@ void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
 
 void MainWindow::refreshSessions() {
     // Reading the files takes as long as the disk takes: not here.
-    QThreadPool::globalInstance()->start([window = QPointer(this), workbench = &m_workbench] {
-        workbench->flush();
-        auto sessions = workbench->sessions();
-        QMetaObject::invokeMethod(
-            qApp,
-            [window, sessions = std::move(sessions)] {
-                if (window.isNull()) return;
-                window->m_sessions->showSessions(sessions);
-                window->m_start->showSessions(sessions);
-            },
-            Qt::QueuedConnection);
-    });
+    inBackground(
+        this,
+        [workbench = &m_workbench] {
+            workbench->flush();
+            return workbench->sessions();
+        },
+        [](MainWindow& window, const auto& sessions) {
+            window.m_sessions->showSessions(sessions);
+            window.m_start->showSessions(sessions);
+        });
 }
 
 void MainWindow::stopOrClear() {

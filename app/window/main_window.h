@@ -15,6 +15,7 @@
 
 class QAction;
 class QActionGroup;
+class QImage;
 class QMenu;
 class QStackedWidget;
 class QTabBar;
@@ -117,8 +118,7 @@ private:
     void exportWindow();
     void exportSession(const QString& file);
     void exportSessionImage(const QString& file);
-    /// Runs `work` on another thread and what it returns on this one; shows the text that comes of it, or why not.
-    void inBackground(std::function<std::function<QString()>()> work);
+    void savePictureAndTell(const std::function<QImage()>& draw, const QString& path);
     void browseModel();
     /// Has the panels show an earlier turn, or a later one.
     void stepTurn(std::int32_t by);

@@ -7,10 +7,8 @@
 #include <QMenu>
 #include <QMenuBar>
 #include <QMessageBox>
-#include <QPointer>
 #include <QPushButton>
 #include <QShortcut>
-#include <QThreadPool>
 #include <algorithm>
 #include <array>
 
@@ -26,6 +24,7 @@
 #include "app/window/what_if.h"
 #include "sessions/csv_export.h"
 #include "sessions/session_snapshot.h"
+#include "views/background.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/composer.h"
@@ -365,14 +364,17 @@ void MainWindow::browseModel() {
 }
 
 void MainWindow::exportWindow() {
-    QImage image = renderWidget(*this, kExportScale);  // before the dialog lies over it
+    const QImage image = renderWidget(*this, kExportScale);  // before the dialog lies over it
     const QString path =
         QFileDialog::getSaveFileName(this, tr("Image of the window"), u"mixoscope.png"_s, tr("PNG image (*.png)"));
-    if (path.isEmpty()) return;
+    if (!path.isEmpty()) savePictureAndTell([&] { return image; }, path);
+}
+
+void MainWindow::savePictureAndTell(const std::function<QImage()>& draw, const QString& path) {
     try {
-        savePicture(image, path);
+        savePicture(draw(), path);
         m_status->showMessage(tr("Saved %1").arg(path), false);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
         m_status->showMessage(format::plainText(error.what()), true);
     }
 }
@@ -384,10 +386,8 @@ void MainWindow::exportSession(const QString& file) {
         QFileDialog::getExistingDirectory(this, tr("Folder for the CSV files"), QFileInfo(file).absolutePath());
     if (directory.isEmpty()) return;
     m_status->showMessage(tr("Exporting %1").arg(QFileInfo(file).fileName()), false);
-    inBackground([file, directory] {
-        exportCsv(file.toStdString(), directory.toStdString());
-        return [directory] { return tr("CSV files written to %1").arg(directory); };
-    });
+    tellWhenDone(m_status, tr("CSV files written to %1").arg(directory),
+                 [file, directory] { exportCsv(file.toStdString(), directory.toStdString()); });
 }
 
 void MainWindow::exportSessionImage(const QString& file) {
@@ -396,38 +396,23 @@ void MainWindow::exportSessionImage(const QString& file) {
         QFileDialog::getSaveFileName(this, tr("Picture of the session"), name, tr("PNG image (*.png)"));
     if (path.isEmpty()) return;
     m_status->showMessage(tr("Reading %1").arg(QFileInfo(file).fileName()), false);
-    inBackground([file, path, size = size()] {
-        return [snapshot = SnapshotPointer(snapshotOfSession(file.toStdString())), path, size] {
-            savePicture(pictureOf(snapshot, size), path);
-            return tr("Saved %1").arg(path);
-        };
-    });
-}
-
-void MainWindow::inBackground(std::function<std::function<QString()>()> work) {
-    QThreadPool::globalInstance()->start([window = QPointer(this), work = std::move(work)] {
-        std::function<QString()> then;
-        try {
-            then = work();
-        } catch (const std::exception& exception) {
-            then = [message = std::string(exception.what())]() -> QString { throw std::runtime_error(message); };
-        }
-        QMetaObject::invokeMethod(
-            qApp,
-            [window, then = std::move(then)] {
-                if (window.isNull()) return;
-                QString message;
-                bool failed = false;
-                try {
-                    message = then();
-                } catch (const std::exception& exception) {
-                    failed = true;
-                    message = format::plainText(exception.what());
-                }
-                if (!window.isNull()) window->m_status->showMessage(message, failed);
-            },
-            Qt::QueuedConnection);
-    });
+    struct Read {
+        SnapshotPointer snapshot;  // null: it cannot be read, and `problem` says why
+        QString problem;
+    };
+    inBackground(
+        this,
+        [file]() -> Read {
+            try {
+                return {.snapshot = snapshotOfSession(file.toStdString()), .problem = {}};
+            } catch (const std::exception& exception) {
+                return {.snapshot = nullptr, .problem = format::plainText(exception.what())};
+            }
+        },
+        [path, size = size()](MainWindow& window, const Read& read) {
+            if (read.snapshot == nullptr) return window.m_status->showMessage(read.problem, true);
+            window.savePictureAndTell([&] { return pictureOf(read.snapshot, size); }, path);
+        });
 }
 
 void MainWindow::showSettings() {

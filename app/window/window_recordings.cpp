@@ -1,12 +1,9 @@
 // Recorded sessions in the window: opening, playing, and the way back to the live chat.
-#include <QApplication>
 #include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QKeyEvent>
 #include <QMimeData>
-#include <QPointer>
-#include <QThreadPool>
 #include <QToolBar>
 
 #include "app/window/comparison_workspace.h"
@@ -15,6 +12,7 @@
 #include "app/window/recording_playback.h"
 #include "app/window/run_window.h"
 #include "sessions/experiment_store.h"
+#include "views/background.h"
 #include "views/composer.h"
 #include "views/transport_bar.h"
 
@@ -50,20 +48,15 @@ void MainWindow::open(const QString& path) {
     if (isExperimentFile(path)) return openExperiment(path);
     if (!isSessionFile(path)) return openModel(path);
     // What the file holds is looked up as fast as the disk is: not here.
-    QThreadPool::globalInstance()->start([window = QPointer(this), path] {
-        const bool experiment = holdsExperiment(path.toStdString());
-        QMetaObject::invokeMethod(
-            qApp,
-            [window, path, experiment] {
-                if (window.isNull()) return;
-                if (experiment) {
-                    window->openExperiment(path);
-                } else {
-                    window->openSession(path);
-                }
-            },
-            Qt::QueuedConnection);
-    });
+    inBackground(
+        this, [path] { return holdsExperiment(path.toStdString()); },
+        [path](MainWindow& window, bool experiment) {
+            if (experiment) {
+                window.openExperiment(path);
+            } else {
+                window.openSession(path);
+            }
+        });
 }
 
 void MainWindow::showRecording(const SnapshotPointer& snapshot) {
