@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,7 @@ def export(state: dict[str, Any], tokenizer_file: Path, out: Path) -> None:
     _write_json(out / "generation_config.json", {
         "bos_token_id": end, "pad_token_id": end, "eos_token_id": [stop, end], "do_sample": False,
     })
-    shutil.copyfile(tokenizer_file, out / "tokenizer.json")
+    (out / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())  # They may be the same file.
     _write_json(out / "tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": None, "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>",
         "unk_token": None, "additional_special_tokens": ["<|im_start|>", "<|im_end|>"], "model_max_length": shape.positions,
