@@ -1,104 +1,75 @@
 #include "views/session_list_view.h"
 
+#include <QAction>
 #include <QApplication>
 #include <QClipboard>
-#include <QDateTime>
 #include <QDesktopServices>
 #include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
-#include <QListWidget>
-#include <QLocale>
+#include <QListView>
 #include <QMenu>
-#include <QPainter>
 #include <QPushButton>
-#include <QStyledItemDelegate>
+#include <QToolButton>
 #include <QUrl>
 #include <QVBoxLayout>
 
-#include "views/format.h"
-#include "views/theme.h"
+#include "views/models/session_list_model.h"
+#include "views/session_delegate.h"
 
 namespace mixoscope {
-namespace {
 
 using namespace Qt::StringLiterals;
 
-enum ItemRole { kFileRole = Qt::UserRole, kSubtitleRole, kDateRole, kSizeRole, kBrokenRole };
-constexpr int kRowHeight = 48;
-
-QString dateText(std::int64_t modified_s) {
-    const QDateTime time = QDateTime::fromSecsSinceEpoch(modified_s);
-    const qint64 days = time.date().daysTo(QDate::currentDate());
-    if (days == 0) return QObject::tr("today %1").arg(time.toString(u"HH:mm"_s));
-    if (days == 1) return QObject::tr("yesterday");
-    return QLocale::c().toString(time.date(), u"d MMM yyyy"_s);
-}
-
-class SessionDelegate : public QStyledItemDelegate {
-public:
-    using QStyledItemDelegate::QStyledItemDelegate;
-
-    QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {200, kRowHeight}; }
-
-    void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
-        const ThemeColours& c = colours();
-        const bool selected = (option.state & QStyle::State_Selected) != 0;
-        painter->save();
-        painter->fillRect(option.rect, selected ? c.accent_background : c.base);
-        painter->setPen(c.border);
-        painter->drawLine(option.rect.bottomLeft(), option.rect.bottomRight());
-        const QRect area = option.rect.adjusted(10, 6, -10, -6);
-        const QRect upper(area.left(), area.top(), area.width(), 18);
-        const QRect lower(area.left(), area.top() + 18, area.width(), 18);
-        const QFont small = textFont(font_size::kTable);
-        const auto drawRight = [&](const QRect& row, const QString& text) {
-            painter->setFont(small);
-            painter->setPen(c.muted_text);
-            painter->drawText(row, Qt::AlignRight | Qt::AlignVCenter, text);
-            return row.adjusted(0, 0, -painter->fontMetrics().horizontalAdvance(text) - 10, 0);
-        };
-        const QRect title = drawRight(upper, index.data(kDateRole).toString());
-        const QRect subtitle = drawRight(lower, index.data(kSizeRole).toString());
-        const bool broken = index.data(kBrokenRole).toBool();
-        painter->setFont(textFont(font_size::kInterface, QFont::DemiBold));
-        painter->setPen(c.text);
-        painter->drawText(
-            title, Qt::AlignLeft | Qt::AlignVCenter,
-            painter->fontMetrics().elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideRight, title.width()));
-        painter->setFont(small);
-        painter->setPen(broken ? c.warning : c.muted_text);
-        painter->drawText(
-            subtitle, Qt::AlignLeft | Qt::AlignVCenter,
-            painter->fontMetrics().elidedText(index.data(kSubtitleRole).toString(), Qt::ElideRight, subtitle.width()));
-        painter->restore();
-    }
-};
-
-}  // namespace
-
 SessionListView::SessionListView(int most, QWidget* parent)
-    : QWidget(parent), m_most(most), m_list(new QListWidget(this)), m_empty(new QLabel(this)) {
+    : QWidget(parent),
+      m_most(most),
+      m_model(new SessionListModel(this)),
+      m_filter(new SessionFilter(this)),
+      m_delegate(new SessionDelegate(this)),
+      m_list(new QListView(this)),
+      m_empty(new QLabel(this)),
+      m_menu(new QMenu(this)) {
     setProperty("role", u"panel"_s);
+    m_filter->setSourceModel(m_model);
     m_list->setObjectName(u"session_files"_s);
     m_list->setAccessibleName(tr("Recorded sessions"));
-    m_list->setItemDelegate(new SessionDelegate(m_list));
+    m_list->setModel(m_filter);
+    m_list->setItemDelegate(m_delegate);
+    m_list->setEditTriggers(QAbstractItemView::NoEditTriggers);
     m_list->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    m_list->setVerticalScrollMode(QAbstractItemView::ScrollPerPixel);
+    m_list->setResizeMode(QListView::Adjust);
     m_empty->setText(tr("No sessions yet\nEvery conversation is recorded from its first message."));
     m_empty->setAlignment(Qt::AlignCenter);
     m_empty->setWordWrap(true);
     m_empty->setProperty("role", u"muted"_s);
+    m_menu->setToolTipsVisible(true);
     m_open = new QPushButton(tr("Open"), this);
-    m_open->setToolTip(tr("Play the recording in this window (double click or Enter)"));
-    m_open->setObjectName(u"session_open"_s);
     m_export = new QPushButton(tr("Export CSV…"), this);
-    m_export->setToolTip(tr("Write the session's tokens, routing and settings as CSV files"));
-    m_export->setObjectName(u"session_export"_s);
     m_image = new QPushButton(tr("Image…"), this);
-    m_image->setToolTip(tr("Save a picture of the window with this session in it"));
-    m_image->setObjectName(u"session_image"_s);
-    m_folder = new QPushButton(tr("Folder"), this);
-    m_folder->setToolTip(tr("Open the folder that holds the session file"));
+    m_more = new QToolButton(this);
+    m_more->setObjectName(u"session_more"_s);
+    m_more->setProperty("role", u"menu"_s);
+    m_more->setText(tr("More"));
+    m_more->setToolTip(tr("Show everything that can be done with the selected session"));
+    m_more->setPopupMode(QToolButton::InstantPopup);
+    m_more->setMenu(m_menu);
+    m_open_deed =
+        addDeed(u"session_open"_s, tr("Open"), tr("Play the recording in this window (double click or Enter)"), m_open,
+                &SessionListView::openAsked);
+    m_export_deed = addDeed(u"session_export"_s, tr("Export CSV…"),
+                            tr("Write the session's tokens, routing and settings as CSV files"), m_export,
+                            &SessionListView::exportAsked);
+    m_image_deed = addDeed(u"session_image"_s, tr("Image…"), tr("Save a picture of the window with this session in it"),
+                           m_image, &SessionListView::imageAsked);
+    m_menu->addSeparator();
+    m_folder_deed = m_menu->addAction(tr("Show in the file manager"), this, &SessionListView::showFolder);
+    m_folder_deed->setToolTip(tr("Open the folder that holds the session file"));
+    m_copy_deed =
+        m_menu->addAction(tr("Copy path"), this, [this] { QApplication::clipboard()->setText(currentFile()); });
+    m_copy_deed->setToolTip(tr("Copy the path of the session file"));
+    m_own_deeds = m_menu->actions().size();
 
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
@@ -108,81 +79,109 @@ SessionListView::SessionListView(int most, QWidget* parent)
     auto* row = new QHBoxLayout;
     row->setContentsMargins(8, 8, 8, 8);
     row->setSpacing(6);
-    for (QPushButton* button : {m_open, m_export, m_image, m_folder}) row->addWidget(button);
+    for (QWidget* button : std::initializer_list<QWidget*>{m_open, m_export, m_image, m_more}) row->addWidget(button);
     row->addStretch(1);
     column->addLayout(row);
 
-    connect(m_list, &QListWidget::currentRowChanged, this, &SessionListView::updateButtons);
-    connect(m_open, &QPushButton::clicked, this, [this] { Q_EMIT openAsked(currentFile()); });
-    connect(m_list, &QListWidget::itemActivated, this, [this] { Q_EMIT openAsked(currentFile()); });
-    connect(m_export, &QPushButton::clicked, this, [this] { Q_EMIT exportAsked(currentFile()); });
-    connect(m_image, &QPushButton::clicked, this, [this] { Q_EMIT imageAsked(currentFile()); });
-    connect(m_folder, &QPushButton::clicked, this, &SessionListView::showFolder);
+    connect(m_list, &QListView::activated, this, [this] { Q_EMIT openAsked(currentFile()); });
     m_list->setContextMenuPolicy(Qt::CustomContextMenu);
-    connect(m_list, &QListWidget::customContextMenuRequested, this, &SessionListView::showMenu);
+    connect(m_list, &QWidget::customContextMenuRequested, this,
+            [this](QPoint position) { m_menu->popup(m_list->viewport()->mapToGlobal(position)); });
+    connect(m_list->selectionModel(), &QItemSelectionModel::currentChanged, this, &SessionListView::updateParts);
     showSessions({});
 }
 
-int SessionListView::count() const {
-    return m_list->count();
+QAction* SessionListView::addDeed(const QString& name, const QString& text, const QString& tip, QPushButton* button,
+                                  void (SessionListView::*ask)(const QString&)) {
+    button->setObjectName(name);
+    button->setToolTip(tip);
+    connect(button, &QPushButton::clicked, this, [this, ask] { Q_EMIT(this->*ask)(currentFile()); });
+    QAction* action = m_menu->addAction(text, button, &QPushButton::click);
+    action->setToolTip(tip);
+    return action;
 }
 
-void SessionListView::showSessions(const std::vector<SessionInfo>& sessions) {
-    const QString current = currentFile();
-    m_list->clear();
-    for (const SessionInfo& session : sessions) {
-        if (m_most >= 0 && m_list->count() >= m_most) break;
-        const QString file = QString::fromStdString(session.path.string());
-        const QString name = QFileInfo(file).fileName();
-        auto* item = new QListWidgetItem(session.title.empty() ? name : format::plainText(session.title), m_list);
-        item->setData(kFileRole, file);
-        item->setData(kDateRole, dateText(session.modified_s));
-        item->setData(kSizeRole, format::bytes(session.bytes));
-        item->setData(kBrokenRole, session.error.has_value());
-        item->setData(kSubtitleRole,
-                      session.error.has_value()
-                          ? tr("⚠ %1").arg(format::plainText(session.error->what))
-                          : tr("%1 · %2 tokens").arg(format::plainText(session.model), format::count(session.tokens)));
-        item->setToolTip(
-            session.error.has_value() ? tr("%1\n%2").arg(file, format::plainText(Error(*session.error).what())) : file);
-        if (file == current) m_list->setCurrentItem(item);
-    }
-    m_empty->setVisible(m_list->count() == 0);
-    m_list->setVisible(m_list->count() > 0);
-    updateButtons();
+int SessionListView::count() const {
+    return m_model->rowCount();
+}
+
+int SessionListView::shownCount() const {
+    return m_filter->rowCount();
+}
+
+void SessionListView::showSessions(std::vector<ListedSession> sessions) {
+    if (m_most >= 0 && sessions.size() > static_cast<std::size_t>(m_most))
+        sessions.resize(static_cast<std::size_t>(m_most));
+    m_model->showSessions(std::move(sessions));
+    followSelection();
+    updateParts();
+}
+
+void SessionListView::setSearch(const QString& text) {
+    m_filter->setSearch(text);
+    if (const QModelIndex current = m_list->currentIndex(); current.isValid()) m_list->scrollTo(current);
+    updateParts();
+}
+
+const ListedSession* SessionListView::currentSession() const {
+    const QModelIndex index = m_filter->mapToSource(m_list->currentIndex());
+    return index.isValid() ? &m_model->session(index.row()) : nullptr;
 }
 
 QString SessionListView::currentFile() const {
-    const QListWidgetItem* item = m_list->currentItem();
-    return item == nullptr ? QString() : item->data(kFileRole).toString();
+    return m_list->currentIndex().data(SessionListModel::kFileRole).toString();
+}
+
+QString SessionListView::currentTitle() const {
+    return m_list->currentIndex().data(Qt::DisplayRole).toString();
+}
+
+void SessionListView::select(const QString& file) {
+    m_awaited = file;
+    followSelection();
+}
+
+void SessionListView::followSelection() {
+    if (m_awaited.isEmpty()) return;
+    const QModelIndex index = m_filter->mapFromSource(m_model->indexOf(m_awaited));
+    if (!index.isValid()) return;
+    m_awaited.clear();
+    m_list->setCurrentIndex(index);
+    m_list->scrollTo(index);
+}
+
+void SessionListView::editTitle() {
+    m_delegate->setField(SessionDelegate::Field::kTitle);
+    m_list->edit(m_list->currentIndex());
+}
+
+void SessionListView::editTags() {
+    m_delegate->setField(SessionDelegate::Field::kTags);
+    m_list->edit(m_list->currentIndex());
 }
 
 void SessionListView::showFolder() {
-    QDesktopServices::openUrl(QUrl::fromLocalFile(QFileInfo(currentFile()).absolutePath()));
+    const QString folder = QFileInfo(currentFile()).absolutePath();
+    if (!QDesktopServices::openUrl(QUrl::fromLocalFile(folder)))
+        Q_EMIT failed(tr("No file manager could be started.\nThe session is in %1").arg(folder));
 }
 
-void SessionListView::copyPath() {
-    QApplication::clipboard()->setText(currentFile());
-}
-
-void SessionListView::showMenu(QPoint position) {
-    if (currentFile().isEmpty()) return;
-    QMenu menu(this);
-    for (QPushButton* button : {m_open, m_export, m_image, m_folder}) {
-        menu.addAction(button->text(), button, &QPushButton::click)->setEnabled(button->isEnabled());
-    }
-    menu.addAction(tr("Copy path"), this, &SessionListView::copyPath);
-    menu.exec(m_list->viewport()->mapToGlobal(position));
-}
-
-void SessionListView::updateButtons() {
-    const bool chosen = !currentFile().isEmpty();
-    const bool readable = chosen && !m_list->currentItem()->data(kBrokenRole).toBool();
-    m_open->setEnabled(chosen);  // what is wrong with an unreadable one is said in full there
+void SessionListView::updateParts() {
+    const ListedSession* session = currentSession();
+    const bool readable = session != nullptr && !session->error.has_value();
+    // What is wrong with an unreadable one is said in full where it is opened.
+    m_open->setEnabled(session != nullptr);
     m_export->setEnabled(readable);
     m_image->setEnabled(readable);
-    m_folder->setEnabled(chosen);
-    for (QPushButton* button : {m_open, m_export, m_image, m_folder}) button->setVisible(m_list->count() > 0);
+    for (QAction* deed : {m_open_deed, m_folder_deed, m_copy_deed}) deed->setEnabled(session != nullptr);
+    m_export_deed->setEnabled(readable);
+    m_image_deed->setEnabled(readable);
+    const bool any = count() > 0;
+    m_empty->setVisible(!any);
+    m_list->setVisible(any);
+    for (QPushButton* button : {m_open, m_export, m_image}) button->setVisible(any);
+    m_more->setVisible(any || m_menu->actions().size() > m_own_deeds);
+    Q_EMIT selectionChanged();
 }
 
 }  // namespace mixoscope

@@ -170,7 +170,7 @@ StartPage::StartPage(QWidget* parent)
     setFocusProxy(m_demo);
 }
 
-void StartPage::showSessions(const std::vector<SessionInfo>& sessions) {
+void StartPage::showSessions(const std::vector<ListedSession>& sessions) {
     m_sessions->showSessions(sessions);
 }
 

@@ -10,7 +10,7 @@ class QPushButton;
 
 namespace mixoscope {
 
-struct SessionInfo;
+struct ListedSession;
 class SessionListView;
 
 class StartPage : public QWidget {
@@ -19,7 +19,7 @@ class StartPage : public QWidget {
 public:
     explicit StartPage(QWidget* parent = nullptr);
 
-    void showSessions(const std::vector<SessionInfo>& sessions);
+    void showSessions(const std::vector<ListedSession>& sessions);
     /// A line about processor and memory.
     void setMachine(const QString& text);
     /// While a model is being opened the choices give way to its name and the last line of its log; empty: not loading.

@@ -20,7 +20,6 @@
 #include "app/window/recording_playback.h"
 #include "app/window/what_if.h"
 #include "views/attribution_view.h"
-#include "views/background.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/checks_view.h"
@@ -40,7 +39,7 @@
 #include "views/model_picker.h"
 #include "views/policy_picker.h"
 #include "views/recording_notice.h"
-#include "views/session_list_view.h"
+#include "views/session_library_view.h"
 #include "views/start_page.h"
 #include "views/status_line.h"
 #include "views/theme.h"
@@ -58,7 +57,8 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
     : QMainWindow(parent),
       m_workbench(workbench),
       m_settings(options.settings_file),
-      m_bridge(options.source.take ? std::move(options.source) : WorkbenchBridge::sourceOf(workbench)) {
+      m_bridge(options.source.take ? std::move(options.source) : WorkbenchBridge::sourceOf(workbench)),
+      m_session_directory(options.engine.session_directory) {
     setObjectName(u"main_window"_s);
     setWindowTitle(u"Mixoscope"_s);
     setWindowIcon(themedIcon(u"mixoscope"_s));
@@ -176,7 +176,7 @@ void MainWindow::makePanels() {
     connect(&m_heatmap->canvas(), &HeatmapCanvas::expertOpened, this, [this] { showPanel(u"expert"_s); });
     addPanel(u"checks"_s, tr("Self-checks"), new ChecksView(m_selection, this));
     addPanel(u"timeline"_s, tr("Timeline"), new Timeline(m_selection, this));
-    m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionListView(-1, this));
+    m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionLibraryView(this));
     addPanel(u"log"_s, tr("Log"), new LogView(m_bridge, this));
     // The workspace gives its panels their snapshots.
     for (auto* view : std::initializer_list<ExportableView*>{&m_comparison->lanes(), &m_comparison->metrics(),
@@ -225,12 +225,10 @@ void MainWindow::connectControls() {
     connect(m_start, &StartPage::demoChosen, this, [this] { openModel(u"demo"_s); });
     connect(m_start, &StartPage::browseChosen, this, &MainWindow::browseModel);
     connect(m_start, &StartPage::sessionAsked, this, &MainWindow::openSession);
-    connect(m_sessions, &SessionListView::openAsked, this, &MainWindow::openSession);
+    connectSessions();
     connect(m_recording, &RecordingPlayback::leaveAsked, this, &MainWindow::leaveRecording);
     connect(m_start, &StartPage::exportAsked, this, &MainWindow::exportSession);
     connect(m_start, &StartPage::imageAsked, this, &MainWindow::exportSessionImage);
-    connect(m_sessions, &SessionListView::exportAsked, this, &MainWindow::exportSession);
-    connect(m_sessions, &SessionListView::imageAsked, this, &MainWindow::exportSessionImage);
     connect(m_error, &ErrorPage::openAgain, this, [this] {
         if (m_recording->isOpen()) {
             openSession(m_asked_session);
@@ -321,6 +319,7 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
         }
     }
     if (snapshot->recorded) syncSettings();  // those at the cursor
+    noteRecorders(*snapshot);
     showRecording(snapshot);
     if (const LaneSnapshot* lane = findLane(snapshot, m_selection.lane())) {
         m_selection.limitTo(lane->history.tokenCount(), lane->history.shape().moe_layers,
@@ -380,20 +379,6 @@ void MainWindow::showPage(const WorkbenchSnapshot& snapshot) {
         page->setFocus();
     }
     if (m_arranged) bringBackLayout();
-}
-
-void MainWindow::refreshSessions() {
-    // Reading the files takes as long as the disk takes: not here.
-    inBackground(
-        this,
-        [workbench = &m_workbench] {
-            workbench->flush();
-            return workbench->sessions();
-        },
-        [](MainWindow& window, const auto& sessions) {
-            window.m_sessions->showSessions(sessions);
-            window.m_start->showSessions(sessions);
-        });
 }
 
 void MainWindow::stopOrClear() {

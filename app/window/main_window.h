@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/window/window_settings.h"
+#include "sessions/session_list.h"
 #include "sessions/workbench.h"
 #include "views/bridge.h"
 #include "views/selection.h"
@@ -33,7 +34,7 @@ class ExportableView;
 class HeatmapView;
 class PanelDock;
 class RecordingPlayback;
-class SessionListView;
+class SessionLibraryView;
 class SettingsDialog;
 class StartPage;
 class StatusLine;
@@ -43,7 +44,8 @@ class WhatIf;
 struct WindowOptions {
     QString settings_file;         // empty: the user's; "-": none
     SnapshotSource source;         // empty: the workbench's own snapshots
-    WorkbenchOptions engine = {};  // the workbench's own, for experiments, which have a model of their own
+    WorkbenchOptions engine = {};  // the workbench's own: for experiments, which have a model of their own, and whose
+                                   // sessions are listed
 };
 
 /// By its name: a recorded session and not a model.
@@ -127,6 +129,10 @@ private:
     void stepLayer(std::int32_t by);
     // window_recordings.cpp
     void browseSession();
+    void connectSessions();
+    void importSessions();
+    /// Remembers what is being recorded while a recording is shown.
+    void noteRecorders(const WorkbenchSnapshot& snapshot);
     void showRecording(const SnapshotPointer& snapshot);
     void showKeys();
     void showAbout();
@@ -191,7 +197,7 @@ private:
     TokenInspector* m_inspector = nullptr;
     QWidget* m_strip = nullptr;
     Composer* m_composer = nullptr;
-    SessionListView* m_sessions = nullptr;
+    SessionLibraryView* m_sessions = nullptr;
     SettingsDialog* m_settings_dialog = nullptr;
     std::vector<std::pair<QString, PanelDock*>> m_panels;
     std::vector<std::function<void(const SnapshotPointer&)>> m_listeners;
@@ -208,6 +214,10 @@ private:
     std::shared_ptr<const ModelFacts> m_shown_model;
     std::pair<std::filesystem::path, std::size_t>
         m_listed;  // session file and its turns when sessions were last listed
+    std::filesystem::path m_session_directory;
+    SessionList m_session_list;
+    std::uint64_t m_listings = 0;       // of the sessions, begun so far
+    std::uint64_t m_shown_listing = 0;  // an older one comes too late
     Narrowness m_narrowness = Narrowness::kWide;
     std::array<QByteArray, 4> m_layouts;  // by Narrowness; empty: as at the first start
     QTimer m_rearrange;                   // after the window crossed a width

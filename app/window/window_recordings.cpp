@@ -1,4 +1,5 @@
 // Recorded sessions in the window: opening, playing, and the way back to the live chat.
+#include <QDir>
 #include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QFileInfo>
@@ -14,6 +15,9 @@
 #include "sessions/experiment_store.h"
 #include "views/background.h"
 #include "views/composer.h"
+#include "views/session_library_view.h"
+#include "views/session_list_view.h"
+#include "views/start_page.h"
 #include "views/transport_bar.h"
 
 namespace mixoscope {
@@ -42,6 +46,47 @@ void MainWindow::browseSession() {
     QString from = m_settings.sessionDirectory();
     if (from.isEmpty()) from = QString::fromStdString(sessionDirectoryDefault().string());
     open(QFileDialog::getOpenFileName(this, tr("Open a recorded session"), from, tr("Recorded sessions (*.mixo)")));
+}
+
+void MainWindow::connectSessions() {
+    m_sessions->setDirectory(QString::fromStdString(m_session_directory.string()));
+    SessionListView& list = m_sessions->sessions();
+    connect(&list, &SessionListView::openAsked, this, &MainWindow::openSession);
+    connect(&list, &SessionListView::exportAsked, this, &MainWindow::exportSession);
+    connect(&list, &SessionListView::imageAsked, this, &MainWindow::exportSessionImage);
+    connect(m_sessions, &SessionLibraryView::importAsked, this, &MainWindow::importSessions);
+    connect(m_sessions, &SessionLibraryView::changed, this, &MainWindow::refreshSessions);
+}
+
+void MainWindow::noteRecorders(const WorkbenchSnapshot& snapshot) {
+    if (snapshot.recorded) return;  // the chat goes on behind it
+    QStringList files;
+    for (const RecorderStatus* recorder : {&snapshot.recorder, &snapshot.comparison_recorder}) {
+        if (recorder->state == RecorderStatus::State::kWaiting || recorder->state == RecorderStatus::State::kRecording)
+            files << QString::fromStdString(recorder->file.string());
+    }
+    m_sessions->setRecording(files);
+}
+
+void MainWindow::importSessions() {
+    m_sessions->importFiles(QFileDialog::getOpenFileNames(this, tr("Import recorded sessions"), QDir::homePath(),
+                                                          tr("Recorded sessions (*.mixo)")));
+}
+
+void MainWindow::refreshSessions() {
+    // Reading the files takes as long as the disk takes: not here.
+    inBackground(
+        this,
+        [workbench = &m_workbench, list = &m_session_list, directory = m_session_directory, number = ++m_listings] {
+            workbench->flush();
+            return std::pair(number, list->list(directory));
+        },
+        [](MainWindow& window, const auto& listing) {
+            if (listing.first < window.m_shown_listing) return;
+            window.m_shown_listing = listing.first;
+            window.m_sessions->showSessions(listing.second);
+            window.m_start->showSessions(listing.second);
+        });
 }
 
 void MainWindow::open(const QString& path) {

@@ -4,7 +4,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QLabel>
-#include <QListWidget>
+#include <QListView>
 #include <QMenu>
 #include <QPushButton>
 #include <QSignalSpy>
@@ -233,31 +233,32 @@ TEST(StartPage, EnterOpensTheDemo) {
 TEST(SessionListView, ListsReadableAndBrokenFiles) {
     SessionListView list;
     list.show();
-    SessionInfo good;
+    ListedSession good;
     good.path = "/tmp/pens.mixo";
     good.title = "A shop sells pens";
     good.model = "demo";
     good.tokens = 235;
     good.bytes = 318'000;
-    SessionInfo bad;
+    ListedSession bad;
     bad.path = "/tmp/cut.mixo";
     bad.error = ErrorParts{.what = "Not a session file"};
     list.showSessions({good, bad});
-    auto* files = list.findChild<QListWidget*>(u"session_files"_s);
-    ASSERT_EQ(files->count(), 2);
-    EXPECT_EQ(files->item(0)->text(), u"A shop sells pens"_s);
-    EXPECT_EQ(files->item(1)->text(), u"cut.mixo"_s);
-    EXPECT_TRUE(files->item(1)->toolTip().contains(u"Not a session file"_s));
+    auto* files = list.findChild<QListView*>(u"session_files"_s);
+    const QAbstractItemModel& rows = *files->model();
+    ASSERT_EQ(rows.rowCount(), 2);
+    EXPECT_EQ(rows.index(0, 0).data().toString(), u"A shop sells pens"_s);
+    EXPECT_EQ(rows.index(1, 0).data().toString(), u"cut.mixo"_s);
+    EXPECT_TRUE(rows.index(1, 0).data(Qt::ToolTipRole).toString().contains(u"Not a session file"_s));
     auto* export_button = list.findChild<QPushButton*>(u"session_export"_s);
     auto* image_button = list.findChild<QPushButton*>(u"session_image"_s);
-    files->setCurrentRow(1);
+    files->setCurrentIndex(rows.index(1, 0));
     EXPECT_FALSE(export_button->isEnabled());
     EXPECT_FALSE(image_button->isEnabled());
     QSignalSpy opened(&list, &SessionListView::openAsked);
     QTest::keyClick(files, Qt::Key_Return);
     ASSERT_EQ(opened.count(), 1) << "what is wrong with it is said in full where it is opened";
     EXPECT_EQ(opened[0][0].toString(), u"/tmp/cut.mixo"_s);
-    files->setCurrentRow(0);
+    files->setCurrentIndex(rows.index(0, 0));
     QTest::mouseClick(list.findChild<QPushButton*>(u"session_open"_s), Qt::LeftButton);
     ASSERT_EQ(opened.count(), 2);
     EXPECT_EQ(opened[1][0].toString(), u"/tmp/pens.mixo"_s);

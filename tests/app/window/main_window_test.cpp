@@ -6,7 +6,7 @@
 #include <QFileDialog>
 #include <QLabel>
 #include <QLineEdit>
-#include <QListWidget>
+#include <QListView>
 #include <QMenu>
 #include <QMimeData>
 #include <QPlainTextEdit>
@@ -270,10 +270,12 @@ TEST_F(MainWindowTest, TheSessionOfATurnIsListed) {
     ASSERT_TRUE(workbench->flush());
     window->showPanel(u"sessions"_s);
     // The list of the Sessions panel, not the start page's.
-    auto* list = find<QDockWidget>(u"dock_sessions"_s).findChild<QListWidget*>(u"session_files"_s);
-    ASSERT_TRUE(test::waitFor([&] { return list->count() == 1; }));
-    EXPECT_EQ(list->item(0)->text(), u"What is 2 + 3? /think"_s);
-    EXPECT_EQ(list->item(0)->toolTip(), QString::fromStdString(latest()->recorder.file.string()));
+    auto* list = find<QDockWidget>(u"dock_sessions"_s).findChild<QListView*>(u"session_files"_s);
+    ASSERT_TRUE(test::waitFor([&] { return list->model()->rowCount() == 1; }));
+    const QModelIndex session = list->model()->index(0, 0);
+    EXPECT_EQ(session.data().toString(), u"What is 2 + 3? /think"_s);
+    EXPECT_TRUE(
+        session.data(Qt::ToolTipRole).toString().endsWith(QString::fromStdString(latest()->recorder.file.string())));
     keepPicture(u"window-sessions-light"_s);
 }
 
@@ -296,9 +298,9 @@ TEST_F(MainWindowTest, PictureAndTablesOfARecordedSessionAreSaved) {
     ASSERT_TRUE(workbench->flush());
     window->showPanel(u"sessions"_s);
     auto& panel = find<QDockWidget>(u"dock_sessions"_s);
-    auto* list = panel.findChild<QListWidget*>(u"session_files"_s);
-    ASSERT_TRUE(test::waitFor([&] { return list->count() == 1; }));
-    list->setCurrentRow(0);
+    auto* list = panel.findChild<QListView*>(u"session_files"_s);
+    ASSERT_TRUE(test::waitFor([&] { return list->model()->rowCount() == 1; }));
+    list->setCurrentIndex(list->model()->index(0, 0));
     const auto status = [&] { return find<StatusPart>(u"status_state"_s).toolTip(); };
 
     const QString picture = QString::fromStdString((directory.path() / "session.png").string());

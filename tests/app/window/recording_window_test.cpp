@@ -10,7 +10,7 @@
 #include <QFileDialog>
 #include <QLabel>
 #include <QLineEdit>
-#include <QListWidget>
+#include <QListView>
 #include <QMimeData>
 #include <QPushButton>
 #include <QSpinBox>
@@ -265,9 +265,9 @@ TEST_F(RecordingWindow, OpensFromListDialogAndDrop) {
     ASSERT_NO_FATAL_FAILURE(ask(u"What is 2 + 3? /no_think"_s));
     const QString file = recorded();
     window->showPanel(u"sessions"_s);
-    auto* list = find<QDockWidget>(u"dock_sessions"_s).findChild<QListWidget*>(u"session_files"_s);
-    ASSERT_TRUE(test::waitFor([&] { return list->count() == 1; }));
-    const QPoint first = list->visualItemRect(list->item(0)).center();
+    auto* list = find<QDockWidget>(u"dock_sessions"_s).findChild<QListView*>(u"session_files"_s);
+    ASSERT_TRUE(test::waitFor([&] { return list->model()->rowCount() == 1; }));
+    const QPoint first = list->visualRect(list->model()->index(0, 0)).center();
     QTest::mouseClick(list->viewport(), Qt::LeftButton, Qt::NoModifier, first);
     QTest::mouseDClick(list->viewport(), Qt::LeftButton, Qt::NoModifier, first);
     ASSERT_TRUE(test::waitFor([this] { return isRead(); }));
@@ -331,6 +331,8 @@ TEST_F(RecordingWindow, WhatIsWrongWithAFileIsOnOnePage) {
         const std::filesystem::path copy = directory.path() / name;
         workbench->newConversation();
         EXPECT_TRUE(workbench->waitIdle(60'000));
+        // The list may have been reading it when its recorder closed it: its log is then still beside it.
+        SQLite::Database(good.toStdString(), SQLite::OPEN_READWRITE, 10'000).exec("PRAGMA wal_checkpoint(TRUNCATE)");
         std::filesystem::copy_file(good.toStdString(), copy, std::filesystem::copy_options::overwrite_existing);
         SQLite::Database(copy.string(), SQLite::OPEN_READWRITE).exec(sql);
         return QString::fromStdString(copy.string());
