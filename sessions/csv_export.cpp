@@ -14,6 +14,7 @@
 #include "sessions/comparison_export.h"
 #include "sessions/csv_writer.h"
 #include "sessions/record_names.h"
+#include "sessions/session_bookmarks.h"
 #include "sessions/session_file.h"
 
 namespace mixoscope {
@@ -220,6 +221,13 @@ void writeMessages(const SessionReader& reader, const std::filesystem::path& pat
     table.close();
 }
 
+void writeBookmarks(const SessionReader& reader, const std::filesystem::path& path) {
+    CsvWriter table(path, "row,note");
+    for (const SessionBookmark& bookmark : sessionBookmarks(reader))
+        table.field(bookmark.row).field(bookmark.note).endRow();
+    table.closeUnlessEmpty();
+}
+
 void writeRun(const SessionReader& reader, const std::filesystem::path& session, std::int64_t tokens,
               const std::filesystem::path& path) {
     const SessionModel model = reader.model();
@@ -272,6 +280,7 @@ void exportCsv(const std::filesystem::path& session, const std::filesystem::path
         exportComparison(
             comparison, [&](TokenId id) { return reader.tokenBytes(id); }, directory);
     writeMessages(reader, directory / "messages.csv");
+    writeBookmarks(reader, directory / "bookmarks.csv");
     writeRun(reader, session, tables.tokens(), directory / "run.json");
 }
 

@@ -42,6 +42,15 @@ enum class PlaybackState : std::uint8_t {
     kPlaying,
 };
 
+/// Steps that are played again and again; none: it is played to the end.
+struct PlaybackLoop {
+    std::int64_t first = 0;
+    std::int64_t last = 0;  // after it comes the first one again
+
+    bool set() const { return first >= 1 && last > first; }
+    bool operator==(const PlaybackLoop&) const = default;
+};
+
 /// Whether the model of a recording is where it was.
 struct ModelAtHand {
     enum class Verdict : std::uint8_t {
@@ -56,10 +65,11 @@ struct ModelAtHand {
 
 struct Playback {
     PlaybackState state = PlaybackState::kReading;
-    std::int64_t rows_read = 0;                  // of rows_total, while reading
-    std::int64_t rows_total = 0;                 // that the file held when it was opened
-    std::int64_t step = 0;                       // the cursor: how many steps are shown
-    double speed = 1.0;                          // times the recorded pace; 0: as fast as it goes
+    std::int64_t rows_read = 0;   // of rows_total, while reading
+    std::int64_t rows_total = 0;  // that the file held when it was opened
+    std::int64_t step = 0;        // the cursor: how many steps are shown
+    double speed = 1.0;           // times the recorded pace; 0: as fast as it goes
+    PlaybackLoop loop;
     std::shared_ptr<const PlaybackIndex> index;  // never null; empty until everything is read
     ModelAtHand model;
 };

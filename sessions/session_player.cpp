@@ -108,8 +108,10 @@ struct SessionPlayer::Impl {
         other_speed = other_speed || speed != playback.speed;
         playback.speed = speed;
         playback.state = wants_playing ? PlaybackState::kPlaying : PlaybackState::kPaused;
+        playback.loop = loop;
         target = std::exchange(wanted_step, std::nullopt);
-        if (begins && !target) target = begin_at_start ? 1 : shown_step;
+        if (begins && !target)
+            target = loop.set() && shown_step >= loop.last ? loop.first : begin_at_start ? 1 : shown_step;
         begin_at_start = false;
         return true;
     }
@@ -119,14 +121,22 @@ struct SessionPlayer::Impl {
         const PlaybackIndex& index = *replay.index();
         const Clock::time_point now = Clock::now();
         std::int64_t step = replay.step();
+        const bool loops = playback.loop.set() && playback.loop.last <= index.count();
+        const std::int64_t end = loops ? playback.loop.last : index.count();
+        if (loops && step >= end) {
+            if (due > now) return;  // its last step is shown as long as it was recorded
+            replay.seek(playback.loop.first);
+            due = now + lengthOf(index, playback.loop.first + 1);
+            return;
+        }
         if (playback.speed == 0.0) {
-            while (step < index.count() && Clock::now() < now + kFrame) replay.seek(++step);
+            while (step < end && Clock::now() < now + kFrame) replay.seek(++step);
             due = now;
         } else {
-            for (; step < index.count() && due <= now; ++step) due += lengthOf(index, step + 2);
+            for (; step < end && due <= now; ++step) due += lengthOf(index, step + 2);
             replay.seek(step);
         }
-        if (replay.step() < index.count()) return;
+        if (loops || replay.step() < index.count()) return;
         playback.state = PlaybackState::kPaused;
         const std::lock_guard lock(mutex);
         wants_playing = false;
@@ -174,6 +184,7 @@ struct SessionPlayer::Impl {
     bool wants_playing = false;
     bool begin_at_start = false;
     double speed = 1.0;
+    PlaybackLoop loop;
     std::int64_t shown_step = 0;
     std::uint64_t serial = 0;
     std::shared_ptr<const WorkbenchSnapshot> published;
@@ -228,6 +239,10 @@ void SessionPlayer::pause() {
 
 void SessionPlayer::setSpeed(double speed) {
     m_impl->command([&] { m_impl->speed = std::max(speed, 0.0); });
+}
+
+void SessionPlayer::setLoop(const PlaybackLoop& loop) {
+    m_impl->command([&] { m_impl->loop = loop; });
 }
 
 }  // namespace mixoscope

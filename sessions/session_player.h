@@ -35,6 +35,9 @@ public:
     void pause();
     /// Times the recorded pace, pauses cut to kLongestPlayedStep_s; 0: as fast as it goes.
     void setSpeed(double speed);
+    /// Playing goes from its last step to its first, and begins there from elsewhere behind it. One that holds fewer
+    /// than two steps, or steps that there are not, is none.
+    void setLoop(const PlaybackLoop& loop);
 
 private:
     struct Impl;

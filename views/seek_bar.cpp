@@ -7,6 +7,7 @@
 #include <QToolTip>
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "views/format.h"
 #include "views/painting.h"
@@ -36,6 +37,7 @@ void SeekBar::setIndex(std::shared_ptr<const PlaybackIndex> index) {
     if (index == m_index) return;
     m_index = std::move(index);
     m_runs.clear();
+    m_loop = {};
     std::int64_t row = 0;
     for (const PlaybackStep& step : m_index->steps) {
         if (m_runs.empty() || step.begins_turn || step.phase != m_runs.back().phase)
@@ -52,6 +54,17 @@ void SeekBar::setStep(std::int64_t step) {
     m_step = step;
     setValue(static_cast<int>(std::min<std::int64_t>(m_index->rowsAt(std::min(step, m_index->count())), maximum())));
     setAccessibleDescription(describe(m_step));
+    update();
+}
+
+void SeekBar::setBookmarks(std::vector<std::int64_t> rows) {
+    m_bookmarks = std::move(rows);
+    update();
+}
+
+void SeekBar::setLoop(const PlaybackLoop& loop) {
+    if (loop == m_loop || m_loop_from > 0) return;
+    m_loop = loop;
     update();
 }
 
@@ -100,6 +113,10 @@ void SeekBar::paintEvent(QPaintEvent*) {
     painter.setBrush(Qt::NoBrush);
     painter.drawRect(all.adjusted(0, 0, -1, -1));
     if (m_index->count() > 0) {
+        paintLoop(painter);
+        paintBookmarks(painter);
+    }
+    if (m_index->count() > 0) {
         const double x = toX(m_index->rowsAt(std::min(m_step, m_index->count())));
         painter.setRenderHint(QPainter::Antialiasing);
         painter.setPen(QPen(c.base, 1.0));
@@ -107,6 +124,43 @@ void SeekBar::paintEvent(QPaintEvent*) {
         painter.drawRoundedRect(QRectF(x - 4, 3, 8, height() - 6), 3, 3);
     }
     if (hasFocus()) paintFocusFrame(painter, rect());
+}
+
+/// What is not played is dimmed, and the ends have flags with their names.
+void SeekBar::paintLoop(QPainter& painter) const {
+    if (m_loop.first < 1) return;
+    const ThemeColours& c = colours();
+    const QRectF all = groove();
+    const double first = toX(m_index->rowsAt(std::min(m_loop.first, m_index->count())));
+    const double last = toX(m_index->rowsAt(std::min(std::max(m_loop.last, m_loop.first), m_index->count())));
+    if (m_loop.set()) {
+        QColor dim = c.base;
+        dim.setAlphaF(0.65F);
+        painter.fillRect(QRectF(all.left(), all.top() + 1, first - all.left(), all.height() - 2), dim);
+        painter.fillRect(QRectF(last, all.top() + 1, all.right() - last, all.height() - 2), dim);
+    }
+    painter.setFont(textFont(font_size::kTick, QFont::DemiBold));
+    const auto flag = [&](double x, const QString& name, bool to_left) {
+        painter.fillRect(QRectF(std::round(x) - 1, 1, 2, height() - 2), c.accent);
+        const QRectF box(to_left ? x - 12 : x + 1, height() - 12, 11, 11);
+        painter.fillRect(box, c.accent);
+        painter.setPen(c.text_on_accent);
+        painter.drawText(box, Qt::AlignCenter, name);
+    };
+    flag(first, u"A"_s, true);
+    if (m_loop.set()) flag(last, u"B"_s, false);
+}
+
+void SeekBar::paintBookmarks(QPainter& painter) const {
+    painter.save();
+    painter.setRenderHint(QPainter::Antialiasing);
+    painter.setPen(QPen(colours().base, 1.0));
+    painter.setBrush(colours().series[4]);
+    for (const std::int64_t row : m_bookmarks) {
+        const double x = toX(std::min(row, m_index->rows()));
+        painter.drawPolygon(QPolygonF({{x - 4, 0.5}, {x + 4, 0.5}, {x + 4, 10}, {x, 7}, {x - 4, 10}}));
+    }
+    painter.restore();
 }
 
 void SeekBar::choose(QMouseEvent& event) {
@@ -127,16 +181,29 @@ QString SeekBar::describe(std::int64_t step) const {
 
 void SeekBar::mousePressEvent(QMouseEvent* event) {
     if (event->button() != Qt::LeftButton || m_index->count() == 0) return;
+    if (event->modifiers() == Qt::ShiftModifier) {
+        m_loop_from = stepAt(event->position().x());
+        m_loop = {.first = m_loop_from, .last = 0};
+        return update();
+    }
     m_dragging = true;
     choose(*event);
 }
 
 void SeekBar::mouseMoveEvent(QMouseEvent* event) {
-    if (m_dragging) choose(*event);
+    if (m_loop_from > 0) {
+        const std::int64_t to = stepAt(event->position().x());
+        m_loop = {.first = std::min(m_loop_from, to), .last = std::max(m_loop_from, to)};
+        update();
+    } else if (m_dragging) {
+        choose(*event);
+    }
 }
 
 void SeekBar::mouseReleaseEvent(QMouseEvent* event) {
-    if (event->button() == Qt::LeftButton) m_dragging = false;
+    if (event->button() != Qt::LeftButton) return;
+    m_dragging = false;
+    if (std::exchange(m_loop_from, 0) > 0) Q_EMIT loopChosen(m_loop.first, m_loop.last);
 }
 
 void SeekBar::keyPressEvent(QKeyEvent* event) {
@@ -152,8 +219,9 @@ bool SeekBar::event(QEvent* event) {
     if (event->type() == QEvent::FocusIn || event->type() == QEvent::FocusOut) update();
     if (event->type() == QEvent::ToolTip && m_index->count() > 0) {
         const auto* help = static_cast<QHelpEvent*>(event);
-        QToolTip::showText(help->globalPos(), tr("%1\nGo there by a click").arg(describe(stepAt(help->pos().x()))),
-                           this);
+        QToolTip::showText(
+            help->globalPos(),
+            tr("%1\nGo there by a click; Shift and drag for a loop").arg(describe(stepAt(help->pos().x()))), this);
         return true;
     }
     return QAbstractSlider::event(event);

@@ -8,6 +8,8 @@
 
 #include "sessions/playback.h"
 
+class QPainter;
+
 namespace mixoscope {
 
 class SeekBar : public QAbstractSlider {
@@ -20,6 +22,10 @@ public:
     void setIndex(std::shared_ptr<const PlaybackIndex> index);
     /// While it is dragged the handle stays under the pointer.
     void setStep(std::int64_t step);
+    /// Rows that are marked, in order.
+    void setBookmarks(std::vector<std::int64_t> rows);
+    /// `first` alone: its other end is still to be chosen; 0: none.
+    void setLoop(const PlaybackLoop& loop);
     /// Share of the file that was read, 0 to 1; 1: everything.
     void setReadShare(double share);
     /// Where the end of a step is.
@@ -29,6 +35,8 @@ public:
 
 Q_SIGNALS:
     void stepChosen(qint64 step);
+    /// Dragged with Shift.
+    void loopChosen(qint64 first, qint64 last);
 
 protected:
     void paintEvent(QPaintEvent* event) override;
@@ -51,13 +59,18 @@ private:
     double toX(std::int64_t row) const;
     std::int64_t stepAt(double x) const;
     void choose(QMouseEvent& event);
+    void paintLoop(QPainter& painter) const;
+    void paintBookmarks(QPainter& painter) const;
     QString describe(std::int64_t step) const;
 
     std::shared_ptr<const PlaybackIndex> m_index;
     std::vector<Run> m_runs;
+    std::vector<std::int64_t> m_bookmarks;
+    PlaybackLoop m_loop;
     std::int64_t m_step = 0;
     double m_read = 1.0;
     bool m_dragging = false;
+    std::int64_t m_loop_from = 0;  // where a drag with Shift began; 0: none is under way
 };
 
 }  // namespace mixoscope

@@ -52,7 +52,14 @@ TransportBar::TransportBar(QWidget* parent) : QWidget(parent) {
         tr("Choose the speed, times the recorded pace; pauses of more than a second are cut to a second"));
     connect(m_speed, &QComboBox::currentIndexChanged, this,
             [this] { Q_EMIT speedAsked(m_speed->currentData().toDouble()); });
+    m_loop_button = addButton(u"transport_loop"_s, {}, {}, &TransportBar::stepLoop);
+    m_loop_button->setText(tr("A–B"));
+    m_loop_button->setAccessibleName(tr("Loop"));
+    m_bookmark = addButton(u"transport_bookmark"_s, u"bookmark"_s,
+                           tr("Mark this place (B); Shift+J and Shift+K go to the bookmarks"), &TransportBar::mark);
     m_seek = new SeekBar(this);
+    connect(m_seek, &SeekBar::loopChosen, this,
+            [this](qint64 first, qint64 last) { setLoop({.first = first, .last = last > first ? last : 0}); });
     connect(m_seek, &SeekBar::stepChosen, this, &TransportBar::goTo);
     m_token_label = new QLabel(tr("Token"), this);
     m_token = new QSpinBox(this);
@@ -79,7 +86,8 @@ TransportBar::TransportBar(QWidget* parent) : QWidget(parent) {
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(10, 5, 10, 5);
     row->setSpacing(6);
-    for (QWidget* part : std::initializer_list<QWidget*>{m_mark, m_start, m_back, m_play, m_on, m_end, m_speed})
+    for (QWidget* part : std::initializer_list<QWidget*>{m_mark, m_start, m_back, m_play, m_on, m_end, m_speed,
+                                                         m_loop_button, m_bookmark})
         row->addWidget(part);
     row->addWidget(m_seek, 1);
     for (QWidget* part : std::initializer_list<QWidget*>{m_token_label, m_token, m_tokens, m_leave})
@@ -87,13 +95,14 @@ TransportBar::TransportBar(QWidget* parent) : QWidget(parent) {
     setFocusProxy(m_seek);
     m_playback.index = std::make_shared<PlaybackIndex>();
     showPlayback(m_playback);
+    showLoop();
 }
 
 QToolButton* TransportBar::addButton(const QString& name, const QString& icon, const QString& tip,
                                      void (TransportBar::*act)()) {
     auto* button = new QToolButton(this);
     button->setObjectName(name);
-    button->setIcon(themedIcon(icon));
+    if (!icon.isEmpty()) button->setIcon(themedIcon(icon));
     button->setToolTip(tip);
     button->setAccessibleName(tip.section(u" ("_s, 0, 0));
     button->setFocusPolicy(Qt::StrongFocus);
@@ -116,11 +125,13 @@ void TransportBar::showPlayback(const Playback& playback) {
     if (other) {
         const QSignalBlocker blocker(m_token);
         m_seek->setIndex(playback.index);
+        m_loop = {};
+        showLoop();
         m_token->setRange(any ? 1 : 0, static_cast<int>(std::min<std::int64_t>(playback.index->rows(), 1'000'000'000)));
         m_token->setMinimumWidth(m_token->sizeHint().width());
     }
-    for (QWidget* part :
-         std::initializer_list<QWidget*>{m_start, m_back, m_play, m_on, m_end, m_speed, m_seek, m_token})
+    for (QWidget* part : std::initializer_list<QWidget*>{m_start, m_back, m_play, m_on, m_end, m_speed, m_loop_button,
+                                                         m_bookmark, m_seek, m_token})
         part->setEnabled(any);
     m_seek->setReadShare(!reading                  ? 1.0
                          : playback.rows_total > 0 ? std::min(1.0, static_cast<double>(playback.rows_read) /
@@ -169,6 +180,63 @@ void TransportBar::toEnd() {
     goTo(m_playback.index->count());
 }
 
+void TransportBar::setBookmarks(std::vector<std::int64_t> rows) {
+    m_bookmarks = std::move(rows);
+    m_seek->setBookmarks(m_bookmarks);
+}
+
+std::int64_t TransportBar::row() const {
+    return m_playback.index->rowsAt(std::min(m_asked, m_playback.index->count()));
+}
+
+void TransportBar::goToRow(std::int64_t row) {
+    goTo(m_playback.index->stepOfRow(row));
+}
+
+void TransportBar::mark() {
+    if (row() > 0) Q_EMIT bookmarkAsked(row());
+}
+
+void TransportBar::toBookmark(int by) {
+    const auto here = std::ranges::lower_bound(m_bookmarks, row());
+    if (by < 0) {
+        if (here != m_bookmarks.begin()) goToRow(*(here - 1));
+    } else if (const auto next = std::ranges::upper_bound(m_bookmarks, row()); next != m_bookmarks.end()) {
+        goToRow(*next);
+    }
+}
+
+void TransportBar::stepLoop() {
+    if (m_loop.first == 0) {
+        setLoop({.first = m_asked, .last = 0});
+    } else if (m_loop.set() || m_asked == m_loop.first) {
+        setLoop({});
+    } else {
+        setLoop({.first = std::min(m_loop.first, m_asked), .last = std::max(m_loop.first, m_asked)});
+    }
+}
+
+void TransportBar::setLoop(const PlaybackLoop& loop) {
+    m_loop = loop;
+    showLoop();
+    Q_EMIT loopAsked(m_loop.first, m_loop.last);
+}
+
+void TransportBar::showLoop() {
+    m_seek->setLoop(m_loop);
+    m_loop_button->setCheckable(true);
+    m_loop_button->setChecked(m_loop.first > 0);
+    m_loop_button->setText(m_loop.first > 0 && !m_loop.set() ? tr("A–") : tr("A–B"));
+    const auto token = [this](std::int64_t step) { return format::count(m_playback.index->rowsAt(step)); };
+    m_loop_button->setToolTip(
+        m_loop.set() ? tr("Playing tokens %1 to %2 again and again; end the loop (L)")
+                           .arg(token(m_loop.first), token(m_loop.last))
+        : m_loop.first > 0
+            ? tr("The loop begins at token %1; go elsewhere and set its other end (L)").arg(token(m_loop.first))
+            : tr("Begin a loop at this place (L), or drag over the bar with Shift"));
+    m_loop_button->setAccessibleDescription(m_loop_button->toolTip());
+}
+
 void TransportBar::togglePlay() {
     if (!m_play->isEnabled()) return;
     if (m_playback.state == PlaybackState::kPlaying) {
@@ -179,8 +247,20 @@ void TransportBar::togglePlay() {
 }
 
 bool TransportBar::pressKey(const QKeyEvent& event) {
-    if ((event.modifiers() & ~Qt::KeypadModifier) != Qt::NoModifier || m_playback.index->count() == 0) return false;
+    const Qt::KeyboardModifiers modifiers = event.modifiers() & ~Qt::KeypadModifier;
+    if (m_playback.index->count() == 0) return false;
+    if (modifiers == Qt::ShiftModifier && (event.key() == Qt::Key_J || event.key() == Qt::Key_K)) {
+        toBookmark(event.key() == Qt::Key_J ? -1 : 1);
+        return true;
+    }
+    if (modifiers != Qt::NoModifier) return false;
     switch (event.key()) {
+        case Qt::Key_B:
+            mark();
+            return true;
+        case Qt::Key_L:
+            stepLoop();
+            return true;
         case Qt::Key_Space:
             togglePlay();
             return true;

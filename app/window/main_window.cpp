@@ -20,6 +20,7 @@
 #include "app/window/recording_playback.h"
 #include "app/window/what_if.h"
 #include "views/attribution_view.h"
+#include "views/bookmarks_view.h"
 #include "views/budget_control.h"
 #include "views/chat_view.h"
 #include "views/checks_view.h"
@@ -176,6 +177,7 @@ void MainWindow::makePanels() {
     connect(&m_heatmap->canvas(), &HeatmapCanvas::expertOpened, this, [this] { showPanel(u"expert"_s); });
     addPanel(u"checks"_s, tr("Self-checks"), new ChecksView(m_selection, this));
     addPanel(u"timeline"_s, tr("Timeline"), new Timeline(m_selection, this));
+    m_bookmarks = addPanel(u"bookmarks"_s, tr("Bookmarks"), new BookmarksView(m_recording->bookmarks(), this));
     m_sessions = addPanel(u"sessions"_s, tr("Sessions"), new SessionLibraryView(this));
     addPanel(u"log"_s, tr("Log"), new LogView(m_bridge, this));
     // The workspace gives its panels their snapshots.

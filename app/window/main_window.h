@@ -23,6 +23,7 @@ class QTabBar;
 
 namespace mixoscope {
 
+class BookmarksView;
 class ChatView;
 class ChecksView;
 class ComparisonWorkspace;
@@ -130,6 +131,7 @@ private:
     // window_recordings.cpp
     void browseSession();
     void connectSessions();
+    void connectBookmarks();
     void importSessions();
     /// Remembers what is being recorded while a recording is shown.
     void noteRecorders(const WorkbenchSnapshot& snapshot);
@@ -198,6 +200,7 @@ private:
     QWidget* m_strip = nullptr;
     Composer* m_composer = nullptr;
     SessionLibraryView* m_sessions = nullptr;
+    BookmarksView* m_bookmarks = nullptr;
     SettingsDialog* m_settings_dialog = nullptr;
     std::vector<std::pair<QString, PanelDock*>> m_panels;
     std::vector<std::function<void(const SnapshotPointer&)>> m_listeners;

@@ -11,6 +11,7 @@ class QToolBar;
 
 namespace mixoscope {
 
+class RecordingBookmarks;
 class RecordingNotice;
 class SessionPlayer;
 class TransportBar;
@@ -34,9 +35,16 @@ public:
     QToolBar& bar() { return *m_bar; }
     TransportBar& transport() { return *m_transport; }
     RecordingNotice& notice() { return *m_notice; }
+    RecordingBookmarks& bookmarks() { return *m_bookmarks; }
+    /// Marks the row; one that is marked already is asked for by noteAsked().
+    void mark(qint64 row);
 
 Q_SIGNALS:
     void leaveAsked();
+    /// The row has been marked.
+    void marked(qint64 row);
+    /// The note of this row's bookmark is to be written.
+    void noteAsked(qint64 row);
 
 private:
     std::shared_ptr<SessionPlayer> m_player;
@@ -44,6 +52,7 @@ private:
     QToolBar* m_bar;
     TransportBar* m_transport;
     RecordingNotice* m_notice;
+    RecordingBookmarks* m_bookmarks;
 };
 
 }  // namespace mixoscope

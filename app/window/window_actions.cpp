@@ -456,7 +456,8 @@ void MainWindow::showKeys() {
         {tr("F"), tr("Follow the newest token, in the heatmap")},
         {tr("+, −"), tr("Zoom, in the heatmap and in the timeline")},
         {tr("Space; Left, Right; Page Up, Page Down; Home, End"),
-         tr("Play a recording, step by token, by turn, all the way")}};
+         tr("Play a recording, step by token, by turn, all the way")},
+        {tr("B; Shift+J, Shift+K; L"), tr("Mark a place of a recording, go to the bookmarks, begin and end a loop")}};
     for (const QAction* action : findChildren<QAction*>()) {
         if (action->shortcut().isEmpty() || action->text().isEmpty()) continue;
         rows.push_back({action->shortcut().toString(QKeySequence::NativeText), action->text().remove(u'&')});

@@ -119,7 +119,7 @@ void MainWindow::arrangePanels(Narrowness narrowness) {
     }
     load->raise();
     heatmap->raise();
-    for (const QString& name : {u"sessions"_s, u"log"_s}) {
+    for (const QString& name : {u"bookmarks"_s, u"sessions"_s, u"log"_s}) {
         addDockWidget(Qt::RightDockWidgetArea, panel(name));
         panel(name)->hide();
     }

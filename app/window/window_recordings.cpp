@@ -14,10 +14,14 @@
 #include "app/window/run_window.h"
 #include "sessions/experiment_store.h"
 #include "views/background.h"
+#include "views/bookmarks_view.h"
 #include "views/composer.h"
+#include "views/format.h"
+#include "views/recording_bookmarks.h"
 #include "views/session_library_view.h"
 #include "views/session_list_view.h"
 #include "views/start_page.h"
+#include "views/status_line.h"
 #include "views/transport_bar.h"
 
 namespace mixoscope {
@@ -56,6 +60,22 @@ void MainWindow::connectSessions() {
     connect(&list, &SessionListView::imageAsked, this, &MainWindow::exportSessionImage);
     connect(m_sessions, &SessionLibraryView::importAsked, this, &MainWindow::importSessions);
     connect(m_sessions, &SessionLibraryView::changed, this, &MainWindow::refreshSessions);
+    connectBookmarks();
+}
+
+void MainWindow::connectBookmarks() {
+    connect(m_bookmarks, &BookmarksView::rowAsked, this, [this](qint64 row) { m_recording->transport().goToRow(row); });
+    connect(m_bookmarks, &BookmarksView::bookmarkAsked, this,
+            [this] { m_recording->mark(m_recording->transport().row()); });
+    connect(m_recording, &RecordingPlayback::noteAsked, this, [this](qint64 row) {
+        showPanel(u"bookmarks"_s);
+        m_bookmarks->editNote(row);
+    });
+    connect(m_recording, &RecordingPlayback::marked, this, [this](qint64 row) {
+        m_status->showMessage(tr("Marked token %1; B again writes a note").arg(format::count(row)), false);
+    });
+    connect(&m_recording->bookmarks(), &RecordingBookmarks::failed, this,
+            [this](const QString& message) { m_status->showMessage(message, true); });
 }
 
 void MainWindow::noteRecorders(const WorkbenchSnapshot& snapshot) {

@@ -137,6 +137,50 @@ TEST(SessionPlayer, pausesAndGoesOnFromThere) {
     ASSERT_TRUE(watcher.waitForStep(6));
 }
 
+TEST(SessionPlayer, playsALoopAgainAndAgain) {
+    const TemporaryDirectory directory;
+    test::recordSession(directory / "a.mixo", kShape, 2, 5);
+    SessionPlayer player(directory / "a.mixo");
+    Watcher watcher(player);
+    const auto read = watcher.waitUntilRead();
+    ASSERT_TRUE(read && read->playback);
+    const std::int64_t count = read->playback->index->count();
+    for (const double speed : {0.05, 0.0}) {
+        SCOPED_TRACE(speed);
+        player.setSpeed(speed);
+        player.setLoop({.first = 3, .last = 5});
+        player.seek(count);
+        ASSERT_TRUE(watcher.waitForStep(count));
+        player.play();
+        std::int64_t highest = 0;
+        for (int round = 0; round < 3; ++round) {
+            ASSERT_TRUE(watcher.waitFor([&](const WorkbenchSnapshot& now) {
+                if (now.playback->state == PlaybackState::kPlaying) highest = std::max(highest, now.playback->step);
+                return now.playback->step == 3 && now.playback->state == PlaybackState::kPlaying;
+            })) << round;
+            ASSERT_TRUE(watcher.waitFor([&](const WorkbenchSnapshot& now) { return now.playback->step == 5; }))
+                << round;
+            EXPECT_LE(highest, 5);
+        }
+        player.pause();
+        ASSERT_TRUE(watcher.waitFor(
+            [](const WorkbenchSnapshot& now) { return now.playback->state == PlaybackState::kPaused; }));
+    }
+    // Without it, and with one that is none, to the end.
+    player.setSpeed(0.05);
+    for (const PlaybackLoop none :
+         {PlaybackLoop{}, PlaybackLoop{.first = 3, .last = 3}, {.first = 2, .last = count + 1}}) {
+        player.setLoop(none);
+        player.seek(3);
+        player.play();
+        ASSERT_TRUE(watcher.waitFor(
+            [](const WorkbenchSnapshot& now) { return now.playback->state == PlaybackState::kPlaying; }));
+        ASSERT_TRUE(watcher.waitFor([&](const WorkbenchSnapshot& now) {
+            return now.playback->step == count && now.playback->state == PlaybackState::kPaused;
+        }));
+    }
+}
+
 TEST(SessionPlayer, aNewSpeedActsOnTheStepThatIsAwaited) {
     const TemporaryDirectory directory;
     test::recordSession(directory / "a.mixo", kShape, 1, 5);  // a step a millisecond
