@@ -302,7 +302,9 @@ void SessionWriter::finish() {
          {&m_impl->insert_row, &m_impl->insert_event, &m_impl->insert_token, &m_impl->insert_message,
           &m_impl->insert_settings, &m_impl->insert_metadata, &m_impl->update_totals})
         statement->tryReset();
-    // Someone who is reading the file keeps its log in use: everything is committed, so it may stay.
+    // Whoever has the file open keeps its log beside it. What the log holds belongs into the file all the same: somebody
+    // may copy the file alone. It stays in the log only while someone is in the middle of reading, and loses nothing there.
+    m_impl->database.tryExec("PRAGMA wal_checkpoint(TRUNCATE)");
     if (m_impl->database.tryExec("PRAGMA journal_mode = DELETE") != SQLITE_OK &&
         m_impl->database.getErrorCode() != SQLITE_BUSY && m_impl->database.getErrorCode() != SQLITE_LOCKED)
         m_impl->guarded([&] { throw SQLite::Exception(m_impl->database.getHandle()); });

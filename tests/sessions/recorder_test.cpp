@@ -352,6 +352,19 @@ TEST(SessionWriter, finishesAlsoWhileSomebodyReads) {
     EXPECT_NO_THROW(writer.finish());
 }
 
+TEST(SessionWriter, leavesNothingInTheLogOfAFileThatSomebodyHasOpen) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "a.mixo";
+    SessionWriter writer(file, test::syntheticModel(kShape), test::syntheticBytes);
+    SQLite::Database other(file.string(), SQLite::OPEN_READONLY);
+    ASSERT_EQ(other.execAndGet("SELECT count(*) FROM model").getInt(), 1);
+    writer.setMetadata("title", "written last");
+    writer.finish();
+    const auto alone = directory / "alone.mixo";
+    std::filesystem::copy_file(file, alone);
+    EXPECT_EQ(SessionReader(alone).metadata("title"), "written last");
+}
+
 TEST(SessionReader, readsAFileOfAnyName) {
     const TemporaryDirectory directory;
     const auto file = directory / "100 %41? #1.mixo";
