@@ -8,29 +8,16 @@
 
 #include "engine/counter_random.h"
 #include "engine/error.h"
+#include "kernels/cpu/logits.h"
 
 namespace mixoscope {
 
+using kernels::cpu::countAbove;
+using kernels::cpu::countFrom;
+using kernels::cpu::largestLogit;
+using kernels::cpu::sumOfExponentials;
+
 namespace {
-
-/// Largest logit; empty when the logits are no distribution.
-std::optional<float> largestLogit(std::span<const float> logits) {
-    float largest = -std::numeric_limits<float>::infinity();
-    bool sound = true;
-    for (const float logit : logits) {
-        sound &= logit <= std::numeric_limits<float>::max();  // false for NaN and +inf
-        largest = logit > largest ? logit : largest;
-    }
-    if (!sound || largest == -std::numeric_limits<float>::infinity()) return std::nullopt;
-    return largest;
-}
-
-/// ln Σ exp(logit − largest).
-double logSum(std::span<const float> logits, float largest) {
-    double sum = 0.0;
-    for (const float logit : logits) sum += static_cast<double>(std::exp(logit - largest));
-    return std::log(sum);
-}
 
 /// Likelier first, of equals the lower id. While candidates are collected, `probability` holds the logit.
 bool comesFirst(const Sampler::Candidate& left, const Sampler::Candidate& right) {
@@ -71,9 +58,10 @@ std::optional<Sampler::Draw> Sampler::draw(std::span<const float> logits, const 
                                            const SampledHistory& history, std::int64_t position) {
     if (settings.greedy || settings.temperature == 0.0F) {
         const std::span<const float> biased = penalised(logits, settings, history);
-        if (!largestLogit(biased)) return std::nullopt;
-        // max_element gives the first of equals: the lower id.
-        return judge(logits, static_cast<TokenId>(std::ranges::max_element(biased) - biased.begin()));
+        const std::optional<float> largest = largestLogit(biased);
+        if (!largest) return std::nullopt;
+        // The first of equals: the lower id.
+        return judge(logits, static_cast<TokenId>(std::ranges::find(biased, *largest) - biased.begin()));
     }
     const std::span<const Candidate> candidates = distribution(logits, settings, history);
     if (candidates.empty()) return std::nullopt;
@@ -93,7 +81,7 @@ std::optional<Sampler::Draw> Sampler::judge(std::span<const float> logits, Token
     const std::optional<float> largest = largestLogit(logits);
     if (!largest) return std::nullopt;
     const float logit = logits[static_cast<std::size_t>(token)];
-    const double logprob = static_cast<double>(logit - *largest) - logSum(logits, *largest);
+    const double logprob = static_cast<double>(logit - *largest) - std::log(sumOfExponentials(logits, *largest));
     return Draw{.token = token, .logprob = static_cast<float>(logprob), .rank = rankOf(logits, token)};
 }
 
@@ -101,9 +89,8 @@ std::int32_t Sampler::rankOf(std::span<const float> logits, TokenId token) {
     const auto index = static_cast<std::size_t>(token);
     assert(token >= 0 && index < logits.size());
     const float logit = logits[index];
-    const auto before = std::ranges::count_if(logits.first(index), [&](float other) { return other >= logit; });
-    const auto after = std::ranges::count_if(logits.subspan(index + 1), [&](float other) { return other > logit; });
-    return static_cast<std::int32_t>(before + after);
+    return static_cast<std::int32_t>(countFrom(logits.first(index), logit) +
+                                     countAbove(logits.subspan(index + 1), logit));
 }
 
 std::span<const float> Sampler::penalised(std::span<const float> logits, const SamplingSettings& settings,
@@ -137,19 +124,28 @@ std::span<const float> Sampler::penalised(std::span<const float> logits, const S
 }
 
 void Sampler::collectTopK(std::span<const float> logits, std::size_t k) {
-    for (std::size_t index = 0; index < logits.size(); ++index) {
-        const Candidate candidate{.token = static_cast<TokenId>(index),
-                                  .probability = static_cast<double>(logits[index])};
+    constexpr std::size_t kBlock = 256;
+    for (std::size_t first = 0; first < logits.size(); first += kBlock) {
+        const std::span<const float> block = logits.subspan(first, std::min(kBlock, logits.size() - first));
         // The heap's front is the worst of the best so far; ids ascend, so an equal never pushes it out.
-        if (m_candidates.size() == k) {
-            if (candidate.probability <= m_candidates.front().probability) continue;
-            std::ranges::pop_heap(m_candidates, comesFirst);
-            m_candidates.back() = candidate;
-        } else {
-            m_candidates.push_back(candidate);
+        const bool full = m_candidates.size() == k;
+        if (full && countAbove(block, static_cast<float>(m_candidates.front().probability)) == 0) continue;
+        for (std::size_t index = 0; index < block.size(); ++index) {
+            collect({.token = static_cast<TokenId>(first + index), .probability = static_cast<double>(block[index])},
+                    k);
         }
-        std::ranges::push_heap(m_candidates, comesFirst);
     }
+}
+
+void Sampler::collect(const Candidate& candidate, std::size_t k) {
+    if (m_candidates.size() == k) {
+        if (candidate.probability <= m_candidates.front().probability) return;
+        std::ranges::pop_heap(m_candidates, comesFirst);
+        m_candidates.back() = candidate;
+    } else {
+        m_candidates.push_back(candidate);
+    }
+    std::ranges::push_heap(m_candidates, comesFirst);
 }
 
 void Sampler::collectAbove(std::span<const float> logits, double smallest) {

@@ -55,6 +55,7 @@ private:
     std::span<const float> penalised(std::span<const float> logits, const SamplingSettings& settings,
                                      const SampledHistory& history);
     void collectTopK(std::span<const float> logits, std::size_t k);
+    void collect(const Candidate& candidate, std::size_t k);
     void collectAbove(std::span<const float> logits, double smallest);
     void cutNucleus(double top_p);
     void cutBelow(double min_p);
