@@ -14,6 +14,7 @@
 #include <QVBoxLayout>
 #include <algorithm>
 
+#include "views/chart_refresh.h"
 #include "views/empty_page.h"
 #include "views/expert_load_chart.h"
 #include "views/format.h"
@@ -25,7 +26,6 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
-constexpr int kRefreshMs = 100;
 constexpr int kRowHeight = 23;
 
 QLabel* makeNote(const QString& name, QWidget* parent) {
@@ -292,7 +292,7 @@ void ExpertInspector::setSnapshot(const SnapshotPointer& snapshot) {
     if (m_content->currentIndex() == 0) {
         refresh();
     } else if (isVisible() && !m_timer.isActive()) {
-        m_timer.start(kRefreshMs);
+        m_timer.start(kChartRefreshMs);
     }
 }
 

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "views/chart_refresh.h"
 #include "views/composer.h"
 #include "views/difference_map_view.h"
 #include "views/format.h"
@@ -108,7 +109,7 @@ LanesView::LanesView(Selection& selection, QWidget* parent) : QWidget(parent), m
             [this](QPoint position) { execExportMenu(*this, this, position); });
     setFocusProxy(m_prompt);
     m_map_timer.setSingleShot(true);
-    m_map_timer.setInterval(100);
+    m_map_timer.setInterval(kChartRefreshMs);
     connect(&m_map_timer, &QTimer::timeout, this, &LanesView::showMaps);
     fitLaneCount(0);
 }

@@ -20,6 +20,7 @@
 
 #include "views/axis_ticks.h"
 #include "views/chart_frame.h"
+#include "views/chart_refresh.h"
 #include "views/empty_page.h"
 #include "views/format.h"
 #include "views/theme.h"
@@ -29,7 +30,6 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
-constexpr int kRefreshMs = 100;  // a chart's layout costs milliseconds; ten a second are smooth enough for bars
 constexpr int kFactRows = 7;
 
 LayerLoad loadOf(const LaneSnapshot& lane, LoadWindow window, TokenRange range, std::int32_t turn, std::int32_t layer) {
@@ -251,7 +251,7 @@ void LoadChart::setSnapshot(const SnapshotPointer& snapshot) {
 }
 
 void LoadChart::requestRefresh() {
-    if (isVisible() && !m_timer.isActive()) m_timer.start(kRefreshMs);
+    if (isVisible() && !m_timer.isActive()) m_timer.start(kChartRefreshMs);
 }
 
 void LoadChart::setWindow(LoadWindow window) {

@@ -16,6 +16,7 @@
 
 #include "views/axis_ticks.h"
 #include "views/chart_frame.h"
+#include "views/chart_refresh.h"
 #include "views/empty_page.h"
 #include "views/format.h"
 #include "views/theme.h"
@@ -24,8 +25,6 @@ namespace mixoscope {
 namespace {
 
 using namespace Qt::StringLiterals;
-
-constexpr int kRefreshMs = 100;
 
 }  // namespace
 
@@ -109,7 +108,7 @@ void ThinkChart::setSnapshot(const SnapshotPointer& snapshot) {
     if (static_cast<int>(turns().size()) != m_bars->count()) {
         refresh();
     } else if (isVisible() && !m_timer.isActive()) {
-        m_timer.start(kRefreshMs);
+        m_timer.start(kChartRefreshMs);
     }
 }
 

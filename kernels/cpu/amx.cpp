@@ -211,10 +211,11 @@ void askFor(const std::byte* weights, std::int64_t bytes) {
 void copyOutputs(const DotRows& rows, const Matrix& w, std::int64_t begin, std::int64_t end, std::int64_t copy_bytes) {
     const WeightsAhead ahead(rows, w, begin, end);
     const std::int64_t row_bytes = w.columns * 2;
+    auto* const copy = reinterpret_cast<std::byte*>(rows.copy);
     for (std::int64_t row = begin; row < end; ++row) {
         const std::byte* lines = ahead.of((row - begin) * row_bytes);
         for (std::int64_t at = 0; lines != nullptr && at < row_bytes; at += 64) __builtin_prefetch(lines + at, 0, 2);
-        std::memcpy(rows.copy->bytes + (row - begin) * copy_bytes, w.row(row), static_cast<std::size_t>(row_bytes));
+        std::memcpy(copy + (row - begin) * copy_bytes, w.row(row), static_cast<std::size_t>(row_bytes));
     }
     finishWriting(rows.copy);
 }
@@ -246,7 +247,7 @@ MIXO_AMX void dotBlockByTiles(const DotRows& rows, const Matrix& w, std::int64_t
     const std::int64_t at_once = from_memory ? kTileRows : kAmxOutputs;
     if (from_memory) askFor(operands.weights, std::min(end - begin, at_once) * operands.row_bytes);
     if (rows.copy != nullptr) {
-        operands.weights = rows.copy->bytes;
+        operands.weights = reinterpret_cast<const std::byte*>(rows.copy);
         operands.row_bytes = copiedRowLines(w.columns) * kTileRowBytes;
         if (rows.first) copyOutputs(rows, w, begin, end, operands.row_bytes);
     }

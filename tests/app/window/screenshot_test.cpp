@@ -81,6 +81,16 @@ TEST_F(Screenshot, OfARunHasTheSizeAndTheThemeAskedFor) {
     EXPECT_GT(pixelsOf(ColourMap::get(ColourMapName::kTide, true), dark), 2000);
 }
 
+TEST_F(Screenshot, OfARunShowsItsEndInEveryView) {
+    // Charts follow a run some ten times a second; a picture taken at once would show them before its end.
+    ScreenshotOptions live = picture();
+    live.prompt = "What is 47 + 85 + 36 - 29 + 64?";  // thinks for longer than the window needs for a frame
+    ScreenshotOptions recorded = picture();
+    recorded.session = recordTurn(live.prompt);
+    const QRect panels(500, 126, 780, 500);  // heatmap and load balance: the same for a run and for its recording
+    EXPECT_EQ(pictureOf(live).copy(panels), pictureOf(recorded).copy(panels));
+}
+
 TEST_F(Screenshot, OfAViewIsThatViewAlone) {
     ScreenshotOptions options = picture();
     options.session = recordTurn("What is 2 + 3? /think");
