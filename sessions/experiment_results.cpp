@@ -146,7 +146,8 @@ ExperimentTally::ExperimentTally(std::shared_ptr<const ExperimentFrame> frame)
     : m_frame(std::move(frame)),
       m_gathered(m_frame->cells.size()),
       m_changed(m_frame->cells.size(), true),
-      m_results(m_frame->cells.size()) {
+      m_results(m_frame->cells.size()),
+      m_task_loads(m_frame->experiment.policies.size() * m_frame->experiment.tasks.size()) {
     for (std::size_t cell = 0; cell < m_frame->cells.size(); ++cell)
         m_baseline.push_back(baselineOf(m_frame->cells, cell));
 }
@@ -170,6 +171,28 @@ void ExperimentTally::add(const RunResult& run) {
                               std::to_string(counts) + " counts"});
     m_gathered[run.key.cell].add(run);
     m_changed[run.key.cell] = true;
+    m_task_loads[taskLoadOf(run.key.cell)] = nullptr;
+}
+
+std::size_t ExperimentTally::taskLoadOf(std::size_t cell) const {
+    const ExperimentCell& choice = m_frame->cells[cell];
+    return choice.policy * m_frame->experiment.tasks.size() + choice.task;
+}
+
+const TaskLoads& ExperimentTally::taskLoads() {
+    std::vector<std::shared_ptr<TaskLoad>> summed(m_task_loads.size());
+    for (std::size_t i = 0; i < summed.size(); ++i) {
+        if (m_task_loads[i] == nullptr) m_task_loads[i] = summed[i] = std::make_shared<TaskLoad>();
+    }
+    for (std::size_t cell = 0; cell < m_gathered.size(); ++cell) {
+        TaskLoad* load = summed[taskLoadOf(cell)].get();
+        if (load == nullptr) continue;
+        const RunMeasures& total = m_gathered[cell].total;
+        load->rows += total.rows;
+        load->selections.resize(std::max(load->selections.size(), total.load.size()));
+        for (std::size_t i = 0; i < total.load.size(); ++i) load->selections[i] += total.load[i];
+    }
+    return m_task_loads;
 }
 
 void ExperimentTally::refresh(std::size_t cell) {
@@ -227,6 +250,23 @@ constexpr std::string_view kRunColumns =
     "thinking_tokens,answer_tokens,injected_tokens,stop_reason,ttft_ms,tpot_ms,latency_ms,followed_mode,"
     "stray_tags";
 
+constexpr std::string_view kTaskLoadColumns = "policy,task,moe_layer,expert,selections,rows,share";
+
+void writeTaskLoads(CsvWriter& csv, const ExperimentFrame& frame, const TaskLoads& loads) {
+    const std::size_t tasks = frame.experiment.tasks.size();
+    const auto experts = static_cast<std::size_t>(frame.facts.experts);
+    for (std::size_t i = 0; i < loads.size(); ++i) {
+        const TaskLoad& load = *loads[i];
+        for (std::size_t at = 0; at < load.selections.size() && experts > 0; ++at) {
+            csv.field(frame.experiment.policies[i / tasks]).field(frame.experiment.tasks[i % tasks].name);
+            csv.field(static_cast<std::int64_t>(at / experts)).field(static_cast<std::int64_t>(at % experts));
+            csv.field(load.selections[at]).field(load.rows);
+            csv.field(ratio(static_cast<double>(load.selections[at]), static_cast<double>(load.rows)));
+            csv.endRow();
+        }
+    }
+}
+
 void writeResults(CsvWriter& csv, const Experiment& experiment, const std::vector<CellResult>& results) {
     for (const CellResult& result : results) {
         writeChoices(csv, experiment, result.cell);
@@ -268,11 +308,14 @@ std::string resultsCsv(const Experiment& experiment, const std::vector<CellResul
 }
 
 void exportResults(const Sweep& sweep, const ExperimentStore& store, const std::filesystem::path& directory) {
+    const auto frame = std::make_shared<const ExperimentFrame>(frameOf(sweep));
+    ExperimentTally tally(frame);
+    store.forRuns([&](const RunResult& run) { tally.add(run); });
     exportResults(
-        frameOf(sweep), experimentResults(sweep, store), [&](const auto& visit) { store.forRuns(visit); }, directory);
+        *frame, tally.results(), tally.taskLoads(), [&](const auto& visit) { store.forRuns(visit); }, directory);
 }
 
-void exportResults(const ExperimentFrame& frame, const std::vector<CellResult>& results,
+void exportResults(const ExperimentFrame& frame, const std::vector<CellResult>& results, const TaskLoads& loads,
                    const std::function<void(const std::function<void(const RunResult&)>&)>& for_runs,
                    const std::filesystem::path& directory) {
     CsvWriter table(directory / "results.csv", kResultColumns);
@@ -281,6 +324,9 @@ void exportResults(const ExperimentFrame& frame, const std::vector<CellResult>& 
     CsvWriter runs(directory / "runs.csv", kRunColumns);
     for_runs([&](const RunResult& run) { writeRun(runs, frame, run); });
     runs.close();
+    CsvWriter task_load(directory / "task_load.csv", kTaskLoadColumns);
+    writeTaskLoads(task_load, frame, loads);
+    task_load.close();
 }
 
 }  // namespace mixoscope

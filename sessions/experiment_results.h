@@ -51,6 +51,13 @@ struct CellResult {
     std::int64_t unfinished = 0;    // runs that ended at a limit
 };
 
+/// Where the generated rows of a task's runs under one policy went, over all its modes, budgets, samplings and seeds.
+struct TaskLoad {
+    std::int64_t rows = 0;
+    std::vector<std::int64_t> selections;  // (MoE layers, experts) that ran; empty without runs
+};
+using TaskLoads = std::vector<std::shared_ptr<const TaskLoad>>;  // (policies, tasks) never null
+
 /// The results so far, run by run: what a sweep under way shows is what its file gives later.
 class ExperimentTally {
 public:
@@ -62,16 +69,20 @@ public:
     void add(const RunResult& run);
     /// One result a cell, in the order of the cells, also for cells without runs.
     const std::vector<CellResult>& results();
+    /// Those without new runs are the objects of the last call.
+    const TaskLoads& taskLoads();
 
 private:
     struct Gathered;
     void refresh(std::size_t cell);
+    std::size_t taskLoadOf(std::size_t cell) const;  // index into the TaskLoads
 
     std::shared_ptr<const ExperimentFrame> m_frame;
     std::vector<Gathered> m_gathered;  // by cell
     std::vector<std::size_t> m_baseline;
     std::vector<bool> m_changed;
     std::vector<CellResult> m_results;
+    TaskLoads m_task_loads;  // null: has new runs
 };
 
 /// The results of all runs that the store has.
@@ -80,11 +91,12 @@ std::vector<CellResult> experimentResults(const Sweep& sweep, const ExperimentSt
 /// results.csv as text: a row a cell.
 std::string resultsCsv(const Experiment& experiment, const std::vector<CellResult>& results);
 
-/// results.csv (a row a cell) and runs.csv (a row a run), with header rows. Throws Error.
+/// results.csv (a row a cell), runs.csv (a row a run) and task_load.csv (a row a policy, task, layer and expert), with
+/// header rows. Throws Error.
 void exportResults(const Sweep& sweep, const ExperimentStore& store, const std::filesystem::path& directory);
 
 /// The same of runs that are at hand; `for_runs` calls what it is given with each, by cell and item.
-void exportResults(const ExperimentFrame& frame, const std::vector<CellResult>& results,
+void exportResults(const ExperimentFrame& frame, const std::vector<CellResult>& results, const TaskLoads& loads,
                    const std::function<void(const std::function<void(const RunResult&)>&)>& for_runs,
                    const std::filesystem::path& directory);
 

@@ -90,9 +90,11 @@ struct ExperimentRunner::Impl {
     template <typename Change>
     void publishResults(const Change& change) {
         const std::vector<CellResult> results = tally->results();  // takes its time: not under the lock
+        const TaskLoads loads = tally->taskLoads();
         publish([&](ExperimentSnapshot& s) {
             s.results = results;
             s.runs = runs;
+            s.task_loads = loads;
             s.done = done_count;
             s.run_ms = done_count > 0 ? batch_ms / static_cast<double>(done_count) : kUnknown;
             change(s);

@@ -38,6 +38,7 @@ struct ExperimentSnapshot {
     std::shared_ptr<const std::vector<LaneSettings>> settings;  // (cells) of a run's lane; null: no model
     std::vector<CellResult> results;                            // (cells)
     std::vector<std::shared_ptr<const CellRuns>> runs;          // (cells) null: none
+    TaskLoads task_loads;                                       // (policies, tasks)
     std::int64_t done = 0;                                      // runs that have finished
     std::int64_t total = 0;                                     // 0: not known
     std::optional<std::size_t> cell;                            // of the run that finished last, while it runs

@@ -1,6 +1,7 @@
 #include "views/expert_inspector.h"
 
 #include <QButtonGroup>
+#include <QComboBox>
 #include <QContextMenuEvent>
 #include <QHBoxLayout>
 #include <QHeaderView>
@@ -85,6 +86,7 @@ ExpertInspector::ExpertInspector(Selection& selection, QWidget* parent)
       m_tokens(new ExpertTokensModel(this)),
       m_pinned_tokens(new ExpertTokensModel(this)),
       m_kinds(new ShareTableModel(tr("Phase or kind of text"), this)),
+      m_tasks(new ShareTableModel(tr("Task"), this)),
       m_pairs(new ShareTableModel(tr("Expert"), this)),
       m_layer(new ShareTableModel(tr("Preference"), this)) {
     setObjectName(u"expertInspector"_s);
@@ -169,6 +171,7 @@ QWidget* ExpertInspector::makeHeader() {
         {tr("Tokens"), tr("List the tokens that the expert got")},
         {tr("Load"), tr("Show the expert's load over time")},
         {tr("Kinds"), tr("Show which phases and kinds of text the expert gets (domain specialisation)")},
+        {tr("Tasks"), tr("Show which tasks of an experiment the expert gets")},
         {tr("Pairs"), tr("Show which experts run together with this one (co-activation, all pairs)")},
         {tr("Layer"), tr("Show how specialised the experts of this layer are")},
     };
@@ -269,22 +272,40 @@ QWidget* ExpertInspector::makePages() {
 
     m_load = new ExpertLoadChart(m_selection, this);
     m_layer_note = makeNote(u"layerNote"_s, this);
-    auto* tasks_note = makeNote(u"tasksNote"_s, this);
-    tasks_note->setText(
-        tr("Load by task is not known here: a conversation's tokens belong to no task. Experiments have tasks and keep "
-           "the load of every run (mixoscope sweep)."));
 
     m_no_expert = new EmptyPage({.icon = u"search"_s, .title = {}, .text = {}}, this);
     m_pages = new QStackedWidget(this);
     m_pages->addWidget(lists);
     m_pages->addWidget(m_load);
-    m_pages->addWidget(withNote(
-        makeShareTable(u"expertKinds"_s, tr("Share of each kind of row that the expert got"), *m_kinds), tasks_note));
+    m_pages->addWidget(makeShareTable(u"expertKinds"_s, tr("Share of each kind of row that the expert got"), *m_kinds));
+    m_pages->addWidget(makeTasksPage());
     m_pages->addWidget(makeShareTable(u"expertPairs"_s, tr("Experts that ran together with this one"), *m_pairs));
     m_pages->addWidget(
         withNote(makeShareTable(u"layerMeasures"_s, tr("Specialisation of the layer"), *m_layer), m_layer_note));
     m_pages->addWidget(m_no_expert);
     return m_pages;
+}
+
+QWidget* ExpertInspector::makeTasksPage() {
+    m_task_policy = new QComboBox(this);
+    m_task_policy->setObjectName(u"taskPolicy"_s);
+    m_task_policy->setAccessibleName(tr("Policy whose runs are counted"));
+    m_task_policy->setToolTip(tr("Choose the policy of the experiment whose runs are counted"));
+    m_task_policy->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    connect(m_task_policy, &QComboBox::activated, this, &ExpertInspector::refresh);
+    m_tasks_note = makeNote(u"tasksNote"_s, this);
+    QWidget* page = withNote(
+        makeShareTable(u"expertTasks"_s, tr("Share of each task's rows that the expert got"), *m_tasks), m_tasks_note);
+    auto* row = new QHBoxLayout;
+    row->setContentsMargins(10, 4, 10, 4);
+    row->addWidget(m_task_policy, 1);
+    static_cast<QVBoxLayout*>(page->layout())->insertLayout(0, row);
+    return page;
+}
+
+void ExpertInspector::setExperiment(const ExperimentPointer& experiment) {
+    m_experiment = experiment;
+    if (m_page == Page::kTasks && isVisible() && !m_timer.isActive()) m_timer.start(kChartRefreshMs);
 }
 
 void ExpertInspector::setSnapshot(const SnapshotPointer& snapshot) {

@@ -1,5 +1,5 @@
-// Everything about one expert of a layer: the tokens that it got, its load over time, what kinds of text it prefers and
-// which experts it works with, alone or beside a pinned one; and how specialised the layer is.
+// Everything about one expert of a layer: the tokens that it got, its load over time, what kinds of text and which
+// tasks it prefers and which experts it works with, alone or beside a pinned one; and how specialised the layer is.
 #pragma once
 
 #include <QStyledItemDelegate>
@@ -7,13 +7,16 @@
 #include <QWidget>
 #include <optional>
 
+#include "sessions/experiment_snapshot.h"
 #include "views/bridge.h"
 #include "views/expert_data.h"
 #include "views/exportable_view.h"
 #include "views/models/expert_tokens_model.h"
 #include "views/models/share_table_model.h"
+#include "views/painting.h"
 
 class QButtonGroup;
+class QComboBox;
 class QLabel;
 class QStackedWidget;
 class QTableView;
@@ -37,10 +40,12 @@ class ExpertInspector : public QWidget, public ExportableView {
     Q_OBJECT
 
 public:
-    enum class Page : std::uint8_t { kTokens, kLoad, kKinds, kPairs, kLayer };
+    enum class Page : std::uint8_t { kTokens, kLoad, kKinds, kTasks, kPairs, kLayer };
 
     explicit ExpertInspector(Selection& selection, QWidget* parent = nullptr);
     void setSnapshot(const SnapshotPointer& snapshot);
+    /// The experiment whose runs tell where tasks went; null: none. Shown where it is of the shown model.
+    void setExperiment(const ExperimentPointer& experiment);
     void setPage(Page page);
     Page page() const { return m_page; }
     /// Keeps the selected expert for comparison, or lets the kept one go.
@@ -52,6 +57,7 @@ public:
     ExpertTokensModel& pinnedTokens() { return *m_pinned_tokens; }
     ExpertLoadChart& loadChart() { return *m_load; }
     ShareTableModel& kinds() { return *m_kinds; }
+    ShareTableModel& tasks() { return *m_tasks; }
     ShareTableModel& pairs() { return *m_pairs; }
     ShareTableModel& layerMeasures() { return *m_layer; }
 
@@ -72,6 +78,7 @@ private:
     QWidget* makeHeader();
     QWidget* makePages();
     QTableView* makeTokenTable(const QString& name, const QString& title, ExpertTokensModel& model);
+    QWidget* makeTasksPage();
     QTableView* makeShareTable(const QString& name, const QString& title, ShareTableModel& model);
     void stepExpert(int by);
     /// The shown sequence; empty without one.
@@ -84,6 +91,10 @@ private:
     void refreshTokens();
     void refreshLoad();
     void refreshKinds();
+    void refreshTasks();
+    /// Why the experiment says nothing of the shown model; its title is empty where it does.
+    EmptyState tasksMissing() const;
+    void refreshTaskPolicies();
     void refreshPairs();
     void refreshLayer();
     void showPinnedShares(const QString& table, bool visible);
@@ -94,6 +105,7 @@ private:
 
     Selection& m_selection;
     SnapshotPointer m_snapshot;
+    ExperimentPointer m_experiment;
     ExpertData m_data;
     ExpertData m_pinned_data;  // where the pinned expert is in another layer
     std::optional<Pin> m_pin;
@@ -103,6 +115,7 @@ private:
     ExpertTokensModel* m_tokens;
     ExpertTokensModel* m_pinned_tokens;
     ShareTableModel* m_kinds;
+    ShareTableModel* m_tasks;
     ShareTableModel* m_pairs;
     ShareTableModel* m_layer;
     QStackedWidget* m_content = nullptr;  // nothing to show, or the rest
@@ -119,6 +132,8 @@ private:
     QTableView* m_pinned_table = nullptr;
     QLabel* m_pinned_caption = nullptr;
     ExpertLoadChart* m_load = nullptr;
+    QComboBox* m_task_policy = nullptr;  // of the experiment, whose runs are counted
+    QLabel* m_tasks_note = nullptr;
     QLabel* m_layer_note = nullptr;
 };
 

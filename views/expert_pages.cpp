@@ -1,5 +1,6 @@
 // What the pages of the expert inspector show, and the same as CSV.
 #include <QButtonGroup>
+#include <QComboBox>
 #include <QLabel>
 #include <QSortFilterProxyModel>
 #include <QStackedWidget>
@@ -112,6 +113,8 @@ void ExpertInspector::refresh() {
             return refreshLoad();
         case Page::kKinds:
             return refreshKinds();
+        case Page::kTasks:
+            return refreshTasks();
         case Page::kPairs:
             return refreshPairs();
         case Page::kLayer:
@@ -226,6 +229,80 @@ void ExpertInspector::showPinnedShares(const QString& table, bool visible) {
     findChild<QTableView*>(table)->setColumnHidden(ShareTableModel::kOther, !visible);
 }
 
+EmptyState ExpertInspector::tasksMissing() const {
+    const QString icon = u"search"_s;
+    if (m_experiment == nullptr || m_experiment->frame == nullptr || m_experiment->done == 0)
+        return {.icon = icon,
+                .title = tr("No task has run yet"),
+                .text = tr("A conversation's tokens belong to no task. Run an experiment, or open the results of one, "
+                           "in the experiments' workspace (Ctrl+3): its runs tell which tasks an expert gets.")};
+    const ExperimentFacts& facts = m_experiment->frame->facts;
+    const TraceShape& shape = history().shape();
+    const bool same_model = m_experiment->model == nullptr || m_snapshot->model == nullptr ||
+                            m_experiment->model->directory == m_snapshot->model->directory;
+    if (same_model && facts.moe_layers == shape.moe_layers && facts.experts == shape.experts) return {};
+    return {.icon = icon,
+            .title = tr("The experiment is of another model"),
+            .text = tr("It ran on %1; here %2 is shown.")
+                        .arg(QString::fromStdString(m_experiment->frame->experiment.model),
+                             m_snapshot->model ? QString::fromStdString(m_snapshot->model->name) : tr("a recording"))};
+}
+
+void ExpertInspector::refreshTaskPolicies() {
+    QStringList policies;
+    for (const std::string& policy : m_experiment->frame->experiment.policies)
+        policies << QString::fromStdString(policy);
+    QStringList listed;
+    for (int i = 0; i < m_task_policy->count(); ++i) listed << m_task_policy->itemText(i);
+    if (policies == listed) return;
+    m_task_policy->clear();
+    m_task_policy->addItems(policies);
+}
+
+void ExpertInspector::refreshTasks() {
+    if (const EmptyState missing = tasksMissing(); !missing.title.isEmpty()) {
+        m_tasks->show({});
+        m_no_expert->setState(missing);
+        m_pages->setCurrentWidget(m_no_expert);
+        return;
+    }
+    refreshTaskPolicies();
+    const ExperimentFrame& frame = *m_experiment->frame;
+    const std::vector<ExperimentTask>& tasks = frame.experiment.tasks;
+    const auto experts = static_cast<std::size_t>(frame.facts.experts);
+    const auto selectionsOf = [&](const TaskLoad& load, std::int32_t layer, std::int32_t expert) {
+        return load.selections[static_cast<std::size_t>(layer) * experts + static_cast<std::size_t>(expert)];
+    };
+    std::vector<ShareRow> rows;
+    for (std::size_t task = 0; task < tasks.size(); ++task) {
+        const auto policy = static_cast<std::size_t>(m_task_policy->currentIndex());
+        const TaskLoad& load = *m_experiment->task_loads[policy * tasks.size() + task];
+        ShareRow row{.name = QString::fromStdString(tasks[task].name), .whole = load.rows, .tip = {}};
+        if (load.rows > 0) {
+            const auto share = [&](std::int32_t layer, std::int32_t expert) {
+                return static_cast<double>(selectionsOf(load, layer, expert)) / static_cast<double>(load.rows);
+            };
+            row.part = selectionsOf(load, m_selection.layer(), m_selection.expert());
+            row.share = share(m_selection.layer(), m_selection.expert());
+            row.chance = 0.0;
+            for (std::int32_t expert = 0; expert < frame.facts.experts; ++expert)
+                row.chance += share(m_selection.layer(), expert) / static_cast<double>(experts);
+            if (m_pin) row.other = share(m_pin->layer, m_pin->expert);
+            row.tip =
+                tr("%1: the expert got %2 of %3 generated rows; by chance k / N = %4")
+                    .arg(row.name, format::count(row.part), format::count(row.whole), format::probability(row.chance));
+        }
+        rows.push_back(std::move(row));
+    }
+    m_tasks->show(std::move(rows));
+    showPinnedShares(u"expertTasks"_s, m_pin.has_value());
+    m_tasks_note->setText(
+        tr("Generated tokens of %1 finished runs of the experiment %2 on %3, over all its modes, budgets and "
+           "seeds; not of the conversation that is shown.")
+            .arg(format::count(m_experiment->done), QString::fromStdString(frame.experiment.name),
+                 QString::fromStdString(frame.experiment.model)));
+}
+
 void ExpertInspector::refreshPairs() {
     const LayerSpecialisation& counts = m_data.counts();
     const std::int32_t expert = m_selection.expert();
@@ -337,6 +414,8 @@ QString ExpertInspector::csv() const {
             return loadCsv();
         case Page::kKinds:
             return sharesCsv(u"kind"_s, *m_kinds);
+        case Page::kTasks:
+            return sharesCsv(u"task"_s, *m_tasks);
         case Page::kPairs:
             return sharesCsv(u"expert"_s, *m_pairs);
         case Page::kLayer:

@@ -188,7 +188,8 @@ void addSweepCommand(CLI::App& program, CommandAction& action) {
     CLI::App* command =
         program.add_subcommand("sweep", "Run an experiment: tasks x policies x modes x budgets x seeds");
     command->add_option("experiment", options->experiment, "Experiment file (JSON)")->required();
-    command->add_option("--out", options->out, "Directory for experiment.mixo, results.csv and runs.csv")->required();
+    command->add_option("--out", options->out, "Directory for experiment.mixo, results.csv, runs.csv and task_load.csv")
+        ->required();
     command->add_flag("--resume", options->resume, "Go on with the experiment in the directory");
     command->add_flag("--json", options->json, "One JSON line a cell");
     options->model.addBackend(*command);

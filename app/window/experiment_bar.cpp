@@ -117,7 +117,8 @@ void ExperimentBar::refresh() {
     m_edit->setEnabled(frame != nullptr);
     const bool any = m_selection.experiment() != nullptr && m_selection.experiment()->done > 0;
     m_csv->setEnabled(any);
-    m_csv->setToolTip(any ? tr("Write results.csv and runs.csv, as mixoscope sweep does") : tr("Nothing has run yet"));
+    m_csv->setToolTip(any ? tr("Write results.csv, runs.csv and task_load.csv, as mixoscope sweep does")
+                          : tr("Nothing has run yet"));
     QStringList tasks;
     QStringList samplings;
     QStringList seeds;

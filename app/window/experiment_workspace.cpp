@@ -249,9 +249,9 @@ void ExperimentWorkspace::copySelection() const {
 }
 
 void ExperimentWorkspace::exportCsv() {
-    const QString directory = QFileDialog::getExistingDirectory(m_window, tr("Folder for results.csv and runs.csv"));
+    const QString directory = QFileDialog::getExistingDirectory(m_window, tr("Folder for the CSV files"));
     if (directory.isEmpty()) return;
-    tellWhenDone(m_status, tr("results.csv and runs.csv written to %1").arg(directory),
+    tellWhenDone(m_status, tr("results.csv, runs.csv and task_load.csv written to %1").arg(directory),
                  [experiment = m_latest, directory] {
                      const auto forRuns = [&](const auto& visit) {
                          for (const auto& cell : experiment->runs) {
@@ -259,7 +259,7 @@ void ExperimentWorkspace::exportCsv() {
                              for (const RunResult& run : *cell) visit(run);
                          }
                      };
-                     exportResults(*experiment->frame, experiment->results, forRuns,
+                     exportResults(*experiment->frame, experiment->results, experiment->task_loads, forRuns,
                                    std::filesystem::path(directory.toStdString()));
                  });
 }

@@ -173,7 +173,9 @@ void MainWindow::makePanels() {
     addPanel(u"load"_s, tr("Load balance"), new LoadChart(m_selection, this));
     addPanel(u"thinking"_s, tr("Think length"), new ThinkChart(m_selection, this));
     m_inspector = addPanel(u"inspector"_s, tr("Token inspector"), new TokenInspector(m_selection, this));
-    addPanel(u"expert"_s, tr("Expert inspector"), new ExpertInspector(m_selection, this));
+    auto* experts = addPanel(u"expert"_s, tr("Expert inspector"), new ExpertInspector(m_selection, this));
+    connect(m_experiments, &ExperimentWorkspace::changed, experts,
+            [this, experts] { experts->setExperiment(m_experiments->latest()); });
     connect(&m_heatmap->canvas(), &HeatmapCanvas::expertOpened, this, [this] { showPanel(u"expert"_s); });
     addPanel(u"checks"_s, tr("Self-checks"), new ChecksView(m_selection, this));
     addPanel(u"timeline"_s, tr("Timeline"), new Timeline(m_selection, this));

@@ -70,8 +70,8 @@ void MainWindow::makeExperimentMenu() {
     add(u"experiment_stop"_s, tr("Stop"), tr("Stop at once; what has finished is kept"), QKeySequence(u"Shift+F5"_s),
         &ExperimentWorkspace::stop);
     menu.addSeparator();
-    QAction* csv = add(u"experiment_csv"_s, tr("Export the results as CSV…"), tr("Write results.csv and runs.csv"), {},
-                       &ExperimentWorkspace::exportCsv);
+    QAction* csv = add(u"experiment_csv"_s, tr("Export the results as CSV…"),
+                       tr("Write results.csv, runs.csv and task_load.csv"), {}, &ExperimentWorkspace::exportCsv);
     connect(&menu, &QMenu::aboutToShow, csv, [this, csv] { csv->setEnabled(m_experiments->latest()->done > 0); });
 }
 

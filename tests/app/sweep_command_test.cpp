@@ -6,6 +6,7 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "app/run_program_test.h"
@@ -82,6 +83,34 @@ TEST_F(SweepCommand, RunsEqualTurnsThatRunAlone) {
             EXPECT_EQ(run.at(field), summary[field].dump())
                 << field << ' ' << run.at("policy") << ' ' << run.at("budget");
         EXPECT_EQ(run.at("stop_reason"), summary["stop_reason"]);
+    }
+}
+
+TEST_F(SweepCommand, LoadsOfTasksHoldEveryActiveExpert) {
+    ASSERT_EQ(sweep("out").status, 0);
+    std::map<std::string, std::int64_t> selections;  // by policy
+    std::map<std::string, std::int64_t> rows;
+    std::map<std::string, std::set<std::string>> layers;
+    for (const auto& load : table("out/task_load.csv")) {
+        selections[load.at("policy")] += std::stoll(load.at("selections"));
+        rows[load.at("policy")] = std::stoll(load.at("rows"));
+        layers[load.at("policy")].insert(load.at("moe_layer"));
+        EXPECT_DOUBLE_EQ(std::stod(load.at("share")), std::stod(load.at("selections")) / std::stod(load.at("rows")));
+    }
+    ASSERT_EQ(selections.size(), 3U);
+    // Active experts of a cell are means over its rows, so weighted by them they are those of the policy.
+    for (const auto& [policy, count] : selections) {
+        double least = 1e9;
+        double most = 0.0;
+        for (const auto& result : table("out/results.csv")) {
+            if (result.at("policy") != policy) continue;
+            least = std::min(least, std::stod(result.at("active_experts")));
+            most = std::max(most, std::stod(result.at("active_experts")));
+        }
+        const double active =
+            static_cast<double>(count) / static_cast<double>(rows[policy]) / static_cast<double>(layers[policy].size());
+        EXPECT_GE(active, least - 1e-9) << policy;
+        EXPECT_LE(active, most + 1e-9) << policy;
     }
 }
 

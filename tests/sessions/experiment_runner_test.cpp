@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <thread>
 
 #include "sessions/csv_reader.h"
@@ -100,6 +101,39 @@ TEST_F(ExperimentRunnerTest, EndsWithTheTableOfTheSweep) {
     // Weights of top-1 are half of those of top-2, the model's own rule.
     EXPECT_DOUBLE_EQ(shown->results[0].expert_bytes, 2.0 * shown->results[2].expert_bytes);
     EXPECT_GT(shown->results[2].expert_bytes, 0.0);
+}
+
+TEST_F(ExperimentRunnerTest, LoadsOfTasksAreSumsOverTheRunsInTheFile) {
+    std::ofstream(directory / "u.jsonl") << json{{"prompt", "another"}, {"answer", "x"}}.dump() << '\n';
+    experiment["tasks"].push_back({{"file", "u.jsonl"}});
+    write();
+    const auto runner = makeRunner();
+    runner->open(directory / "e.json");
+    runner->run();
+    runner->waitIdle();
+    const auto shown = runner->snapshot();
+    ASSERT_TRUE(shown->isComplete());
+
+    std::vector<TaskLoad> expected(2 * 2);  // (policies, tasks)
+    ExperimentStore::open(shown->store).forRuns([&](const RunResult& run) {
+        const ExperimentCell& cell = shown->frame->cells[run.key.cell];
+        TaskLoad& load = expected[cell.policy * 2 + cell.task];
+        load.rows += run.measures.rows;
+        load.selections.resize(run.measures.load.size());
+        for (std::size_t i = 0; i < load.selections.size(); ++i) load.selections[i] += run.measures.load[i];
+    });
+    ASSERT_EQ(shown->task_loads.size(), expected.size());
+    const ExperimentFacts& facts = shown->frame->facts;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_EQ(shown->task_loads[i]->rows, expected[i].rows);
+        EXPECT_EQ(shown->task_loads[i]->selections, expected[i].selections);
+        EXPECT_GT(expected[i].rows, 0);
+        // The tiny model chooses two experts a row and layer; the second policy one.
+        const std::int64_t all =
+            std::accumulate(expected[i].selections.begin(), expected[i].selections.end(), std::int64_t{0});
+        EXPECT_EQ(all, expected[i].rows * facts.moe_layers * (i < 2 ? 2 : 1));
+    }
+    EXPECT_NE(expected[0].selections, expected[1].selections);
 }
 
 TEST_F(ExperimentRunnerTest, HoldsAfterTheRunsUnderWayAndGoesOn) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <QChart>
+#include <QComboBox>
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineSeries>
@@ -297,6 +298,79 @@ TEST_F(ExpertInspectorTest, GrowsWithTheSequenceAndStartsAnewWithAConversation) 
         hits += std::ranges::count(experts, static_cast<std::int16_t>(kExpert));
     }
     EXPECT_EQ(inspector.tokens().rowCount(), hits);
+}
+
+/// Results of two policies on two tasks whose counts tell policy, task, layer and expert apart.
+std::shared_ptr<ExperimentSnapshot> twoTasks() {
+    ExperimentFrame frame;
+    frame.experiment.name = "tasks";
+    frame.experiment.model = "demo";
+    frame.experiment.policies = {"model", "top-k:k=1"};
+    frame.experiment.tasks.resize(3);
+    frame.experiment.tasks[0].name = "sums";
+    frame.experiment.tasks[1].name = "stories";
+    frame.experiment.tasks[2].name = "scenes";
+    frame.facts.moe_layers = kDemoShape.moe_layers;
+    frame.facts.experts = kDemoShape.experts;
+    auto snapshot = std::make_shared<ExperimentSnapshot>();
+    for (std::int64_t pair = 0; pair < 6; ++pair) {
+        auto load = std::make_shared<TaskLoad>();
+        if (pair % 3 != 2) {  // of the third task nothing has run
+            load->rows = 1000 * (pair + 1);
+            load->selections.resize(frame.facts.loadCounts());
+            std::iota(load->selections.begin(), load->selections.end(), pair * 7);
+        }
+        snapshot->task_loads.push_back(load);
+    }
+    snapshot->frame = std::make_shared<const ExperimentFrame>(std::move(frame));
+    snapshot->done = 40;
+    return snapshot;
+}
+
+TEST_F(ExpertInspectorTest, TasksAreSharesOfTheRowsOfAnExperimentsRuns) {
+    showAll();
+    setPage(ExpertInspector::Page::kTasks);
+    const auto* table = inspector.findChild<QTableView*>(u"expertTasks"_s);
+    EXPECT_FALSE(table->isVisible()) << "no experiment has run";
+    keepPictures(u"expert-tasks-empty"_s);
+    const auto experiment = twoTasks();
+    inspector.setExperiment(experiment);
+    inspector.refresh();
+    ASSERT_TRUE(table->isVisible());
+    ASSERT_EQ(inspector.tasks().rows().size(), 3U);
+    const std::int64_t place = kLayer * kDemoShape.experts + kExpert;
+    const ShareRow& stories = inspector.tasks().rows()[1];
+    EXPECT_EQ(stories.name, u"stories"_s);
+    EXPECT_EQ(stories.part, place + 7);
+    EXPECT_EQ(stories.whole, 2000);
+    EXPECT_DOUBLE_EQ(stories.share, static_cast<double>(place + 7) / 2000.0);
+    double layer = 0.0;
+    for (std::int64_t expert = 0; expert < kDemoShape.experts; ++expert)
+        layer += static_cast<double>(kLayer * kDemoShape.experts + expert + 7);
+    EXPECT_NEAR(stories.chance, layer / 2000.0 / kDemoShape.experts, 1e-12);
+    EXPECT_EQ(inspector.tasks().rows()[2].whole, 0);
+    EXPECT_TRUE(std::isnan(inspector.tasks().rows()[2].share));
+
+    auto* policy = inspector.findChild<QComboBox*>(u"taskPolicy"_s);
+    policy->setFocus();
+    QTest::keyClick(policy, Qt::Key_Down);
+    EXPECT_EQ(policy->currentText(), u"top-k:k=1"_s);
+    EXPECT_EQ(inspector.tasks().rows()[0].part, place + 3 * 7);
+    EXPECT_EQ(inspector.tasks().rows()[0].whole, 4000);
+
+    click(u"pinExpert"_s);
+    selection.setLayer(kLayer + 1);
+    EXPECT_EQ(inspector.tasks().rows()[0].part, place + kDemoShape.experts + 3 * 7);
+    EXPECT_DOUBLE_EQ(inspector.tasks().rows()[0].other, static_cast<double>(place + 3 * 7) / 4000.0);
+    EXPECT_EQ(parseCsv(inspector.csv()).size(), 1U + 3U);
+    keepPictures(u"expert-tasks"_s);
+
+    ExperimentFrame smaller = *experiment->frame;
+    smaller.facts.experts = kDemoShape.experts / 2;
+    experiment->frame = std::make_shared<const ExperimentFrame>(std::move(smaller));
+    inspector.setExperiment(experiment);
+    inspector.refresh();
+    EXPECT_FALSE(table->isVisible()) << "an experiment of another model";
 }
 
 TEST_F(ExpertInspectorTest, SaysWhatIsMissingAndStepsThroughTheExperts) {

@@ -33,6 +33,7 @@
 #include "views/experiment_results_view.h"
 #include "views/experiment_runs_view.h"
 #include "views/experiment_task_row.h"
+#include "views/expert_inspector.h"
 #include "window_fixture_test.h"
 
 namespace mixoscope {
@@ -273,6 +274,16 @@ TEST_F(ExperimentWindow, APointLeadsToItsRunsAndARunToTheChat) {
     EXPECT_EQ(QString::fromStdString(turn().answer_text), QString::fromStdString(run.answer).trimmed());
     EXPECT_EQ(turn().thinking_tokens, run.thinking_tokens);
     EXPECT_EQ(turn().answer_tokens, run.answer_tokens);
+
+    // What the runs tell of the tasks stands beside the conversation with the same model.
+    window->selection().setExpert(3);
+    window->showPanel(u"expert"_s);
+    auto& inspector = find<ExpertInspector>(u"expertInspector"_s);
+    QTest::mouseClick(&find<QToolButton>(u"expertPage3"_s), Qt::LeftButton);
+    ASSERT_EQ(inspector.page(), ExpertInspector::Page::kTasks);
+    ASSERT_EQ(inspector.tasks().rows().size(), 1U);
+    EXPECT_EQ(inspector.tasks().rows()[0].part, shown().task_loads[0]->selections[3]);
+    EXPECT_GT(inspector.tasks().rows()[0].whole, 0);
 }
 
 TEST_F(ExperimentWindow, TheFormSaysWhatIsWrongBesideItAndMakesAnExperiment) {
