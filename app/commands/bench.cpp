@@ -1,6 +1,6 @@
 // `mixoscope bench`: how fast a model is prefilled and decoded, against the memory's bandwidth, and what the
-// probes cost. Runs with and without probes are interleaved step by step, and the bandwidth is measured between the
-// rounds, so that whatever else the machine does meets all of them.
+// probes and further lanes cost. Runs with and without probes, and of several lanes and of one, are interleaved step
+// by step, and the bandwidth is measured between the rounds, so that whatever else the machine does meets all of them.
 #include <unistd.h>
 
 #include <algorithm>
@@ -62,23 +62,24 @@ private:
     ProbeThread m_thread;
 };
 
-/// One of the runs that are compared: a generation with or without probes, and its times.
+/// One of the runs that are compared: a generation of some lanes with or without probes, and its times.
 class Side {
 public:
-    Side(const std::shared_ptr<LoadedModel>& loaded, const BenchOptions& options, std::int32_t slots, bool with_probes)
+    Side(const std::shared_ptr<LoadedModel>& loaded, const BenchOptions& options, std::int32_t slots,
+         std::int32_t lanes, bool with_probes)
         : m_probes(with_probes ? std::make_unique<Probes>(loaded, slots) : nullptr),
-          m_generation(
-              loaded->model, *loaded->backend,
-              {.context_tokens = options.prompt + options.decode + 1, .max_lanes = options.lanes, .slots = slots},
-              m_probes ? &m_probes->sink() : nullptr) {
+          m_generation(loaded->model, *loaded->backend,
+                       {.context_tokens = options.prompt + options.decode + 1, .max_lanes = lanes, .slots = slots},
+                       m_probes ? &m_probes->sink() : nullptr) {
         LaneSettings settings;
         settings.policy = options.policy;
         settings.sampling.greedy = true;
         settings.ignore_eos = true;
         settings.max_tokens = options.decode;
-        for (std::int32_t lane = 0; lane < options.lanes; ++lane) m_lanes.push_back(m_generation.addLane(settings));
+        for (std::int32_t lane = 0; lane < lanes; ++lane) m_lanes.push_back(m_generation.addLane(settings));
     }
 
+    /// `prompts`: of as many lanes or more.
     void start(const std::vector<std::vector<TokenId>>& prompts) {
         for (std::size_t lane = 0; lane < m_lanes.size(); ++lane) {
             m_generation.startTurn(m_lanes[lane], prompts[lane], false);
@@ -115,6 +116,7 @@ public:
         return times.sink_ms / (times.step_ms + times.sink_ms);
     }
     bool probes() const { return m_probes != nullptr; }
+    std::size_t lanes() const { return m_lanes.size(); }
 
 private:
     std::unique_ptr<Probes> m_probes;
@@ -172,8 +174,9 @@ void runRound(std::vector<std::unique_ptr<Side>>& sides, const std::vector<std::
     }
 }
 
-nlohmann::ordered_json sideJson(const Side& side, const BenchOptions& options, std::int64_t bytes_per_token,
-                                const Bandwidth& bandwidth) {
+/// `alone`: the run of one lane beside it; null where the side itself has one.
+nlohmann::ordered_json sideJson(const Side& side, const Side* alone, const BenchOptions& options,
+                                std::int64_t bytes_per_token, const Bandwidth& bandwidth) {
     const double lanes = options.lanes;
     const double prefill_tokens = lanes * options.prompt * kRounds;
     const double decode_tokens = lanes * static_cast<double>(side.decodeSteps());
@@ -188,6 +191,12 @@ nlohmann::ordered_json sideJson(const Side& side, const BenchOptions& options, s
         json["decode_gb_per_s"] = achieved;
         json["share_of_" + bandwidth.kind() + "_bandwidth"] = achieved / bandwidth.mean();
     }
+    if (alone != nullptr) {
+        const double alone_ms = alone->decodeMilliseconds() / static_cast<double>(alone->decodeSteps());
+        json["decode_ms_per_step_of_one_lane"] = alone_ms;
+        json["lanes_ratio"] = json["decode_ms_per_step"].get<double>() / alone_ms;
+        json["lanes_ratio_median"] = side.medianDecodeMilliseconds() / alone->medianDecodeMilliseconds();
+    }
     if (side.probes()) json["sink_share"] = side.sinkShare();
     return json;
 }
@@ -200,8 +209,11 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
     Bandwidth bandwidth(*loaded->backend, options.model.threads);
 
     std::vector<std::unique_ptr<Side>> sides;
-    if (options.probes != "on") sides.push_back(std::make_unique<Side>(loaded, options, slots, false));
-    if (options.probes != "off") sides.push_back(std::make_unique<Side>(loaded, options, slots, true));
+    for (const bool probes : {false, true}) {
+        if (options.probes == (probes ? "off" : "on")) continue;
+        sides.push_back(std::make_unique<Side>(loaded, options, slots, options.lanes, probes));
+        if (options.lanes > 1) sides.push_back(std::make_unique<Side>(loaded, options, slots, 1, probes));
+    }
     for (int round = 0; round < kRounds; ++round) {
         bandwidth.measure();
         runRound(sides, makePrompts(options, model.config.vocab_size, round));
@@ -220,11 +232,19 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
                                    {bandwidth.kind() + "_bandwidth_gb_per_s", bandwidth.mean()},
                                    {bandwidth.kind() + "_bandwidth_best_gb_per_s", bandwidth.best()},
                                    {"probes", nlohmann::ordered_json::object()}};
-    const Side* off = nullptr;
-    const Side* on = nullptr;
-    for (const auto& side : sides) (side->probes() ? on : off) = side.get();
-    if (off != nullptr) json["probes"]["off"] = sideJson(*off, options, bytes_per_token, bandwidth);
-    if (on != nullptr) json["probes"]["on"] = sideJson(*on, options, bytes_per_token, bandwidth);
+    const auto find = [&](bool probes, std::int32_t lanes) -> const Side* {
+        for (const auto& side : sides) {
+            if (side->probes() == probes && side->lanes() == static_cast<std::size_t>(lanes)) return side.get();
+        }
+        return nullptr;
+    };
+    const Side* off = find(false, options.lanes);
+    const Side* on = find(true, options.lanes);
+    for (const Side* side : {off, on}) {
+        if (side == nullptr) continue;
+        const Side* alone = options.lanes > 1 ? find(side->probes(), 1) : nullptr;
+        json["probes"][side->probes() ? "on" : "off"] = sideJson(*side, alone, options, bytes_per_token, bandwidth);
+    }
     if (off != nullptr && on != nullptr) {
         json["probes_ratio"] = on->decodeMilliseconds() / off->decodeMilliseconds();
         json["probes_ratio_median"] = on->medianDecodeMilliseconds() / off->medianDecodeMilliseconds();
@@ -249,6 +269,10 @@ void writeText(const nlohmann::ordered_json& json, std::ostream& out) {
             out << " = " << side["decode_gb_per_s"].get<double>() << " GB/s, "
                 << 100.0 * side["share_of_" + kind + "_bandwidth"].get<double>() << " % of the bandwidth";
         }
+        if (side.contains("lanes_ratio")) {
+            out << ", a step " << side["lanes_ratio"].get<double>() << " x that of one lane, by medians "
+                << side["lanes_ratio_median"].get<double>();
+        }
         out << '\n';
     }
     if (json.contains("probes_ratio")) {
@@ -261,7 +285,8 @@ void writeText(const nlohmann::ordered_json& json, std::ostream& out) {
 
 void addBenchCommand(CLI::App& program, CommandAction& action) {
     auto options = std::make_shared<BenchOptions>();
-    CLI::App* command = program.add_subcommand("bench", "Speed of prefill and decode, and the cost of the probes");
+    CLI::App* command =
+        program.add_subcommand("bench", "Speed of prefill and decode, and the cost of probes and further lanes");
     options->model.addModel(*command);
     options->model.addBackend(*command);
     command->add_option("--prompt", options->prompt, "Tokens of each prompt")

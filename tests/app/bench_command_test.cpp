@@ -47,7 +47,19 @@ TEST(BenchCommand, OneSideAndSeveralLanes) {
     EXPECT_FALSE(off.contains("probes_ratio"));
     const json lanes = bench({"--json", "--probes", "on", "--lanes", "3"}).json();
     EXPECT_EQ(lanes["lanes"], 3);
+    const json& beside = lanes["probes"]["on"];
+    EXPECT_GT(beside["decode_ms_per_step_of_one_lane"].get<double>(), 0.0);
+    EXPECT_NEAR(beside["lanes_ratio"].get<double>(),
+                beside["decode_ms_per_step"].get<double>() / beside["decode_ms_per_step_of_one_lane"].get<double>(),
+                1e-9);
+    EXPECT_NEAR(beside["decode_tokens_per_s"].get<double>() * beside["decode_ms_per_step"].get<double>(), 3000.0, 1e-6);
+    EXPECT_FALSE(off["probes"]["off"].contains("lanes_ratio"));
     EXPECT_FALSE(lanes["probes"]["on"].contains("decode_gb_per_s"));  // lanes share what is read
+}
+
+TEST(BenchCommand, SaysWhatFurtherLanesCost) {
+    const ProgramResult result = bench({"--probes", "off", "--lanes", "2"});
+    EXPECT_NE(result.out.find("x that of one lane"), std::string::npos) << result.out;
 }
 
 TEST(BenchCommand, SaysItInWordsToo) {
