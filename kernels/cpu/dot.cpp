@@ -34,6 +34,32 @@ HWY_INLINE void prefetchLines(const std::byte* ahead, std::size_t i, std::size_t
 /// a time hide it.
 constexpr std::size_t kParts = HWY_MAX_BYTES >= 64 ? 2 : 1;
 
+/// Products of so few columns are short: a few times as many as the sums of lanes at their end.
+constexpr std::int64_t kShortColumns = 256;
+
+/// Sums of the lanes of four vectors at once, a good part of a short product: of each vector the halves are added, then
+/// the halves of that sum, and so on, whatever stands beside it.
+HWY_INLINE void sumsOfLanes(FloatTag d, const FloatVector (&vectors)[4], float (&sums)[4]) {
+#if HWY_MAX_BYTES == 64
+    const hn::Half<FloatTag> half;
+    const hn::Half<decltype(half)> quarter;
+    const auto quarterOf = [&](const FloatVector& vector) HWY_ATTR {
+        const auto sum = hn::Add(hn::LowerHalf(half, vector), hn::UpperHalf(half, vector));
+        return hn::Add(hn::LowerHalf(quarter, sum), hn::UpperHalf(quarter, sum));
+    };
+    const auto pairs = [&](std::size_t i) HWY_ATTR {
+        const auto first = quarterOf(vectors[i]);
+        const auto second = quarterOf(vectors[i + 1]);
+        return hn::Add(hn::ConcatLowerLower(quarter, second, first), hn::ConcatUpperUpper(quarter, second, first));
+    };
+    const auto low = pairs(0);
+    const auto high = pairs(2);
+    hn::StoreU(hn::Add(hn::ConcatEven(quarter, high, low), hn::ConcatOdd(quarter, high, low)), quarter, sums);
+#else
+    for (std::size_t i = 0; i < 4; ++i) sums[i] = hn::GetLane(hn::SumOfLanes(d, vectors[i]));
+#endif
+}
+
 /// sums[r][o] of kRows rows and kOutputs consecutive weight rows; as many bytes are asked for from `ahead` on, which
 /// may be nullptr.
 template <std::size_t kRows, std::size_t kOutputs, typename Weight>
@@ -67,13 +93,22 @@ HWY_INLINE void dotTile(const DotRows& rows, const Weight* HWY_RESTRICT w, std::
         add(
             kParts - 1, [&](const auto* data) HWY_ATTR { return loadFirstFloats(d, data, count); }, i);
     }
-    for (std::size_t r = 0; r < kRows; ++r) {
-        for (std::size_t o = 0; o < kOutputs; ++o) {
-            FloatVector sum = sums[0][r][o];
-            for (std::size_t part = 1; part < kParts; ++part) sum = hn::Add(sum, sums[part][r][o]);
-            rows.out[r][at + static_cast<std::int64_t>(o)] = hn::GetLane(hn::SumOfLanes(d, sum));
+    constexpr std::size_t kSums = kRows * kOutputs;
+    float results[kSums];
+    for (std::size_t first = 0; first < kSums; first += 4) {
+        FloatVector vectors[4];
+        for (std::size_t k = 0; k < 4; ++k) {
+            const std::size_t r = (first + k) / kOutputs;
+            const std::size_t o = (first + k) % kOutputs;
+            vectors[k] = r < kRows ? sums[0][r][o] : hn::Zero(d);
+            for (std::size_t part = 1; part < kParts && r < kRows; ++part)
+                vectors[k] = hn::Add(vectors[k], sums[part][r][o]);
         }
+        float four[4];
+        sumsOfLanes(d, vectors, four);
+        std::copy_n(four, std::min<std::size_t>(4, kSums - first), results + first);
     }
+    for (std::size_t r = 0; r < kRows; ++r) std::copy_n(results + r * kOutputs, kOutputs, rows.out[r] + at);
 }
 
 /// Outputs [begin, end) of the matrix; `w` is its row `begin`.
@@ -95,8 +130,9 @@ void dotTiles(const DotRows& rows, const Weight* w, const Matrix& matrix, std::i
 template <typename Weight>
 void dotBlockOf(const DotRows& rows, const Matrix& w, std::int64_t begin, std::int64_t end) {
     const auto* data = reinterpret_cast<const Weight*>(w.row(begin));
-    // Weights from memory come fastest in the order in which they lie, so one output at a time where vectors are wide.
-    if (kParts > 1 && rows.first) {
+    // Weights from memory come fastest in the order in which they lie, so one output at a time where vectors are wide;
+    // but of short ones the sums of lanes take as long as the products, and four outputs share that.
+    if (kParts > 1 && rows.first && w.columns > kShortColumns) {
         switch (rows.count) {
             case 1:
                 return dotTiles<1, 1>(rows, data, w, begin, end);
