@@ -4,13 +4,13 @@
 
 #include <QApplication>
 #include <QClipboard>
-#include <QDir>
 #include <QElapsedTimer>
 #include <QPushButton>
 #include <QScrollBar>
 #include <QTest>
 
 #include "chat_script_test.h"
+#include "sample_snapshot_test.h"
 #include "views/theme.h"
 
 namespace mixoscope {
@@ -34,9 +34,7 @@ struct Shown {
 };
 
 void keepPicture(QWidget& widget, const QString& name) {
-    const QString folder = qEnvironmentVariable("MIXO_ARTEFACTS", u"view_artefacts"_s);
-    QDir().mkpath(folder);
-    EXPECT_TRUE(renderWidget(widget, 2.0).save(folder + u'/' + name + u".png"_s));
+    test::keepPicture(renderWidget(widget, 2.0), name);
 }
 
 const std::string kThought =

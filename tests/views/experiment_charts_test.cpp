@@ -1,6 +1,5 @@
 // The charts of an experiment: what stands where, what a click selects, what is exported.
 #include <QAction>
-#include <QDir>
 #include <QPainter>
 #include <QSignalSpy>
 #include <QTest>
@@ -11,6 +10,7 @@
 
 #include "gtest/gtest.h"
 #include "sample_experiment_test.h"
+#include "sample_snapshot_test.h"
 #include "views/accuracy_budget_chart.h"
 #include "views/accuracy_cost_chart.h"
 #include "views/accuracy_map.h"
@@ -236,8 +236,6 @@ TEST_F(ExperimentCharts, MorePoliciesThanAChartTellsApartComeInPages) {
 }
 
 TEST_F(ExperimentCharts, Pictures) {
-    const QString folder = qEnvironmentVariable("MIXO_ARTEFACTS", u"view_artefacts"_s);
-    QDir().mkpath(folder);
     test::SampleExperiment many;
     many.policies = test::longPolicyNames();
     many.unfinished_from = 31;
@@ -254,10 +252,10 @@ TEST_F(ExperimentCharts, Pictures) {
             for (ExperimentChart* chart : charts()) {
                 for (const QSize size : {QSize(510, 250), QSize(798, 440)}) {
                     chart->resize(size);
-                    const QString file = u"%1/%2-%3-%4-%5.png"_s.arg(folder, chart->viewName(), name)
-                                             .arg(size.width())
-                                             .arg(theme == ThemeChoice::kDark ? u"dark"_s : u"light"_s);
-                    EXPECT_TRUE(chart->renderToImage(1.0).save(file));
+                    test::keepPicture(chart->renderToImage(1.0),
+                                      u"%1-%2-%3-%4"_s.arg(chart->viewName(), name)
+                                          .arg(size.width())
+                                          .arg(theme == ThemeChoice::kDark ? u"dark"_s : u"light"_s));
                 }
             }
         }

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "views/theme.h"
+
 namespace mixoscope::test {
 
 SampleLane::SampleLane(TraceShape shape, LaneLength length, std::uint64_t seed)
@@ -53,6 +57,12 @@ SnapshotPointer SampleLane::snapshot() {
 }
 
 void keepPicture(const QImage& image, const QString& name) {
+    std::set<QRgb> shades;
+    for (int y = 0; y < image.height(); ++y) {
+        for (int x = 0; x < image.width(); ++x) shades.insert(image.pixel(x, y));
+    }
+    EXPECT_GE(shades.size(), 16U) << "next to nothing is drawn in " << name.toStdString();
+    EXPECT_EQ(image.pixelColor(1, 1).lightness() < 128, colours().dark) << "the other theme's, " << name.toStdString();
     const QString folder = qEnvironmentVariable("MIXO_ARTEFACTS", QStringLiteral("view_artefacts"));
     QDir().mkpath(folder);
     EXPECT_TRUE(image.save(folder + QLatin1Char('/') + name + QStringLiteral(".png")));

@@ -37,7 +37,8 @@ private:
 constexpr TraceShape kDemoShape{.moe_layers = 4, .slots = 4, .experts = 32, .distributions = false};
 constexpr TraceShape kLargeShape{.moe_layers = 48, .slots = 8, .experts = 128, .distributions = false};
 
-/// Writes a picture for people to look at, to $MIXO_ARTEFACTS or the working directory's view_artefacts/.
+/// Writes a picture for people to look at, to $MIXO_ARTEFACTS or the working directory's view_artefacts/. Expects that
+/// something is drawn in it, on the background of the theme that is chosen.
 void keepPicture(const QImage& image, const QString& name);
 
 }  // namespace mixoscope::test
