@@ -400,7 +400,11 @@ std::string measuringPolicy(std::string_view text, const ModelConfig& config) {
         };
         const bool waits = part.spec.calibrated && !by_hand("calibration", "none") && !by_hand("experts", "none") &&
                            !by_hand("beta", "auto") && !by_hand("scale", "auto");
-        if (!waits) kept += (kept.empty() ? "" : "+") + part.text();
+        if (!waits) {
+            kept += (kept.empty() ? "" : "+") + part.text();
+        } else if (part.kind.choosing != nullptr) {
+            makeRule(part.kind.choosing, part, text, config);  // what does not fit together shows before it is measured
+        }
     }
     return parsePolicy(kept.empty() ? "model" : kept, config)->text();
 }

@@ -342,6 +342,8 @@ TEST(MeasuringPolicy, LeavesOutWhatWaitsForACalibration) {
     EXPECT_EQ(measuringPolicy("top-k:k=8+prune:share=0.25", config), "top-k:k=8");
     EXPECT_EQ(measuringPolicy("skip:beta=0.3", config), "skip:beta=0.3,k=4");
     EXPECT_THROW(measuringPolicy("no-such", config), Error);
+    EXPECT_THROW(measuringPolicy("skip:min=9", config), Error) << "also of a part that is left out";
+    EXPECT_THROW(measuringPolicy("entropy:min=3,max=2", config), Error);
 }
 
 TEST(RememberedCalibration, IsReadAgainOnlyWhenTheFileIsAnother) {

@@ -140,6 +140,10 @@ TEST(PolicyText, ErrorsNameTheKeyTheRangeAndWhatWasFound) {
     EXPECT_EQ(messageFor("top-p:min=5,max=4"),
               "routing policy \"top-p:min=5,max=4\", min: the fewest are more than the most; expected at most max, 4; "
               "found 5");
+    EXPECT_EQ(messageFor("skip:min=9"),
+              "routing policy \"skip:min=9\", min: more are never skipped than are chosen; expected at most k, 4; found "
+              "9");
+    EXPECT_EQ(messageFor("skip:k=9,min=9"), "(accepted)");
     EXPECT_EQ(
         messageFor("top-k:k=3,second=0.5"),
         "routing policy \"top-k:k=3,second=0.5\", second: only a second choice of two can be drawn; expected k=2; "
