@@ -139,7 +139,6 @@ PolicySpec specFor(const ModelConfig& config) {
         "uncertainty of the router; or constant";
     spec.source = "AnyExperts arXiv 2511.18314, stand-in without training";
     spec.cost = "weights read follow the number of real experts, which varies by token and layer";
-    spec.view = "history";
     spec.parameters = {
         {.key = "min",
          .type = ParameterType::kInteger,

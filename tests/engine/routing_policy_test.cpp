@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/policy_view.h"
 #include "support/policy_runner.h"
 
 namespace mixoscope {
@@ -91,6 +92,23 @@ TEST(PolicyText, TheTableHoldsEveryPolicyOnceChoosingOnesFirst) {
     EXPECT_EQ(names, (std::vector<std::string>{"model", "top-k", "any-experts", "bias-balanced", "entropy",
                                                "expert-choice", "hash", "random", "replay", "round-robin", "sigmoid",
                                                "skip", "top-p", "ban", "bias", "force", "prune"}));
+}
+
+TEST(PolicyText, WhatAChoiceDependsOnIsSaidOfItsSettings) {
+    const auto view = [](const std::string& text) { return viewOf(splitPolicy(text).front(), moeConfig()); };
+    for (const char* text : {"model", "top-k", "top-k:k=2,second=0.5", "top-k:k=2,drop=score", "top-p", "entropy",
+                             "skip", "sigmoid", "random", "hash", "round-robin", "replay", "ban:experts=3", "prune",
+                             "any-experts:importance=constant", "any-experts:importance=uncertainty",
+                             "any-experts:min=4,max=4,virtual=0"}) {
+        EXPECT_EQ(view(text), RuleView::kRow) << text;
+    }
+    for (const char* text : {"top-k:capacity=1.25", "top-k:capacity=1,drop=score", "expert-choice"})
+        EXPECT_EQ(view(text), RuleView::kStep) << text;
+    for (const char* text : {"any-experts", "any-experts:importance=norm", "bias-balanced"})
+        EXPECT_EQ(view(text), RuleView::kHistory) << text;
+    EXPECT_TRUE(isCausal(RuleView::kRow) && isCausal(RuleView::kHistory));
+    EXPECT_FALSE(isCausal(RuleView::kStep));
+    EXPECT_THROW(view("top-k:k=99"), Error);
 }
 
 TEST(PolicyText, RangesAreTheModels) {
