@@ -9,6 +9,7 @@
 #include "engine/policies/policy_kind.h"
 #include "engine/policy_parameter.h"
 #include "engine/policy_table.inc"
+#include "engine/policy_view.h"
 #include "engine/routing_policy.h"
 
 namespace mixoscope {
@@ -283,6 +284,11 @@ auto makeRule(const Factory& factory, const ParsedPart& part, std::string_view t
     }
 }
 
+/// As PolicySpec has it.
+const char* viewName(RuleView view) {
+    return view == RuleView::kStep ? "step" : view == RuleView::kHistory ? "history" : "";
+}
+
 PolicyKind kindNamed(std::string_view name, const ModelConfig& config) {
     const std::vector<PolicyKind> kinds = policies::table();
     return *std::ranges::find_if(kinds, [&](const PolicyKind& kind) { return kind.spec(config).name == name; });
@@ -326,12 +332,22 @@ std::string joinPolicy(const std::vector<PolicyPart>& parts) {
     return text;
 }
 
+RuleView viewOf(const PolicyPart& part, const ModelConfig& config) {
+    return parsePolicy(joinPolicy({part}), config)->choosing().front().rule->view();
+}
+
 std::vector<PolicySpec> policySpecs(const ModelConfig& config) {
     std::vector<PolicySpec> specs;
     for (const PolicyKind& kind : policies::table()) {
         PolicySpec spec = fullSpec(kind, config);
         // Without experts there is nothing to choose: only the checkpoint's own rule is left.
-        if (config.num_experts > 0 || spec.name == "model") specs.push_back(std::move(spec));
+        if (config.num_experts == 0 && spec.name != "model") continue;
+        if (spec.role == PolicyRole::kChooses) {
+            const RuleView view = viewOf({.name = spec.name, .values = {}}, config);
+            spec.causal = isCausal(view);
+            spec.view = viewName(view);
+        }
+        specs.push_back(std::move(spec));
     }
     const auto order = [](const PolicySpec& spec) {
         return std::tuple(spec.role == PolicyRole::kEdits, spec.name != "model", spec.name != "top-k", spec.name);
@@ -400,7 +416,11 @@ std::string measuringPolicy(std::string_view text, const ModelConfig& config) {
         };
         const bool waits = part.spec.calibrated && !by_hand("calibration", "none") && !by_hand("experts", "none") &&
                            !by_hand("beta", "auto") && !by_hand("scale", "auto");
-        if (!waits) kept += (kept.empty() ? "" : "+") + part.text();
+        if (!waits) {
+            kept += (kept.empty() ? "" : "+") + part.text();
+        } else if (part.kind.choosing != nullptr) {
+            makeRule(part.kind.choosing, part, text, config);  // what does not fit together shows before it is measured
+        }
     }
     return parsePolicy(kept.empty() ? "model" : kept, config)->text();
 }

@@ -11,6 +11,7 @@
 #include <QToolButton>
 #include <algorithm>
 
+#include "engine/policy_view.h"
 #include "views/policy_part_form.h"
 #include "views/policy_presets.h"
 #include "views/theme.h"
@@ -256,6 +257,7 @@ void PolicyEditor::clearForms() {
 void PolicyEditor::rebuildForms(std::vector<PolicyPart> parts) {
     if (sameRules(m_forms, parts)) {
         for (std::size_t i = 0; i < parts.size(); ++i) m_forms[i]->showPart(parts[i]);
+        showViews();
         return;
     }
     clearForms();
@@ -288,11 +290,23 @@ void PolicyEditor::rebuildForms(std::vector<PolicyPart> parts) {
         // Choosing parts stand first: of them alone the order matters.
         form->setMovable(i > 0 && i<choosing, i + 1 < choosing, parts.size()> 1);
     }
+    showViews();
     // Tab comes to the menus below the forms after these.
     if (m_forms.empty()) return;
     setTabOrder(lastWithin(m_forms.back()), m_add);
     setTabOrder(m_add, m_presets);
     setTabOrder(m_presets, m_recent);
+}
+
+void PolicyEditor::showViews() {
+    for (PolicyPartForm* form : m_forms) {
+        if (form->edits()) continue;
+        try {
+            form->showView(viewOf(form->part(), m_config));
+        } catch (const Error&) {
+            // What is wrong is said at its field; until it is right the form says what it said before.
+        }
+    }
 }
 
 void PolicyEditor::movePart(std::size_t index, int by) {
@@ -356,6 +370,7 @@ void PolicyEditor::takeText() {
 void PolicyEditor::takeForms(bool dragging) {
     const QString text = QString::fromStdString(joinPolicy(parts()));
     m_text->setText(text);
+    showViews();
     const std::optional<QString> normal = checked(text);
     if (!normal) return;
     m_text->setText(*normal);

@@ -64,6 +64,7 @@ private:
     void fillPresets();
     void clearForms();
     void rebuildForms(std::vector<PolicyPart> parts);
+    void showViews();
     std::vector<PolicyPart> parts() const;
     void takeText();
     void takeForms(bool dragging);

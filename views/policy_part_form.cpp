@@ -6,6 +6,7 @@
 #include <QToolButton>
 #include <algorithm>
 
+#include "engine/policy_view.h"
 #include "views/policy_parameter_row.h"
 #include "views/theme.h"
 
@@ -83,11 +84,14 @@ QWidget* PolicyPartForm::makeHeader(const std::vector<PolicySpec>& specs, const 
         m_edits
             ? chip(tr("edits the choice"), u"chip-prompt"_s, tr("All edits that cover a token act together"), holder)
             : chip(tr("chooses"), u"chip-prompt"_s, tr("The first choosing part that covers a token decides"), holder));
-    if (!spec.causal)
-        row->addWidget(chip(tr("sees later tokens"), u"chip-warning"_s,
-                            tr("A token's experts depend on later tokens of the same prompt"), holder));
-    if (spec.view == "history")
-        row->addWidget(chip(tr("remembers"), u"chip-prompt"_s, tr("Depends on the lane's earlier tokens"), holder));
+    m_sees_later = chip(tr("sees later tokens"), u"chip-warning"_s,
+                        tr("A token's experts depend on the other tokens of the same step, later ones too"), holder);
+    m_sees_later->setObjectName(u"part_sees_later"_s);
+    m_remembers = chip(tr("remembers"), u"chip-prompt"_s, tr("Depends on the lane's earlier tokens"), holder);
+    m_remembers->setObjectName(u"part_remembers"_s);
+    row->addWidget(m_sees_later);
+    row->addWidget(m_remembers);
+    showView(RuleView::kRow);
     if (spec.calibrated)
         row->addWidget(chip(tr("takes a calibration"), u"chip-prompt"_s,
                             tr("mixoscope calibrate measures the model on prompts"), holder));
@@ -168,6 +172,11 @@ void PolicyPartForm::showPart(const PolicyPart& part) {
     }
     if (limited) m_scope_button->setChecked(true);
     showScopes();
+}
+
+void PolicyPartForm::showView(RuleView view) {
+    m_sees_later->setVisible(!isCausal(view));
+    m_remembers->setVisible(view == RuleView::kHistory);
 }
 
 bool PolicyPartForm::showError(const QString& key, const QString& message) {

@@ -7,6 +7,7 @@
 #include "engine/routing_policy.h"
 
 class QComboBox;
+class QLabel;
 class QToolButton;
 
 namespace mixoscope {
@@ -26,6 +27,8 @@ public:
     PolicyPart part() const;
     /// Shows another part of the same rule without announcing it.
     void showPart(const PolicyPart& part);
+    /// Says what the part's choice depends on with the values that it has.
+    void showView(RuleView view);
     /// True if there is a field of this key.
     bool showError(const QString& key, const QString& message);
     /// Which of the buttons beside the rule make sense.
@@ -48,6 +51,8 @@ private:
     QString m_name;
     bool m_edits = false;
     std::vector<PolicyParameterRow*> m_rows;
+    QLabel* m_sees_later = nullptr;
+    QLabel* m_remembers = nullptr;
     QToolButton* m_scope_button = nullptr;
     QWidget* m_scopes = nullptr;
     QToolButton* m_up = nullptr;

@@ -7,6 +7,7 @@
 
 #include "engine/dispatch.h"
 #include "engine/policies/policy_kind.h"
+#include "engine/random_choice.h"
 #include "engine/router_entropy.h"
 
 namespace mixoscope::policies::any_experts {
@@ -86,13 +87,20 @@ private:
             case Importance::kNorm:
                 return windows == nullptr ? m_settings.constant : windows->rank(layer, squaredNorm(row.input));
             case Importance::kConfidence:
-                return 1.0 - normalisedRouterEntropy(row);
+                return 1.0 - uncertainty(row);
             case Importance::kUncertainty:
-                return normalisedRouterEntropy(row);
+                return uncertainty(row);
             case Importance::kConstant:
                 break;
         }
         return m_settings.constant;
+    }
+
+    /// The router's entropy against that of an even distribution over the experts that can be chosen: what a checkpoint
+    /// without the others would have.
+    static double uncertainty(const RoutedRow& row) {
+        const std::int32_t candidates = candidateCount(row);
+        return candidates < 2 ? 0.0 : std::min(1.0, routerEntropy(row) / std::log(static_cast<double>(candidates)));
     }
 
     static float squaredNorm(std::span<const float> input) {
@@ -139,7 +147,6 @@ PolicySpec specFor(const ModelConfig& config) {
         "uncertainty of the router; or constant";
     spec.source = "AnyExperts arXiv 2511.18314, stand-in without training";
     spec.cost = "weights read follow the number of real experts, which varies by token and layer";
-    spec.view = "history";
     spec.parameters = {
         {.key = "min",
          .type = ParameterType::kInteger,

@@ -67,7 +67,6 @@ PolicySpec specFor(const ModelConfig& config) {
         "others. The bias steers the choice only; the weights are the router's. Each lane balances its own load";
     spec.source = "arXiv 2408.15664 (there in training; DeepSeek-V3 2412.19437)";
     spec.cost = "as top-k; load evens out over the lane's tokens";
-    spec.view = "history";
     spec.parameters = {countParameter(config),
                        {.key = "rate",
                         .type = ParameterType::kNumber,

@@ -78,8 +78,6 @@ PolicySpec specFor(const ModelConfig& config) {
         "checkpoint's own choice is made";
     spec.source = "arXiv 2202.09368, which warns against it in language models; there without renormalisation";
     spec.cost = "perfectly even load in the prompt; traces as wide as there are experts";
-    spec.causal = false;
-    spec.view = "step";
     spec.parameters = {{.key = "capacity",
                         .type = ParameterType::kNumber,
                         .minimum = 0.01,

@@ -34,7 +34,7 @@ PolicySpec specFor(const ModelConfig& config) {
         "reap: mean of weight times output norm over an expert's tokens; frequency, weighted-frequency: how often, "
         "with "
         "what weight it was chosen; ean, ean-mean, weighted-ean: sum or mean of output norms";
-    spec.source = "REAP arXiv 2510.13999; NAEE 2402.14800";
+    spec.source = "REAP arXiv 2510.13999; NAEE 2402.14800, its mask in the router without its search by reconstruction";
     spec.cost = "no time while decoding; a checkpoint without the experts would be smaller by their share";
     spec.role = PolicyRole::kEdits;
     spec.calibrated = true;

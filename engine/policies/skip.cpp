@@ -1,6 +1,7 @@
 // `skip`: the last of the k experts are left out where they are unlikely against the first (dynamic expert skipping of
 // "Not All Experts are Equal", arXiv 2402.14800, defined there for k = 2; for more experts this stops at the first one
 // below the threshold).
+#include "engine/error.h"
 #include "engine/policies/policy_kind.h"
 
 namespace mixoscope::policies::skip {
@@ -19,7 +20,7 @@ public:
             return static_cast<double>(
                 row.probabilities[static_cast<std::size_t>(row.ids[static_cast<std::size_t>(rank)])]);
         };
-        std::int32_t count = std::min(m_min, ranked);
+        std::int32_t count = std::min(m_min, ranked);  // fewer where edits leave fewer
         const double threshold = ranked > 0 ? m_betas[static_cast<std::size_t>(layer)] * probability(0) : 0.0;
         while (count < ranked && probability(count) >= threshold) ++count;
         keepFirst(row, count);
@@ -55,7 +56,7 @@ PolicySpec specFor(const ModelConfig& config) {
                         .minimum = 1.0,
                         .maximum = static_cast<double>(config.num_experts),
                         .default_value = "1",
-                        .help = "Experts that are never skipped"},
+                        .help = "Experts that are never skipped, at most k"},
                        {.key = "quantile",
                         .type = ParameterType::kNumber,
                         .minimum = 0.0,
@@ -68,6 +69,13 @@ PolicySpec specFor(const ModelConfig& config) {
 }
 
 std::shared_ptr<const ChoosingRule> makeRule(const PolicyArguments& arguments, const ModelConfig& config) {
+    const std::int64_t k = arguments.integer("k");
+    const std::int64_t min = arguments.integer("min");
+    if (min > k)
+        throw Error({.what = "more are never skipped than are chosen",
+                     .where = "min",
+                     .expected = "at most k, " + std::to_string(k),
+                     .found = std::to_string(min)});
     constexpr double kUncalibrated = 0.5;
     std::vector<double> betas(static_cast<std::size_t>(config.moeLayerCount()), kUncalibrated);
     for (std::size_t layer = 0; layer < betas.size(); ++layer) {
@@ -77,8 +85,7 @@ std::shared_ptr<const ChoosingRule> makeRule(const PolicyArguments& arguments, c
             betas[layer] = arguments.calibration->layers[layer].last_to_first.quantile(arguments.number("quantile"));
         }
     }
-    return std::make_shared<SkipRule>(static_cast<int>(arguments.integer("k")),
-                                      static_cast<int>(arguments.integer("min")), std::move(betas),
+    return std::make_shared<SkipRule>(static_cast<int>(k), static_cast<int>(min), std::move(betas),
                                       arguments.renormalise("renorm"));
 }
 

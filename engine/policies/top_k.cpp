@@ -120,8 +120,6 @@ PolicySpec specFor(const ModelConfig& config) {
         "does";
     spec.source = "Switch arXiv 2101.03961, GShard 2006.16668, drop=score: Batch Prioritised Routing 2106.05974";
     spec.cost = "weights read a decoded token grow with k; capacity saves arithmetic of the prompt only";
-    spec.causal = false;
-    spec.view = "step";
     spec.parameters = {
         countParameter(config),
         renormaliseParameter(config),

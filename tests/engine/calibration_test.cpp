@@ -107,6 +107,83 @@ TEST_F(CalibrationTest, CountsAndWeightsAreThoseOfTheTraces) {
     }
 }
 
+/// ‖E_e(x)‖ of every selection that runs, one expert and one row at a time on the reference kernels.
+class OutputNorms : public LayerObserver {
+public:
+    OutputNorms() : sums(3, std::vector<double>(8, 0.0)), weighted_sums(sums) {}
+
+    std::vector<std::vector<double>> sums;           // (layers, experts)
+    std::vector<std::vector<double>> weighted_sums;  // each norm times the selection's weight
+
+private:
+    void onLayer(std::int64_t layer, const LayerWeights& weights, std::span<const RoutedRow> rows) override {
+        for (const RoutedRow& row : rows) {
+            for (std::size_t slot = 0; slot < row.ids.size() && row.ids[slot] >= 0; ++slot) {
+                const auto expert = static_cast<std::size_t>(row.ids[slot]);
+                const double length = norm(weights, row.ids[slot], row.input);
+                sums[static_cast<std::size_t>(layer)][expert] += length;
+                weighted_sums[static_cast<std::size_t>(layer)][expert] +=
+                    length * static_cast<double>(row.weights[slot]);
+            }
+        }
+    }
+    double norm(const LayerWeights& weights, std::int32_t expert, std::span<const float> input) {
+        const auto hidden = static_cast<std::int64_t>(input.size());
+        const float one = 1.0F;
+        std::vector<float> output(input.size(), 0.0F);
+        m_reference->experts({input.data(), 1, hidden}, weights.experts, {.ids = &expert, .weights = &one, .slots = 1},
+                             {output.data(), 1, hidden});
+        double sum = 0.0;
+        for (const float value : output) sum += static_cast<double>(value) * static_cast<double>(value);
+        return std::sqrt(sum);
+    }
+
+    std::unique_ptr<kernels::Backend> m_reference = kernels::makeReferenceBackend();
+};
+
+TEST_F(CalibrationTest, OutputNormsAreThoseOfEachExpertOnEachRowThatRunsIt) {
+    // Also selections that do not run, which count for nothing, and rows of different numbers of experts.
+    for (const char* text :
+         {"model", "top-k:k=2,capacity=0.6", "any-experts:min=1,max=4,virtual=0.4,importance=norm"}) {
+        const auto policy = parsePolicy(text, model);
+        OutputNorms norms;
+        LaneRouting routing(policy, model.config, 256);
+        KvCache cache(model.config, kvPagesFor(256));
+        Activations activations(model.config, {.rows = 128, .logit_rows = 0, .slots = policy->maxSlots()});
+        for (const auto& prompt : prompts) {
+            routing.restart();
+            KvSequence sequence(cache);
+            for (std::size_t first = 0; first < prompt.size();
+                 first += 128) {  // a capacity goes by the calibrator's steps
+                std::vector<ForwardRow> rows;
+                const std::size_t count = std::min<std::size_t>(prompt.size() - first, 128);
+                ASSERT_TRUE(sequence.extend(static_cast<std::int64_t>(count)));
+                for (std::size_t position = first; position < first + count; ++position)
+                    rows.push_back({.token = prompt[position],
+                                    .sequence = {sequence.pages(), static_cast<std::int64_t>(position)},
+                                    .routing = &routing});
+                forward(model, *backend, cache, rows, activations, nullptr, &norms);
+            }
+        }
+        const Calibration calibration = measured(started(text), prompts.size(), text);
+        for (std::size_t layer = 0; layer < 3; ++layer) {
+            const LayerCalibration& found = calibration.layers[layer];
+            const std::vector<double> ean = pruneScores(found, "ean");
+            const std::vector<double> reap = pruneScores(found, "reap");
+            for (std::size_t expert = 0; expert < 8; ++expert) {
+                const double sum = norms.sums[layer][expert];
+                const double weighted = norms.weighted_sums[layer][expert];
+                ASSERT_GT(sum, 0.0) << text;
+                EXPECT_NEAR(found.norm_sums[expert], sum, 1e-5 * sum) << text;
+                EXPECT_NEAR(found.weighted_norm_sums[expert], weighted, 1e-5 * weighted) << text;
+                EXPECT_NEAR(ean[expert], sum, 1e-5 * sum) << text;
+                EXPECT_NEAR(reap[expert] * static_cast<double>(found.tokens[expert]), weighted, 1e-5 * weighted)
+                    << text;
+            }
+        }
+    }
+}
+
 TEST_F(CalibrationTest, GoingOnFromAFileGivesTheSameBits) {
     const Calibration whole = measured(started(), prompts.size());
     writeCalibration(measured(started(), 2), file("c.json"));
@@ -342,6 +419,8 @@ TEST(MeasuringPolicy, LeavesOutWhatWaitsForACalibration) {
     EXPECT_EQ(measuringPolicy("top-k:k=8+prune:share=0.25", config), "top-k:k=8");
     EXPECT_EQ(measuringPolicy("skip:beta=0.3", config), "skip:beta=0.3,k=4");
     EXPECT_THROW(measuringPolicy("no-such", config), Error);
+    EXPECT_THROW(measuringPolicy("skip:min=9", config), Error) << "also of a part that is left out";
+    EXPECT_THROW(measuringPolicy("entropy:min=3,max=2", config), Error);
 }
 
 TEST(RememberedCalibration, IsReadAgainOnlyWhenTheFileIsAnother) {

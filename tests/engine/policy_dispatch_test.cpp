@@ -85,6 +85,78 @@ TEST_F(Rules, CapacityDropsWhatOverflowsInTheOrderThatIsAskedFor) {
     }
 }
 
+TEST_F(Rules, ALargerCapacityTakesNoTokenFromAnExpert) {
+    for (const char* order : {"position", "score"}) {
+        const std::vector<PolicyRow> rows = randomRows(random, 96, 32);
+        std::vector<std::int64_t> before(32, 0);
+        std::int64_t largest = 0;
+        for (int step = 1; step <= 40; ++step) {
+            PolicyRunner bounded("top-k:k=2,capacity=" + std::to_string(0.1 * step) + ",drop=" + order, moeConfig());
+            const std::vector<std::int64_t> now = loads(bounded.step(rows), 32);
+            for (std::size_t expert = 0; expert < 32; ++expert) ASSERT_GE(now[expert], before[expert]) << step;
+            ASSERT_GE(*std::ranges::max_element(now), largest);
+            largest = *std::ranges::max_element(now);
+            before = now;
+        }
+        PolicyRunner free("top-k:k=2", moeConfig());
+        EXPECT_EQ(before, loads(free.step(rows), 32)) << "in the end nothing overflows";
+        PolicyRunner tight("top-k:k=2,capacity=0.1", moeConfig());
+        EXPECT_NE(before, loads(tight.step(rows), 32)) << "at first much does";
+    }
+}
+
+/// The same tokens in the opposite order.
+std::vector<PolicyRow> reversed(std::vector<PolicyRow> rows) {
+    std::ranges::reverse(rows);
+    for (std::size_t row = 0; row < rows.size(); ++row) rows[row].position = static_cast<std::int64_t>(row);
+    return rows;
+}
+
+TEST_F(Rules, ReversingTheTokensReversesWhoIsDropped) {
+    for (const int k : {1, 2, 4}) {
+        for (const char* drop : {"position", "score"}) {
+            const std::string text = "top-k:k=" + std::to_string(k);
+            PolicyRunner bounded(text + ",capacity=0.7,drop=" + drop, moeConfig());
+            PolicyRunner free_runner(text, moeConfig());
+            std::vector<PolicyRow> rows = randomRows(random, 48, 32, false);
+            if (std::string(drop) == "score") {  // only at equal scores does the order of tokens decide
+                for (std::size_t row = 0; row < rows.size(); ++row) {
+                    for (std::size_t expert = 0; expert < 32; ++expert)
+                        rows[row].logits[expert] = rows[row % 6].logits[(expert + row / 6) % 32];
+                }
+            }
+            const auto free = free_runner.step(rows);
+            std::vector<std::size_t> order(rows.size());
+            std::iota(order.begin(), order.end(), 0U);
+            std::ranges::reverse(order);
+            if (std::string(drop) == "score")
+                std::ranges::stable_sort(
+                    order, {}, [&](std::size_t row) { return -probabilityOf(free[row], free[row].ids.front()); });
+            const auto capacity = static_cast<std::int64_t>(std::ceil(0.7 * k * 48 / 32.0));
+            const auto kept = keptPairs(free, order, capacity);
+            const auto choices = bounded.step(reversed(rows));
+            std::size_t count = 0;
+            for (std::size_t row = 0; row < rows.size(); ++row) {
+                for (const std::int32_t id : choices[rows.size() - 1 - row].ids) {
+                    ASSERT_TRUE(kept.contains({row, id})) << text << ' ' << drop;
+                    ++count;
+                }
+            }
+            ASSERT_EQ(count, kept.size());
+        }
+    }
+    // In plain words, where all tokens want the same expert: it takes the first two, or read backwards the last two.
+    PolicyRunner bounded("top-k:k=1,capacity=1", moeConfig());
+    std::vector<PolicyRow> rows = randomRows(random, 48, 32, false);
+    for (PolicyRow& row : rows) row.logits = rows.front().logits;
+    const auto forwards = bounded.step(rows);
+    const auto backwards = bounded.step(reversed(rows));
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        EXPECT_EQ(forwards[row].ids.size(), row < 2 ? 1U : 0U);
+        EXPECT_EQ(backwards[47 - row].ids.size(), row >= 46 ? 1U : 0U);
+    }
+}
+
 TEST_F(Rules, OfEqualScoresTheEarlierTokenIsServed) {
     PolicyRunner bounded("top-k:k=1,capacity=1,drop=score", moeConfig());
     std::vector<PolicyRow> rows = randomRows(random, 48, 32, false);

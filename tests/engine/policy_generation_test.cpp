@@ -153,6 +153,50 @@ TEST_F(PolicyGeneration, APolicyOfWholeStepsHasTheSameBitsAloneAndBesideOthers) 
     }
 }
 
+/// What a lane's turn came to: its trace, each log-probability, and the logits after its last token.
+std::vector<unsigned char> resultOf(const test::CollectingSink& sink, const Generation& generation, LaneId lane) {
+    const std::vector<test::CollectedRow> rows = sink.ofLane(lane);
+    std::vector<unsigned char> bytes = bytesOf(rows);
+    const auto add = [&](std::span<const float> values) {
+        const auto* first = reinterpret_cast<const unsigned char*>(values.data());
+        bytes.insert(bytes.end(), first, first + values.size_bytes());
+    };
+    for (const test::CollectedRow& row : rows) add({&row.trace.next.logprob, 1});
+    add(generation.lastLogits(lane));
+    return bytes;
+}
+
+TEST_F(PolicyGeneration, EightLanesOfDifferentPoliciesEachHaveTheBitsOfAGenerationOfTheirOwn) {
+    std::vector<std::string> order = causalPolicies();
+    // Spread, so that each eight has one at least that looks at whole steps.
+    for (std::size_t index = 0; index < stepPolicies().size(); ++index)
+        order.insert(order.begin() + static_cast<std::ptrdiff_t>(6 * index + 4), stepPolicies()[index]);
+    order.emplace_back("any-experts");
+    ASSERT_EQ(order.size(), 24U);
+    for (std::size_t first = 0; first < order.size(); first += 8) {
+        test::CollectingSink sink;
+        Generation together(model, *backend, limits(16), &sink);
+        for (std::size_t index = first; index < first + 8; ++index) {
+            const LaneId lane = together.addLane(settingsWith(order[index], index));
+            together.startTurn(lane, promptOf(static_cast<unsigned>(index), 20 + 3 * (index % 8)), true);
+            if (index % 3 == 0) together.step();  // they are not at the same place
+        }
+        together.run({});
+        for (std::size_t index = first; index < first + 8; ++index) {
+            test::CollectingSink own_sink;
+            GenerationLimits of_one = limits(16);
+            of_one.max_lanes = 1;
+            Generation alone(model, *backend, of_one, &own_sink);
+            const LaneId lane = alone.addLane(settingsWith(order[index], index));
+            alone.startTurn(lane, promptOf(static_cast<unsigned>(index), 20 + 3 * (index % 8)), true);
+            alone.run({});
+            ASSERT_FALSE(own_sink.rows.empty());
+            EXPECT_TRUE(resultOf(sink, together, static_cast<LaneId>(index - first)) == resultOf(own_sink, alone, lane))
+                << order[index];
+        }
+    }
+}
+
 TEST_F(PolicyGeneration, AForkThatChangesNothingGoesOnAsItsSource) {
     std::vector<std::string> policies = causalPolicies();
     policies.insert(policies.end(), stepPolicies().begin(), stepPolicies().end());

@@ -42,6 +42,17 @@ TEST_F(Rules, NeutralSettingsAreTheCheckpointsRuleBitForBit) {
     }
 }
 
+TEST_F(Rules, AnyExpertsWithAFixedNumberOfRealSlotsIsTheCheckpointsRuleWhateverStandsForImportance) {
+    for (const char* importance : {"surprisal", "norm", "confidence", "uncertainty", "constant"}) {
+        for (const char* share : {"absorb", "damp"}) {
+            for (const bool renormalise : {true, false})
+                expectSame(
+                    "any-experts:min=4,max=4,virtual=0,importance=" + std::string(importance) + ",share=" + share,
+                    "model", moeConfig(32, 4, renormalise), random);
+        }
+    }
+}
+
 TEST_F(Rules, ASmallerKIsAPrefixAndRawWeightsAreTheProbabilities) {
     for (const bool renormalise : {true, false}) {
         const ModelConfig config = moeConfig(32, 4, renormalise);
@@ -77,30 +88,68 @@ TEST_F(Rules, RenormalisedWeightsAreASoftmaxOverTheChosenLogits) {
     }
 }
 
-/// Rules whose choice goes with the experts when these change places; the others are about positions of experts.
+/// Rows of which everything is known that a rule may go by.
+std::vector<PolicyRow> fullRows(std::mt19937& random, std::int64_t count, bool ties = true) {
+    std::vector<PolicyRow> rows = randomRows(random, count, 32, ties);
+    for (PolicyRow& row : rows) {
+        row.logprob = -static_cast<float>(random() % 1000) * 0.01F;
+        row.input = {static_cast<float>(random() % 1000) * 0.01F, 0.5F};
+    }
+    return rows;
+}
+
+/// The rule's choice goes with the experts when expert e moves to place[e].
+void expectToGoWithTheExperts(const std::string& text, const std::vector<std::int32_t>& place, std::mt19937& random) {
+    PolicyRunner left(text, moeConfig());
+    PolicyRunner right(text, moeConfig());
+    const std::vector<PolicyRow> rows = fullRows(random, 40, false);
+    std::vector<PolicyRow> permuted = rows;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        for (std::size_t expert = 0; expert < 32; ++expert)
+            permuted[row].logits[static_cast<std::size_t>(place[expert])] = rows[row].logits[expert];
+    }
+    const auto moved = [&](std::vector<std::int32_t> ids) {
+        for (std::int32_t& id : ids) id = place[static_cast<std::size_t>(id)];
+        return ids;
+    };
+    const std::vector<PolicyChoice> expected = left.step(rows);
+    const std::vector<PolicyChoice> found = right.step(permuted);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        ASSERT_EQ(moved(expected[row].ids), found[row].ids) << text;
+        ASSERT_EQ(moved(expected[row].not_run), found[row].not_run) << text;
+        for (std::size_t slot = 0; slot < found[row].ids.size(); ++slot)
+            ASSERT_NEAR(expected[row].weights[slot], found[row].weights[slot], 1e-6F) << text;
+    }
+}
+
+/// The others are about positions of experts.
 TEST_F(Rules, PermutingTheExpertsPermutesTheChoice) {
     std::vector<std::int32_t> place(32);
     std::iota(place.begin(), place.end(), 0);
-    for (const char* text : {"model", "top-k:k=3,capacity=1", "top-k:k=3,capacity=0.7,drop=score", "top-p:p=0.7",
-                             "entropy:min=1,max=9,scale=0.4", "skip:beta=0.3", "any-experts:importance=uncertainty",
-                             "sigmoid:k=5", "bias-balanced:rate=0.02", "expert-choice:capacity=1.5"}) {
+    for (const char* text :
+         {"model", "top-k:k=3,capacity=1", "top-k:k=3,capacity=0.7,drop=score", "top-p:p=0.7",
+          "entropy:min=1,max=9,scale=0.4", "skip:beta=0.3", "any-experts:min=1,max=8,virtual=0.5",
+          "any-experts:min=1,max=8,importance=norm", "any-experts:min=1,max=8,importance=confidence",
+          "any-experts:importance=uncertainty", "any-experts:min=6,max=6,virtual=0.5,importance=constant,constant=0.2",
+          "sigmoid:k=5", "bias-balanced:rate=0.02", "expert-choice:capacity=1.5"}) {
         std::ranges::shuffle(place, random);
-        PolicyRunner left(text, moeConfig());
-        PolicyRunner right(text, moeConfig());
-        const std::vector<PolicyRow> rows = randomRows(random, 40, 32, false);
-        std::vector<PolicyRow> permuted = rows;
-        for (std::size_t row = 0; row < rows.size(); ++row) {
-            for (std::size_t expert = 0; expert < 32; ++expert)
-                permuted[row].logits[static_cast<std::size_t>(place[expert])] = rows[row].logits[expert];
+        expectToGoWithTheExperts(text, place, random);
+    }
+}
+
+TEST_F(Rules, PermutingGroupsAndTheExpertsWithinThemPermutesTheChoiceFromGroups) {
+    std::vector<std::size_t> groups(8);
+    std::iota(groups.begin(), groups.end(), 0U);
+    for (int round = 0; round < 10; ++round) {
+        std::ranges::shuffle(groups, random);
+        std::vector<std::int32_t> place(32);
+        for (std::size_t group = 0; group < 8; ++group) {
+            const auto members = std::span(place).subspan(4 * group, 4);
+            std::iota(members.begin(), members.end(), static_cast<std::int32_t>(4 * groups[group]));
+            std::ranges::shuffle(members, random);
         }
-        std::vector<PolicyChoice> expected = left.step(rows);
-        const std::vector<PolicyChoice> found = right.step(permuted);
-        for (std::size_t row = 0; row < rows.size(); ++row) {
-            for (std::int32_t& id : expected[row].ids) id = place[static_cast<std::size_t>(id)];
-            ASSERT_EQ(expected[row].ids, found[row].ids) << text;
-            for (std::size_t slot = 0; slot < found[row].ids.size(); ++slot)
-                ASSERT_NEAR(expected[row].weights[slot], found[row].weights[slot], 1e-6F) << text;
-        }
+        expectToGoWithTheExperts("sigmoid:k=6,groups=8,kept=2", place, random);
+        expectToGoWithTheExperts("sigmoid:k=3,groups=8,kept=5,renorm=false,scale=2.5", place, random);
     }
 }
 
@@ -110,8 +159,7 @@ TEST_F(Rules, ARowsChoiceDoesNotDependOnTheOtherRowsOfTheStepUnlessTheRuleSaysSo
         PolicyRunner together(spec.name, moeConfig());
         if (together.policy().dependsOnStep()) continue;
         PolicyRunner alone(spec.name, moeConfig());
-        std::vector<PolicyRow> rows = randomRows(random, 64, 32);
-        for (PolicyRow& row : rows) row.logprob = -static_cast<float>(random() % 1000) * 0.01F;
+        const std::vector<PolicyRow> rows = fullRows(random, 64);
         const std::vector<PolicyChoice> choices = together.step(rows);
         // Also a rule with a memory sees its rows in their order, whatever the chunks.
         for (std::size_t row = 0; row < rows.size(); ++row) ASSERT_EQ(alone.one(rows[row]), choices[row]) << spec.name;
@@ -130,8 +178,7 @@ TEST_F(Rules, NoRuleChoosesAnExpertThatIsTakenAway) {
 TEST_F(Rules, ARestartForgetsTheLane) {
     for (const char* text : {"bias-balanced:rate=0.05", "any-experts"}) {
         PolicyRunner runner(text, moeConfig());
-        std::vector<PolicyRow> rows = randomRows(random, 64, 32);
-        for (PolicyRow& row : rows) row.logprob = -static_cast<float>(random() % 1000) * 0.01F;
+        const std::vector<PolicyRow> rows = fullRows(random, 64);
         const auto first = runner.step(rows);
         EXPECT_FALSE(first == runner.step(rows)) << "it remembers";
         runner.restart();

@@ -66,6 +66,37 @@ TEST_F(Rules, SigmoidChoosesFromTheGroupsWithTheBestPairs) {
     }
 }
 
+TEST_F(Rules, OfEqualSigmoidsTheLowerIdIsChosenFirst) {
+    PolicyRunner one("sigmoid:k=1", moeConfig());
+    PolicyRunner grouped("sigmoid:k=6,groups=8,kept=2", moeConfig());
+    PolicyRunner five("sigmoid:k=5", moeConfig());
+    EXPECT_EQ(grouped.one(std::vector<float>(32, 0.5F)).ids, (std::vector<std::int32_t>{0, 1, 2, 3, 4, 5}));
+    for (int round = 0; round < kRounds; ++round) {
+        const std::vector<float> logits = randomLogits(random, 32);  // with ties
+        const std::vector<std::int32_t> ids = five.one(logits).ids;
+        for (std::int32_t expert = 0; expert < 32; ++expert) {
+            if (std::ranges::find(ids, expert) != ids.end()) continue;
+            for (const std::int32_t id : ids) {
+                const bool tie = logits[static_cast<std::size_t>(id)] == logits[static_cast<std::size_t>(expert)];
+                ASSERT_TRUE(!tie || id < expert) << id << " before " << expert;
+            }
+        }
+    }
+    // Scores are f32, in which a sigmoid is 1 from about 17 on: there the lower id wins over the likelier one.
+    std::vector<float> logits(32, 0.0F);
+    logits[4] = 30.0F;
+    logits[20] = 40.0F;
+    EXPECT_EQ(one.one(logits).ids, std::vector<std::int32_t>{4});
+    logits.assign(32, -200.0F);  // and 0 down here
+    logits[20] = -150.0F;
+    EXPECT_EQ(one.one(logits).ids, std::vector<std::int32_t>{0});
+    // Two groups with a score of 2 each, and one that is next.
+    logits.assign(32, 0.0F);
+    for (const std::size_t expert : {9U, 10U, 24U, 25U}) logits[expert] = expert < 16 ? 30.0F : 40.0F;
+    PolicyRunner best_group("sigmoid:k=2,groups=8,kept=1", moeConfig());
+    EXPECT_EQ(best_group.one(logits).ids, (std::vector<std::int32_t>{9, 10}));
+}
+
 // --- random, hash, round-robin ---------------------------------------------------------------------------------------
 
 TEST_F(Rules, RandomDependsOnSeedPositionAndLayerAlone) {
@@ -156,6 +187,34 @@ TEST_F(Rules, BiasBalancingEvensOutALoadThatLeans) {
     EXPECT_GT(free, slow);
     EXPECT_GT(slow, fast);
     EXPECT_LE(fast, 6);
+}
+
+TEST_F(Rules, OfExpertsWithEqualProbabilityAndLoadTheLowerIdGetsTheToken) {
+    PolicyRunner even("bias-balanced:k=4,rate=0.01", moeConfig());
+    for (int round = 0; round < 3; ++round) {
+        for (std::int32_t token = 0; token < 8; ++token) {  // eight tokens go round all 32
+            const std::int32_t first = 4 * token;
+            ASSERT_EQ(even.one(std::vector<float>(32, 0.5F)).ids,
+                      (std::vector<std::int32_t>{first, first + 1, first + 2, first + 3}));
+        }
+    }
+    PolicyRunner runner("bias-balanced:k=5,rate=0.02", moeConfig());
+    std::vector<int> load(32, 0);
+    int ties = 0;
+    for (int round = 0; round < kRounds; ++round) {
+        const PolicyChoice choice = runner.one(randomLogits(random, 32));  // with ties
+        for (std::int32_t expert = 0; expert < 32; ++expert) {
+            if (std::ranges::find(choice.ids, expert) != choice.ids.end()) continue;
+            for (const std::int32_t id : choice.ids) {
+                if (probabilityOf(choice, id) != probabilityOf(choice, expert)) continue;
+                if (load[static_cast<std::size_t>(id)] != load[static_cast<std::size_t>(expert)]) continue;
+                ++ties;
+                ASSERT_LT(id, expert);
+            }
+        }
+        for (const std::int32_t id : choice.ids) ++load[static_cast<std::size_t>(id)];
+    }
+    EXPECT_GT(ties, 10);
 }
 
 TEST_F(Rules, TheBalancingBiasIsTheSumOfItsUpdates) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/policy_view.h"
 #include "support/policy_runner.h"
 
 namespace mixoscope {
@@ -93,6 +94,23 @@ TEST(PolicyText, TheTableHoldsEveryPolicyOnceChoosingOnesFirst) {
                                                "skip", "top-p", "ban", "bias", "force", "prune"}));
 }
 
+TEST(PolicyText, WhatAChoiceDependsOnIsSaidOfItsSettings) {
+    const auto view = [](const std::string& text) { return viewOf(splitPolicy(text).front(), moeConfig()); };
+    for (const char* text :
+         {"model", "top-k", "top-k:k=2,second=0.5", "top-k:k=2,drop=score", "top-p", "entropy", "skip", "sigmoid",
+          "random", "hash", "round-robin", "replay", "ban:experts=3", "prune", "any-experts:importance=constant",
+          "any-experts:importance=uncertainty", "any-experts:min=4,max=4,virtual=0"}) {
+        EXPECT_EQ(view(text), RuleView::kRow) << text;
+    }
+    for (const char* text : {"top-k:capacity=1.25", "top-k:capacity=1,drop=score", "expert-choice"})
+        EXPECT_EQ(view(text), RuleView::kStep) << text;
+    for (const char* text : {"any-experts", "any-experts:importance=norm", "bias-balanced"})
+        EXPECT_EQ(view(text), RuleView::kHistory) << text;
+    EXPECT_TRUE(isCausal(RuleView::kRow) && isCausal(RuleView::kHistory));
+    EXPECT_FALSE(isCausal(RuleView::kStep));
+    EXPECT_THROW(view("top-k:k=99"), Error);
+}
+
 TEST(PolicyText, RangesAreTheModels) {
     const PolicySpec spec = policySpecs(moeConfig(128, 8)).at(1);
     EXPECT_EQ(spec.parameters[0].key, "k");
@@ -140,6 +158,11 @@ TEST(PolicyText, ErrorsNameTheKeyTheRangeAndWhatWasFound) {
     EXPECT_EQ(messageFor("top-p:min=5,max=4"),
               "routing policy \"top-p:min=5,max=4\", min: the fewest are more than the most; expected at most max, 4; "
               "found 5");
+    EXPECT_EQ(
+        messageFor("skip:min=9"),
+        "routing policy \"skip:min=9\", min: more are never skipped than are chosen; expected at most k, 4; found "
+        "9");
+    EXPECT_EQ(messageFor("skip:k=9,min=9"), "(accepted)");
     EXPECT_EQ(
         messageFor("top-k:k=3,second=0.5"),
         "routing policy \"top-k:k=3,second=0.5\", second: only a second choice of two can be drawn; expected k=2; "
@@ -376,20 +399,28 @@ TEST(PolicyEdits, ABanEqualsARouterWithoutTheseRowsBitForBit) {
     for (std::int32_t expert = 0; expert < 32; ++expert) {
         if (std::ranges::find(removed, expert) == removed.end()) kept.push_back(expert);
     }
-    for (const char* base : {"model", "top-k:k=6", "top-p:p=0.6", "entropy:min=1,max=9,scale=0.3", "skip:beta=0.4",
-                             "random:k=5", "hash:k=5", "round-robin:k=5", "bias-balanced:rate=0.01"}) {
+    for (const char* base :
+         {"model", "top-k:k=6", "top-p:p=0.6", "entropy:min=1,max=9,scale=0.3", "skip:beta=0.4", "random:k=5",
+          "hash:k=5", "round-robin:k=5", "bias-balanced:rate=0.01", "sigmoid:k=5,scale=2.5",
+          "any-experts:min=1,max=8,virtual=0.5", "any-experts:min=1,max=8,importance=norm",
+          "any-experts:min=1,max=8,importance=confidence", "any-experts:min=1,max=9,importance=uncertainty,share=damp",
+          "any-experts:min=6,max=6,virtual=0.5,importance=constant"}) {
         for (const bool renormalise : {true, false}) {
             PolicyRunner banned(std::string(base) + "+ban:experts=0/7-9/31", moeConfig(32, 4, renormalise));
             PolicyRunner smaller(base, moeConfig(27, 4, renormalise));
             for (std::int64_t position = 0; position < 40; ++position) {
                 const std::vector<float> logits = randomLogits(random, 32);
-                const PolicyRow row{
-                    .logits = logits, .position = position, .token = static_cast<TokenId>(random() % 9)};
+                const PolicyRow row{.logits = logits,
+                                    .position = position,
+                                    .token = static_cast<TokenId>(random() % 9),
+                                    .logprob = -static_cast<float>(random() % 1000) * 0.01F,
+                                    .input = {static_cast<float>(random() % 1000) * 0.01F}};
                 PolicyRow row_without = row;
                 row_without.logits = without(logits, removed);
                 const PolicyChoice choice = banned.one(row);
                 PolicyChoice expected = smaller.one(row_without);
                 for (std::int32_t& id : expected.ids) id = kept[static_cast<std::size_t>(id)];
+                for (std::int32_t& id : expected.not_run) id = kept[static_cast<std::size_t>(id)];
                 ASSERT_EQ(choice, expected) << base << ", position " << position;
                 ASSERT_TRUE(choice.facts.next_expert < 0 ||
                             std::ranges::find(removed, choice.facts.next_expert) == removed.end());

@@ -53,20 +53,35 @@ bool FedTokens::operator==(const FedTokens& other) const {
            sameBits(expert_weights, other.expert_weights) && sameBits(distributions, other.distributions);
 }
 
-ForwardRunner::ForwardRunner(const Model& model, Processor& processor, std::int64_t most_tokens, std::int64_t most_rows)
-    : m_forward(
-          processor.makeForwardPass(model, {.rows = most_rows, .logit_rows = most_rows}, kvPagesFor(most_tokens))),
+ForwardRunner::ForwardRunner(const Model& model, std::unique_ptr<ForwardPass> forward, std::int64_t most_rows,
+                             LaneRouting routing)
+    : m_forward(std::move(forward)),
       m_sequence(m_forward->cache()),
-      m_routing(plainTopK(model.config)),
-      m_record(traceShapeOf(model.config, 0, true), most_rows) {}
+      m_routing(std::move(routing)),
+      m_record(traceShapeOf(model.config, m_routing.policy().maxSlots(), true), most_rows) {}
+
+ForwardRunner::ForwardRunner(const Model& model, Processor& processor, std::int64_t most_tokens, std::int64_t most_rows)
+    : ForwardRunner(
+          model,
+          processor.makeForwardPass(model, {.rows = most_rows, .logit_rows = most_rows}, kvPagesFor(most_tokens)),
+          most_rows, plainTopK(model.config)) {}
 
 ForwardRunner::ForwardRunner(const Model& model, kernels::Backend& backend, std::int64_t most_tokens,
                              std::int64_t most_rows)
-    : m_forward(HostProcessor(backend).makeForwardPass(model, {.rows = most_rows, .logit_rows = most_rows},
-                                                       kvPagesFor(most_tokens))),
-      m_sequence(m_forward->cache()),
-      m_routing(plainTopK(model.config)),
-      m_record(traceShapeOf(model.config, 0, true), most_rows) {}
+    : ForwardRunner(model,
+                    HostProcessor(backend).makeForwardPass(model, {.rows = most_rows, .logit_rows = most_rows},
+                                                           kvPagesFor(most_tokens)),
+                    most_rows, plainTopK(model.config)) {}
+
+ForwardRunner::ForwardRunner(const Model& model, kernels::Backend& backend, std::int64_t most_tokens,
+                             std::int64_t most_rows, const std::string& policy)
+    : ForwardRunner(
+          model,
+          HostProcessor(backend).makeForwardPass(
+              model,
+              {.rows = most_rows, .logit_rows = most_rows, .slots = parsePolicy(policy, model.config)->maxSlots()},
+              kvPagesFor(most_tokens)),
+          most_rows, LaneRouting(parsePolicy(policy, model.config), model.config, most_rows)) {}
 
 void ForwardRunner::feed(std::span<const TokenId> tokens, std::int64_t chunk) {
     while (!tokens.empty()) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/forward.h"
@@ -33,6 +34,9 @@ class ForwardRunner {
 public:
     ForwardRunner(const Model& model, Processor& processor, std::int64_t most_tokens, std::int64_t most_rows);
     ForwardRunner(const Model& model, kernels::Backend& backend, std::int64_t most_tokens, std::int64_t most_rows);
+    /// Under this policy.
+    ForwardRunner(const Model& model, kernels::Backend& backend, std::int64_t most_tokens, std::int64_t most_rows,
+                  const std::string& policy);
 
     /// Feeds the tokens, `chunk` of them in a step, and appends what was computed to fed().
     void feed(std::span<const TokenId> tokens, std::int64_t chunk);
@@ -40,6 +44,8 @@ public:
     TokenId likeliest() const;  // after the last token
 
 private:
+    ForwardRunner(const Model& model, std::unique_ptr<ForwardPass> forward, std::int64_t most_rows,
+                  LaneRouting routing);
     void step(std::span<const TokenId> tokens);
 
     std::unique_ptr<ForwardPass> m_forward;

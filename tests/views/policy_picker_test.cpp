@@ -145,6 +145,32 @@ TEST_F(PolicyPickerTest, TheFormOfEveryPolicyHasEachOfItsParameters) {
     }
 }
 
+TEST_F(PolicyPickerTest, AFormSaysWhetherItsPartSeesLaterTokensOrRemembersAsItIsSet) {
+    openEditor();
+    const auto chips = [this] {
+        QStringList shown;
+        for (const auto& [name, word] :
+             {std::pair{u"part_sees_later"_s, u"later"_s}, {u"part_remembers"_s, u"past"_s}}) {
+            if (!picker.editor().part(0).findChild<QLabel*>(name)->isHidden()) shown << word;
+        }
+        return shown.join(u' ');
+    };
+    const auto shownFor = [&](const QString& text) {
+        picker.editor().choose(text);
+        return chips();
+    };
+    EXPECT_EQ(shownFor(u"top-k:k=4"_s), QString());
+    EXPECT_EQ(shownFor(u"top-k:k=4,capacity=1.25"_s), u"later"_s);
+    EXPECT_EQ(shownFor(u"top-k:k=4"_s), QString()) << "the same form, other values";
+    EXPECT_EQ(shownFor(u"expert-choice"_s), u"later"_s);
+    EXPECT_EQ(shownFor(u"any-experts"_s), u"past"_s);
+    EXPECT_EQ(shownFor(u"any-experts:importance=constant"_s), QString());
+    // By hand, in the form: the chip follows the field, and stays while a draft beside it is not valid yet.
+    picker.editor().choose(u"top-k:k=4,capacity=1"_s);
+    picker.editor().addPart(u"ban"_s);
+    EXPECT_EQ(chips(), u"later"_s);
+}
+
 TEST_F(PolicyPickerTest, ARuleIsChosenInTheListAndUndone) {
     auto& rule = *picker.findChild<QComboBox*>(u"policy_rule"_s);
     pick(rule, u"top-p"_s);
