@@ -228,6 +228,11 @@ void writeBookmarks(const SessionReader& reader, const std::filesystem::path& pa
     table.closeUnlessEmpty();
 }
 
+nlohmann::json numberOrNull(const std::string& text) {
+    const auto number = nlohmann::json::parse(text, nullptr, false);
+    return number.is_number() ? number : nlohmann::json();
+}
+
 void writeRun(const SessionReader& reader, const std::filesystem::path& session, std::int64_t tokens,
               const std::filesystem::path& path) {
     const SessionModel model = reader.model();
@@ -238,6 +243,7 @@ void writeRun(const SessionReader& reader, const std::filesystem::path& session,
                           {"rows", reader.rowCount()},
                           {"events", reader.eventCount()},
                           {"lost", reader.lostCount()},
+                          {"prefill_chunk", numberOrNull(reader.metadata("prefill_chunk"))},
                           {"tokens", tokens},
                           {"model",
                            {{"name", model.name},
