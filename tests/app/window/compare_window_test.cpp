@@ -1,6 +1,7 @@
 // The compare workspace as a person uses it: four lanes on the demo model, run, read, exported, held against the file.
 #include <QApplication>
 #include <QComboBox>
+#include <QDialog>
 #include <QDir>
 #include <QFile>
 #include <QFileDialog>
@@ -8,6 +9,7 @@
 #include <QLineEdit>
 #include <QPushButton>
 #include <QScrollBar>
+#include <QSlider>
 #include <QTabBar>
 #include <QTableView>
 #include <QTest>
@@ -33,6 +35,8 @@
 #include "views/lanes_view.h"
 #include "views/load_chart.h"
 #include "views/metrics_view.h"
+#include "views/policy_editor.h"
+#include "views/policy_part_form.h"
 #include "window_fixture_test.h"
 
 namespace mixoscope {
@@ -356,6 +360,69 @@ TEST_F(CompareWindow, FourLanesRunDivergeAndTheirCsvAgreesWithTheSessionFile) {
     const auto checked = test::recompute(file, tables, directory.path());
     EXPECT_EQ(checked.size(), 10U);
     for (const auto& [kind, cells] : checked) EXPECT_GT(cells, 16) << kind;
+}
+
+TEST_F(CompareWindow, AParameterDraggedWhileItsLaneRunsActsAtTheNextTokenAndIsRecorded) {
+    ASSERT_NO_FATAL_FAILURE(enter());
+    ASSERT_NO_FATAL_FAILURE(setPolicies({u"model"_s, u"top-k:k=3"_s}));
+    // One token in a thousand seconds: the lanes wait until the drag is done.
+    workbench->setDecodePace(0.001);
+    ASSERT_NO_FATAL_FAILURE(run(u"What is 47 + 85? /think"_s));
+    ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kComparing && hasTokens(); }));
+    QTest::mouseClick(view().header(1).findChild<QToolButton*>(u"lane_edit"_s), Qt::LeftButton);
+    auto& editor = find<LaneEditor>(u"lane_editor"_s);
+    QTest::mouseClick(editor.lane(1).findChild<QToolButton*>(u"lane_policy_parameters"_s), Qt::LeftButton);
+    auto& dialog = find<QDialog>(u"lane_policy_dialog"_s);
+    ASSERT_TRUE(QTest::qWaitForWindowExposed(&dialog));
+    auto* slider = find<PolicyEditor>(u"lane_policy_editor"_s).part(0).findChild<QSlider*>(u"slider_k"_s);
+    const auto asked = [this] { return comparison().lanes[1].settings.policy; };
+    QTest::mousePress(slider, Qt::LeftButton, {}, test::sliderHandle(*slider, 2));
+    for (const int step : {3, 1, 0}) QTest::mouseMove(slider, test::sliderHandle(*slider, step));
+    ASSERT_TRUE(test::waitFor([&] { return asked() == "top-k:k=1"; })) << "before the button is released: " << asked();
+    QTest::mouseRelease(slider, Qt::LeftButton, {}, test::sliderHandle(*slider, 0));
+    EXPECT_EQ(editor.lane(1).policy().text(), u"top-k:k=1"_s);
+    dialog.close();
+    editor.close();
+    workbench->setDecodePace(0);
+    ASSERT_TRUE(test::waitFor([this] { return isDone(); }));
+    ASSERT_FALSE(comparison().error.has_value()) << Error(*comparison().error).what();
+
+    const SnapshotPointer shown = latest();
+    const ComparedLane& lane = shown->comparison->lanes[1];
+    const auto isChange = [](const LaneEvent& event) { return event.kind == LaneEventKind::kPolicyChanged; };
+    ASSERT_GE(std::ranges::count_if(lane.free.events, isChange), 1);
+    const LaneEvent change = *std::ranges::find_if(lane.free.events.rbegin(), lane.free.events.rend(), isChange);
+    EXPECT_STREQ(static_cast<const char*>(change.text), "top-k:k=1");
+    const History& history = lane.free.history;
+    const auto active = [&](std::int32_t position) { return history.router(position, 0).active; };
+    EXPECT_GE(change.position, lane.free.turns.back().first_generated_position);
+    for (std::int32_t position = 0; position < change.position; ++position) EXPECT_EQ(active(position), 3) << position;
+    ASSERT_GT(history.rowCount(), change.position + 1);
+    for (std::int32_t position = change.position + 1; position < history.rowCount(); ++position)
+        EXPECT_EQ(active(position), 1) << position;
+    EXPECT_EQ(history.router(history.rowCount() - 1, 0).active, 1);
+
+    ASSERT_TRUE(workbench->flush());
+    int recorded = 0;
+    SessionReader(shown->comparison_recorder.file)
+        .replay([](const StepTrace&) {},
+                [&](const LaneEvent& event) {
+                    recorded += event.lane == lane.origin.lane && isChange(event) && event.step == change.step ? 1 : 0;
+                });
+    EXPECT_EQ(recorded, 1);
+    exportCsv(shown->comparison_recorder.file, directory / "csv");
+    QStringList policies;
+    QString step;
+    for (const QStringList& row : readCsv(QString::fromStdString((directory / "csv" / "settings.csv").string()))) {
+        if (row[0] != QString::number(lane.origin.lane) || row[4] != u"policy"_s) continue;
+        EXPECT_EQ(row[5], policies.isEmpty() ? QString() : policies.back());
+        policies << row[6];
+        step = row[1];
+    }
+    ASSERT_GE(policies.size(), 2);
+    EXPECT_EQ(policies.front(), u"top-k:k=3"_s);
+    EXPECT_EQ(policies.back(), u"top-k:k=1"_s);
+    EXPECT_EQ(step, QString::number(change.step));
 }
 
 TEST_F(CompareWindow, ATokenPointedAtOrClickedIsTheSameInAllLanes) {
