@@ -387,6 +387,10 @@ TraceShape Generation::traceShape() const {
     return m_impl->shape;
 }
 
+std::int32_t Generation::prefillChunk() const {
+    return m_impl->limits.prefill_chunk;
+}
+
 std::int32_t Generation::contextTokens() const {
     return static_cast<std::int32_t>(m_impl->context.tokens);
 }

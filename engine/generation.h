@@ -77,6 +77,8 @@ public:
 
     TraceShape traceShape() const;
     std::int32_t contextTokens() const;
+    /// Rows of one step that belong to one lane's prompt, at most.
+    std::int32_t prefillChunk() const;
 
     // --- on the driving thread -------------------------------------------------------------------------------------
     /// A new empty lane. Throws Error for a policy text that is none, or when max_lanes are there.

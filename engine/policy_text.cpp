@@ -272,6 +272,18 @@ void loadCalibration(ParsedPart& part, const ModelConfig& config, std::vector<Ca
     }
 }
 
+void requireCalibrationsOf(const RoutingPolicy& policy, std::string_view text, std::string_view model_name,
+                           std::string_view model_hash) {
+    for (const CalibrationUse& use : policy.calibrations()) {
+        if (use.model_hash == model_hash) continue;
+        throw Error({.what = "this calibration was made with another model",
+                     .where = where(text) + ", " + use.file,
+                     .expected = "model " + std::string(model_hash) + " (" + std::string(model_name) + ")",
+                     .found = "model " + use.model_hash + " (" + use.model_name + ")",
+                     .advice = "Make one for this model with mixoscope calibrate"});
+    }
+}
+
 /// Makes a rule; what its factory complains about is said of this text.
 template <typename Factory>
 auto makeRule(const Factory& factory, const ParsedPart& part, std::string_view text, const ModelConfig& config) {
@@ -391,18 +403,16 @@ std::shared_ptr<const RoutingPolicy> parsePolicy(std::string_view text, const Mo
                                            std::move(calibrations));
 }
 
+std::shared_ptr<const RoutingPolicy> parsePolicy(std::string_view text, const ModelConfig& config,
+                                                 std::string_view model_name, std::string_view model_hash) {
+    auto policy = parsePolicy(text, config);
+    requireCalibrationsOf(*policy, text, model_name, model_hash);
+    return policy;
+}
+
 std::shared_ptr<const RoutingPolicy> parsePolicy(std::string_view text, const Model& model) {
     auto policy = parsePolicy(text, model.config);
-    if (policy->calibrations().empty()) return policy;
-    const std::string hash = rememberedModelHash(model);
-    for (const CalibrationUse& use : policy->calibrations()) {
-        if (use.model_hash == hash) continue;
-        throw Error({.what = "this calibration was made with another model",
-                     .where = where(text) + ", " + use.file,
-                     .expected = "model " + hash + " (" + model.name + ")",
-                     .found = "model " + use.model_hash + " (" + use.model_name + ")",
-                     .advice = "Make one for this model with mixoscope calibrate"});
-    }
+    if (!policy->calibrations().empty()) requireCalibrationsOf(*policy, text, model.name, rememberedModelHash(model));
     return policy;
 }
 

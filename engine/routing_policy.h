@@ -149,6 +149,9 @@ std::shared_ptr<const RoutingPolicy> parsePolicy(std::string_view text, const Mo
 /// The same, and each calibration file that the policy uses must have been made for this very model; an Error names
 /// both models' hashes.
 std::shared_ptr<const RoutingPolicy> parsePolicy(std::string_view text, const Model& model);
+/// The same of a model that is not at hand but known by its name and modelHash().
+std::shared_ptr<const RoutingPolicy> parsePolicy(std::string_view text, const ModelConfig& config,
+                                                 std::string_view model_name, std::string_view model_hash);
 
 /// The policy, in its normal form, under which one that lacks its calibration is to be measured: without the parts that
 /// a calibration is for and that do not name one. Throws Error as parsePolicy does.

@@ -8,6 +8,7 @@
 #include "engine/routing_policy.h"
 #include "sessions/fork_change.h"
 #include "sessions/probe_thread.h"
+#include "sessions/prompt_chunks.h"
 #include "sessions/ring_shape.h"
 
 namespace mixoscope {
@@ -106,11 +107,16 @@ Comparison::Turn Comparison::turnOf(const LaneSettings& settings) const {
     return {.settings = plan.settings, .prompt = promptOf(*m_loaded, plan), .thinking = plan.thinking};
 }
 
-/// Settings that have no effect, for people.
+std::int32_t Comparison::chunkFor(const std::string& policy) const {
+    return dependsOnChunks(policy, m_loaded->model.config) ? m_generation->prefillChunk() : 0;
+}
+
 std::vector<std::string> Comparison::notesFor(const LaneSettings& settings) const {
     std::vector<std::string> notes;
-    if (parsePolicy(settings.policy, m_loaded->model)->dependsOnStep())
+    if (const std::int32_t chunk = chunkFor(settings.policy); chunk > 0) {
+        notes.push_back(chunkNote(chunk));
         notes.emplace_back("capacity: acts on the prompt and on injected text only");
+    }
     if (!mayThink(settings) && settings.budget != kUnlimitedBudget && settings.budget != 0)
         notes.emplace_back("budget: not in no_think mode");
     return notes;
@@ -126,6 +132,7 @@ ComparedLane Comparison::seat(const LaneSettings& settings) const {
     lane.origin.settings = settings;
     lane.settings = settings;
     lane.notes = notesFor(settings);
+    lane.prefill_chunk = chunkFor(settings.policy);
     return lane;
 }
 
@@ -238,6 +245,7 @@ void Comparison::startRun() {
         recording.model.shape = m_ring->shape();
         recording.metadata = m_options.metadata;
         recording.metadata["bootstrap_seed"] = std::to_string(m_options.bootstrap_seed);
+        recording.metadata["prefill_chunk"] = std::to_string(m_generation->prefillChunk());
         recording.token_bytes = [keep = m_loaded](TokenId id) { return keep->tokenBytes(id); };
         recording.expert_bytes = m_loaded->model.expertBytes();
         recording.status_changed = m_options.recorder_changed;

@@ -105,6 +105,8 @@ private:
     bool mayThink(const LaneSettings& settings) const;
     Turn turnOf(const LaneSettings& settings) const;
     std::vector<std::string> notesFor(const LaneSettings& settings) const;
+    /// As ComparedLane::prefill_chunk, for a prompt under this policy.
+    std::int32_t chunkFor(const std::string& policy) const;
     ComparedLane seat(const LaneSettings& settings) const;
     std::int32_t freeTag() const;
     ComparedLane* seatOf(std::int32_t tag);

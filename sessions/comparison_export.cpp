@@ -1,6 +1,7 @@
 #include "sessions/comparison_export.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "probes/aggregates.h"
 #include "sessions/comparison_measures.h"
 #include "sessions/csv_writer.h"
+#include "sessions/prompt_chunks.h"
 #include "sessions/record_names.h"
 
 namespace mixoscope {
@@ -18,6 +20,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 constexpr std::string_view kComparisonHeader =
     "lane,policy,budget,mode,greedy,temperature,top_p,top_k,min_p,seed,change,prompt_tokens,shared_prompt_tokens,"
+    "prefill_chunk,"
     "thinking_tokens,answer_tokens,injected_tokens,stop_reason,first_divergence,experts_per_layer,expert_bytes_per_"
     "token,"
     "load_cv,load_cv_floor,load_moved,selections,dropped,virtual,ttft_ms,tpot_ms,latency_ms,alone_ttft_ms,alone_tpot_"
@@ -52,7 +55,9 @@ void addLane(CsvWriter& table, const ComparedLane& lane, bool is_base) {
     addSettings(table, lane.origin.lane >= 0 ? lane.free.settings : lane.settings);
     table.field(lane.origin.change);
     const TurnFacts turn = lane.free.turns.empty() ? TurnFacts{} : lane.free.turns.back();
-    table.field(turn.prompt_tokens).field(lane.shared_prompt_tokens).field(turn.thinking_tokens);
+    table.field(turn.prompt_tokens).field(lane.shared_prompt_tokens);
+    table.field(lane.prefill_chunk > 0 ? std::to_string(lane.prefill_chunk) : std::string());
+    table.field(turn.thinking_tokens);
     table.field(turn.answer_tokens).field(turn.injected_tokens).field(stopReasonName(turn.stop_reason));
     table.field(is_base ? std::string_view() : std::string_view(std::to_string(lane.first_divergence)));
     table.field(lane.free_generated.ranPerLayer()).field(lane.free_generated.bytesPerToken());
@@ -104,6 +109,24 @@ void writeForced(const ComparisonSnapshot& comparison, const std::function<std::
         }
     }
     table.closeUnlessEmpty();
+}
+
+/// What Comparison said of the lanes' chunks.
+void addChunks(const SessionReader& session, ComparisonSnapshot& comparison) {
+    const std::string recorded = session.metadata("prefill_chunk");
+    std::int32_t chunk = 0;
+    std::from_chars(recorded.data(), recorded.data() + recorded.size(), chunk);
+    if (chunk <= 0) return;  // recorded by a version that did not say
+    const ModelConfig config = recordedConfig(session.model());
+    for (ComparedLane& lane : comparison.lanes) {
+        const auto depends = [&](const LaneOrigin& origin) {
+            const bool of_lane = origin.lane == lane.origin.lane || origin.lane == lane.forced_lane;
+            return of_lane && dependsOnChunks(origin.settings.policy, config);
+        };
+        if (!std::ranges::any_of(session.lanes(), depends)) continue;
+        lane.prefill_chunk = chunk;
+        lane.notes.push_back(chunkNote(chunk));
+    }
 }
 
 /// The compared lanes with their last forced and alone lanes.
@@ -163,6 +186,7 @@ ComparisonSnapshot recordedComparison(const SessionReader& session) {
             lane.forced_tokens = std::make_shared<const std::vector<ForcedTokenMeasures>>(std::move(tokens));
     }
     comparison.forced_complete = session.metadata("forced_complete") == "1";
+    addChunks(session, comparison);
     return comparison;
 }
 

@@ -1,4 +1,5 @@
 // The passes over a comparison's run that measure it: all lanes teacher-forced, each lane alone.
+#include <algorithm>
 #include <utility>
 
 #include "sessions/comparison.h"
@@ -42,7 +43,9 @@ void Comparison::startForced() {
         const LaneId id = m_generation->addLane(settings);
         {
             const std::lock_guard lock(m_mutex);
-            seatOf(lane.origin.tag)->forced_lane = id;
+            ComparedLane& seat = *seatOf(lane.origin.tag);
+            seat.forced_lane = id;
+            seat.prefill_chunk = std::max(chunkFor(seat.origin.settings.policy), chunkFor(settings.policy));
         }
         introduce({.lane = id,
                    .role = LaneRole::kForced,

@@ -26,7 +26,8 @@ struct ComparedLane {
     LaneOrigin origin;                // origin.lane is −1 before the first run
     LaneSettings settings;            // as asked for last; those in force are in free.settings
     std::optional<ErrorParts> error;  // why the last settings asked for were refused; the lane keeps those before
-    std::vector<std::string> notes;   // settings that have no effect: "budget: not in no_think mode"
+    /// What to know of its settings: those that have no effect ("budget: not in no_think mode"), and chunkNote().
+    std::vector<std::string> notes;
     /// Tokens of the prompt that were not computed for this lane but shared with another (one copy in memory): those
     /// with the same ids under the same policy.
     std::int32_t shared_prompt_tokens = 0;
@@ -38,6 +39,9 @@ struct ComparedLane {
     LaneSnapshot free;  // no turn before the first run
     /// First generated token (0: the first after the prompt) that differs from the baseline's; −1: none so far.
     std::int32_t first_divergence = -1;
+    /// Tokens of a chunk of the prompt, where the policy that routed it depends on that; 0: it does not. The same when
+    /// the lane is forced.
+    std::int32_t prefill_chunk = 0;
     RoutingCounts free_prompt;     // rows of the prompt
     RoutingCounts free_generated;  // rows after it
     LaneBalance free_balance;

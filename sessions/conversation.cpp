@@ -403,7 +403,8 @@ std::shared_ptr<Recorder> Conversation::startRecording(const TurnPlan& plan) {
                           {"created_utc", utcTime(now)},
                           {"backend", facts.backend},
                           {"model_description", facts.description},
-                          {"context_tokens", std::to_string(facts.context_tokens)}};
+                          {"context_tokens", std::to_string(facts.context_tokens)},
+                          {"prefill_chunk", std::to_string(m_chat->generation().prefillChunk())}};
     recording.status_changed = [this] { m_publish([](WorkbenchSnapshot&) {}); };
     return m_chat->record(std::move(recording));
 }

@@ -91,6 +91,11 @@ public:
     }
 
     void keepTurnSettings(LaneId lane, const std::string& json) { m_turn_settings[lane].push_back(json); }
+    /// With what a lane began, of which no settings of its turns are kept: one of a comparison, a fork.
+    void keepOrigin(const LaneOrigin& origin) {
+        std::vector<std::string>& kept = m_turn_settings[origin.lane];
+        if (kept.empty()) kept.push_back(settingsToJson(origin.settings));
+    }
 
     void close() {
         m_tokens.close();
@@ -228,6 +233,11 @@ void writeBookmarks(const SessionReader& reader, const std::filesystem::path& pa
     table.closeUnlessEmpty();
 }
 
+nlohmann::json numberOrNull(const std::string& text) {
+    const auto number = nlohmann::json::parse(text, nullptr, false);
+    return number.is_number() ? number : nlohmann::json();
+}
+
 void writeRun(const SessionReader& reader, const std::filesystem::path& session, std::int64_t tokens,
               const std::filesystem::path& path) {
     const SessionModel model = reader.model();
@@ -238,6 +248,7 @@ void writeRun(const SessionReader& reader, const std::filesystem::path& session,
                           {"rows", reader.rowCount()},
                           {"events", reader.eventCount()},
                           {"lost", reader.lostCount()},
+                          {"prefill_chunk", numberOrNull(reader.metadata("prefill_chunk"))},
                           {"tokens", tokens},
                           {"model",
                            {{"name", model.name},
@@ -269,6 +280,7 @@ void exportCsv(const std::filesystem::path& session, const std::filesystem::path
             {.what = "The directory cannot be created", .where = directory.string(), .found = failure.message()});
     RecordTables tables(reader, directory);
     reader.turnSettings([&](int, LaneId lane, const std::string& json) { tables.keepTurnSettings(lane, json); });
+    for (const LaneOrigin& origin : reader.lanes()) tables.keepOrigin(origin);
     reader.replay([&](const StepTrace& trace) { tables.add(trace); },
                   [&](const LaneEvent& event) { tables.add(event); });
     tables.close();

@@ -127,6 +127,8 @@ std::shared_ptr<LoadedModel> loadModel(const std::string& name, const WorkbenchO
     facts.thinking_support = model.thinking_support;
     facts.moe_layers = model.config.moeLayers();
     for (const TensorInfo& tensor : model.tensors) facts.weight_bytes += tensor.bytes;
+    // Here, rather than when a policy with a calibration is first tried, on whichever thread that is.
+    facts.hash = rememberedModelHash(model);
 
     SessionModel& identity = loaded->identity;
     identity.name = facts.name;
@@ -136,8 +138,6 @@ std::shared_ptr<LoadedModel> loadModel(const std::string& name, const WorkbenchO
     identity.moe_layers = facts.moe_layers;
     identity.weights_sum_to_one = model.config.norm_topk_prob;
     identity.experts_per_token = static_cast<std::int32_t>(model.config.num_experts_per_tok);
-    // Here, rather than when a policy with a calibration is first tried, on whichever thread that is.
-    rememberedModelHash(model);
     return loaded;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/config.h"
 #include "engine/error.h"
 #include "engine/step_trace.h"
 #include "probes/routing_history.h"
@@ -27,6 +28,9 @@ struct SessionModel {
     bool weights_sum_to_one = true;
     std::int32_t experts_per_token = -1;  // what the policy `model` selects in a layer
 };
+
+/// The configuration in config_json; without figures where that cannot be read.
+ModelConfig recordedConfig(const SessionModel& model);
 
 /// Reading side: open, check, iterate. Opening never changes the file.
 class SessionReader {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
 #include "engine/chat_template.h"
@@ -312,6 +313,15 @@ SessionReader::SessionReader(const std::filesystem::path& path, std::function<bo
 }
 
 SessionReader::~SessionReader() = default;
+
+ModelConfig recordedConfig(const SessionModel& model) {
+    const std::span text(model.config_json.data(), model.config_json.size());
+    try {
+        return parseModelConfig(std::as_bytes(text), "table model, config_json");
+    } catch (const Error&) {
+        return {};
+    }
+}
 
 SessionModel SessionReader::model() const {
     return m_impl->model;

@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,21 +28,11 @@ constexpr std::int64_t kFirstSpacing = 1024;   // rows between two states kept
 constexpr std::size_t kMostStates = 128;       // then every second one goes
 constexpr std::int64_t kSerialsAtOnce = 1024;  // read in one statement
 
-ModelConfig configOf(const SessionModel& model, const std::filesystem::path& path) {
-    const std::span text(model.config_json.data(), model.config_json.size());
-    try {
-        return parseModelConfig(std::as_bytes(text), path.string() + ", table model, config_json");
-    } catch (const Error&) {
-        return {};  // its figures are then absent
-    }
-}
-
-std::shared_ptr<const ModelFacts> factsOf(const SessionReader& reader, const SessionModel& model,
-                                          const std::filesystem::path& path) {
+std::shared_ptr<const ModelFacts> factsOf(const SessionReader& reader, const SessionModel& model) {
     auto facts = std::make_shared<ModelFacts>();
     facts->name = model.name;
     facts->directory = model.directory;
-    facts->config = configOf(model, path);
+    facts->config = recordedConfig(model);
     facts->moe_layers = model.moe_layers;
     facts->backend = reader.metadata("backend");
     facts->description = reader.metadata("model_description");
@@ -126,7 +115,7 @@ struct SessionReplay::Impl {
         aggregates.setRing(lost, 0, 0);
         whole.state = WorkbenchState::kReady;
         whole.recorded = true;
-        whole.model = factsOf(reader, model, path);
+        whole.model = factsOf(reader, model);
         whole.recorder.file = path;
         whole.recorder.bytes = sessionBytes(path);
         whole.recorder.committed_rows = rows_total;

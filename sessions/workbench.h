@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "engine/chat_template.h"
-#include "engine/config.h"
 #include "engine/error.h"
 #include "probes/snapshot.h"
 #include "sessions/lane_origin.h"
+#include "sessions/model_facts.h"
 
 namespace mixoscope {
 
@@ -26,19 +26,6 @@ struct ComparisonSnapshot;
 struct ForkRequest;
 // Of sessions/playback.h:
 struct Playback;
-
-/// The model as views see it: facts only.
-struct ModelFacts {
-    std::string name;
-    std::string directory;
-    std::string description;  // "4 layers × 32 experts, top-4, BF16"
-    std::string backend;
-    ModelConfig config;
-    ThinkingSupport thinking_support = ThinkingSupport::kHybrid;
-    std::vector<std::int32_t> moe_layers;  // model layer of each trace layer
-    std::int32_t context_tokens = 0;
-    std::int64_t weight_bytes = 0;
-};
 
 enum class WorkbenchState : std::uint8_t {
     kNoModel,

@@ -112,7 +112,7 @@ void ExperimentPolicyRow::check() {
         m_problem = tr("Write a routing policy, or remove this line");
     } else if (m_model != nullptr) {
         try {
-            parsePolicy(policy().toStdString(), m_model->config);
+            parsePolicy(policy().toStdString(), *m_model);
         } catch (const Error& error) {
             m_problem = policyErrorText(error.parts());
         }
@@ -127,7 +127,7 @@ void ExperimentPolicyRow::check() {
 
 void ExperimentPolicyRow::openForm() {
     if (m_model == nullptr) return;
-    openPolicyForm(this, tr("Routing policy of the experiment"), m_model->config, policy(),
+    openPolicyForm(this, tr("Routing policy of the experiment"), *m_model, policy(),
                    [this](const QString& text) { m_text->setText(text); });
 }
 

@@ -43,7 +43,7 @@ ForkOffer pointOf(const WorkbenchSnapshot& snapshot, const LaneSnapshot& lane, c
     point.first_generated = turn.first_generated_position;
     point.settings = settingsAt(lane, began_with, position + 1);
     point.layer_names = snapshot.model->moe_layers;
-    point.config = snapshot.model->config;
+    point.model = *snapshot.model;
     return {.point = std::move(point), .refusal = {}};
 }
 
@@ -54,7 +54,7 @@ bool ForkPoint::isRouted() const {
 }
 
 QString ForkPoint::whyNotMeasured() const {
-    if (config.num_experts == 0 || history.shape().moe_layers == 0)
+    if (model.config.num_experts == 0 || history.shape().moe_layers == 0)
         return QObject::tr("Experts are measured in models that have some, with probes on");
     if (!isGenerated()) return QObject::tr("A token of the prompt: the model did not choose it");
     if ((token().trace.flags & token_flag::kInjected) != 0)

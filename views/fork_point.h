@@ -24,7 +24,7 @@ struct ForkPoint {
     std::int32_t first_generated = 0;       // position of the turn's first token after the prompt
     LaneSettings settings;                  // in force when the token was fed
     std::vector<std::int32_t> layer_names;  // the model's number of each trace layer
-    ModelConfig config;
+    ModelFacts model;
 
     const TokenRecord& token() const { return history.token(position); }
     /// Whether its experts are known, so that its routing can be edited.

@@ -163,7 +163,7 @@ void LaneForm::showLane(const ComparedLane& lane, bool is_base, bool can_remove)
 std::optional<QString> LaneForm::refusal() const {
     if (m_model == nullptr) return std::nullopt;
     try {
-        parsePolicy(m_policy->text().toStdString(), m_model->config);
+        parsePolicy(m_policy->text().toStdString(), *m_model);
         return std::nullopt;
     } catch (const Error& error) {
         return policyErrorText(error.parts());
@@ -183,7 +183,7 @@ void LaneForm::checkPolicy() {
 
 void LaneForm::openForm() {
     if (m_model == nullptr) return;
-    openPolicyForm(this, tr("Routing policy of lane %1").arg(laneLetter(m_tag)), m_model->config,
+    openPolicyForm(this, tr("Routing policy of lane %1").arg(laneLetter(m_tag)), *m_model,
                    QString::fromStdString(m_settings.policy), [this](const QString& text) {
                        m_policy->setText(text);
                        announce();

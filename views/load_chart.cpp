@@ -229,6 +229,7 @@ QWidget* LoadChart::makeFacts() {
         value->setFont(monoFont());
         value->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
         auto* remark = new QLabel(holder);
+        remark->setObjectName(u"loadRemark%1"_s.arg(i));
         remark->setProperty("role", u"caption"_s);
         grid->addWidget(name, i + 1, 0);
         grid->addWidget(value, i + 1, 1);

@@ -61,7 +61,7 @@ QString policyErrorKey(const ErrorParts& error) {
     return key.contains(u' ') || key.contains(u'/') ? QString() : key;
 }
 
-void openPolicyForm(QWidget* parent, const QString& title, const ModelConfig& config, const QString& policy,
+void openPolicyForm(QWidget* parent, const QString& title, const ModelFacts& model, const QString& policy,
                     std::function<void(const QString&)> take) {
     auto* dialog = new QDialog(parent);
     dialog->setObjectName(u"lane_policy_dialog"_s);
@@ -69,7 +69,7 @@ void openPolicyForm(QWidget* parent, const QString& title, const ModelConfig& co
     dialog->setWindowTitle(title);
     auto* editor = new PolicyEditor(dialog);
     editor->setObjectName(u"lane_policy_editor"_s);
-    editor->setModel(config);
+    editor->setModel(model);
     editor->showPolicy(policy);
     auto* column = new QVBoxLayout(dialog);
     column->setContentsMargins(0, 0, 0, 0);
@@ -170,9 +170,9 @@ QWidget* PolicyEditor::makeMenus() {
     return holder;
 }
 
-void PolicyEditor::setModel(const ModelConfig& config) {
-    m_config = config;
-    m_specs = policySpecs(config);
+void PolicyEditor::setModel(const ModelFacts& model) {
+    m_model = model;
+    m_specs = policySpecs(model.config);
     fillAddMenu();
     fillPresets();
     m_policy.clear();
@@ -197,7 +197,7 @@ void PolicyEditor::fillAddMenu() {
 void PolicyEditor::fillPresets() {
     QMenu& menu = *m_presets->menu();
     menu.clear();
-    for (const PolicyPreset& preset : policyPresets(m_config)) {
+    for (const PolicyPreset& preset : policyPresets(m_model.config)) {
         QAction* action = menu.addAction(u"%1\t%2"_s.arg(preset.title, preset.text), this,
                                          [this, text = preset.text] { choose(text); });
         action->setToolTip(preset.text);
@@ -217,7 +217,7 @@ void PolicyEditor::setRecent(const QStringList& texts) {
 
 bool PolicyEditor::isPolicy(const std::string& text) const {
     try {
-        parsePolicy(text, m_config);
+        parsePolicy(text, m_model);
     } catch (const Error&) {
         return false;
     }
@@ -385,7 +385,7 @@ void PolicyEditor::takeForms(bool dragging) {
 
 std::optional<QString> PolicyEditor::checked(const QString& text) {
     try {
-        return QString::fromStdString(parsePolicy(text.toStdString(), m_config)->text());
+        return QString::fromStdString(parsePolicy(text.toStdString(), m_model)->text());
     } catch (const Error& error) {
         std::vector<PolicyPart> parts;
         try {
@@ -403,7 +403,7 @@ void PolicyEditor::showError(const ErrorParts& error, const std::vector<PolicyPa
     if (!sameRules(m_forms, parts)) return;
     for (std::size_t i = 0; i < parts.size(); ++i) {
         try {
-            parsePolicy(joinPolicy({parts[i]}), m_config);
+            parsePolicy(joinPolicy({parts[i]}), m_model);
         } catch (const Error& own) {
             QString message = QString::fromStdString(own.parts().what);
             message[0] = message[0].toUpper();

@@ -7,9 +7,9 @@
 #include <optional>
 #include <vector>
 
-#include "engine/config.h"
 #include "engine/error.h"
 #include "engine/routing_policy.h"
+#include "sessions/model_facts.h"
 
 class QLabel;
 class QLineEdit;
@@ -29,7 +29,7 @@ public:
     explicit PolicyEditor(QWidget* parent = nullptr);
 
     /// The model whose policies are offered; shows its own rule.
-    void setModel(const ModelConfig& config);
+    void setModel(const ModelFacts& model);
     /// Shows a policy, as it is in force, without announcing it.
     void showPolicy(const QString& text);
     /// In normal form: announced or shown last. The draft may be on its way to another one.
@@ -77,7 +77,7 @@ private:
     void paintIcon();
     bool isPolicy(const std::string& text) const;
 
-    ModelConfig m_config;
+    ModelFacts m_model;
     std::vector<PolicySpec> m_specs;
     QString m_policy;
     QLineEdit* m_text = nullptr;
@@ -94,7 +94,7 @@ private:
 };
 
 /// Opens the form of a policy in a dialog of its own; `take` gets every policy that is dragged past or chosen.
-void openPolicyForm(QWidget* parent, const QString& title, const ModelConfig& config, const QString& policy,
+void openPolicyForm(QWidget* parent, const QString& title, const ModelFacts& model, const QString& policy,
                     std::function<void(const QString&)> take);
 
 /// What an error says, in the order what, where, expected, found, advice; `key` is left out of what is already beside

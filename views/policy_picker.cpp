@@ -13,6 +13,7 @@
 #include <functional>
 
 #include "engine/routing_policy.h"
+#include "views/format.h"
 #include "views/policy_editor.h"
 #include "views/theme.h"
 
@@ -104,18 +105,19 @@ PolicyPicker::PolicyPicker(QUndoStack& undo, QWidget* parent)
     updateTexts();
 }
 
-void PolicyPicker::setModel(const ModelConfig& config, const QString& model_name) {
-    m_config = config;
-    m_dense_reason =
-        config.num_experts > 0 ? QString() : tr("%1 is dense: it has no experts to choose").arg(model_name);
+void PolicyPicker::setModel(const ModelFacts& model) {
+    m_config = model.config;
+    m_dense_reason = m_config.num_experts > 0
+                         ? QString()
+                         : tr("%1 is dense: it has no experts to choose").arg(format::plainText(model.name));
     m_rule->clear();
-    for (const PolicySpec& spec : policySpecs(config)) {
+    for (const PolicySpec& spec : policySpecs(m_config)) {
         if (spec.role != PolicyRole::kChooses) continue;
         m_rule->addItem(QString::fromStdString(spec.name));
         m_rule->setItemData(m_rule->count() - 1, QString::fromStdString(spec.help), Qt::ToolTipRole);
     }
     m_rule->view()->setMinimumWidth(kRuleWidth + 24);
-    m_editor->setModel(config);
+    m_editor->setModel(model);
     showPolicy(u"model"_s);
 }
 

@@ -4,8 +4,8 @@
 #include <QWidget>
 #include <optional>
 
-#include "engine/config.h"
 #include "engine/error.h"
+#include "sessions/model_facts.h"
 
 class QComboBox;
 class QDialog;
@@ -23,7 +23,7 @@ public:
     explicit PolicyPicker(QUndoStack& undo, QWidget* parent = nullptr);
 
     /// The model to choose for. One without experts disables the picker and says so.
-    void setModel(const ModelConfig& config, const QString& model_name);
+    void setModel(const ModelFacts& model);
     /// Nothing can be chosen, for this reason; empty: enabled.
     void setDisabledReason(const QString& reason);
     const QString& policy() const { return m_policy; }

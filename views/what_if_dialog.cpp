@@ -283,7 +283,7 @@ QWidget* WhatIfDialog::makeOthers() {
     grid->addWidget(m_seed, 3, 1);
     grid->setColumnStretch(2, 1);
     connect(m_policy_form, &QToolButton::clicked, this, [this] {
-        openPolicyForm(this, tr("Routing policy from here on"), m_point.config, m_policy->text(),
+        openPolicyForm(this, tr("Routing policy from here on"), m_point.model, m_policy->text(),
                        [this](const QString& text) { m_policy->setText(text); });
     });
     // A value that is given is meant; the box only takes it back.
@@ -387,7 +387,7 @@ void WhatIfDialog::showPoint() {
     m_token_text->clear();
     m_seed->setText(QString::number(m_point.settings.sampling.seed));
     for (QCheckBox* box : {m_other_policy, m_other_budget, m_other_token, m_other_seed}) box->setChecked(false);
-    const bool dense = m_point.config.num_experts == 0;
+    const bool dense = m_point.model.config.num_experts == 0;
     for (QWidget* widget : std::initializer_list<QWidget*>{m_other_policy, m_policy, m_policy_form})
         widget->setEnabled(!dense);
     for (QWidget* widget : std::initializer_list<QWidget*>{m_other_token, m_token_text})
@@ -457,7 +457,7 @@ QString WhatIfDialog::problem() const {
     if (m_waiting) return tr("The fork is being made");
     if (const QString token = tokenProblem(); !token.isEmpty()) return token;
     try {
-        parsePolicy(policyOf(m_point, changes()), m_point.config);
+        parsePolicy(policyOf(m_point, changes()), m_point.model);
     } catch (const Error& error) {
         return policyErrorText(error.parts());
     }

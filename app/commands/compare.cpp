@@ -112,6 +112,7 @@ Json laneJson(const ComparedLane& lane, std::size_t index) {
                  {"policy", lane.free.settings.policy},
                  {"prompt_tokens", turn.prompt_tokens},
                  {"shared_prompt_tokens", lane.shared_prompt_tokens},
+                 {"prefill_chunk", lane.prefill_chunk > 0 ? Json(lane.prefill_chunk) : Json()},
                  {"thinking_tokens", turn.thinking_tokens},
                  {"answer_tokens", turn.answer_tokens},
                  {"injected_tokens", turn.injected_tokens},

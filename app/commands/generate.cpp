@@ -59,7 +59,7 @@ int runGenerate(const GenerateOptions& options, CommandStreams& streams) {
     Generation generation(model, *loaded->backend, {.max_lanes = 1, .slots = slots}, &printer);
     const LaneId lane = generation.addLane(settings);
     generation.startTurn(lane, prompt.ids, prompt.thinking);
-    if (recording) recording->begin(prompt.messages, settings, lane, generation.contextTokens());
+    if (recording) recording->begin(prompt.messages, settings, lane, generation);
     while (generation.step()) {
         if (recording) recording->keepUp();
     }

@@ -37,8 +37,9 @@ TurnRecording::TurnRecording(std::shared_ptr<LoadedModel> loaded, const std::fil
 }
 
 void TurnRecording::begin(std::span<const Message> messages, const LaneSettings& settings, LaneId lane,
-                          std::int64_t context_tokens) {
-    m_options.metadata["context_tokens"] = std::to_string(context_tokens);
+                          const Generation& generation) {
+    m_options.metadata["context_tokens"] = std::to_string(generation.contextTokens());
+    m_options.metadata["prefill_chunk"] = std::to_string(generation.prefillChunk());
     m_recorder = std::make_unique<Recorder>(std::move(m_options), m_ring, m_reader);
     m_has_messages = !messages.empty();
     m_mode = settings.mode;

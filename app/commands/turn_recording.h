@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/chat_template.h"
+#include "engine/generation.h"
 #include "probes/trace_ring.h"
 #include "sessions/loaded_model.h"
 #include "sessions/recorder.h"
@@ -26,7 +27,7 @@ public:
     /// To be called when the turn has started, so that a refused turn leaves no file: its messages (none when it was
     /// started from ids) and settings.
     void begin(std::span<const Message> messages, const LaneSettings& settings, LaneId lane,
-               std::int64_t context_tokens);
+               const Generation& generation);
     /// Waits for the recorder when it is far behind: without a window nothing is gained by losing records.
     void keepUp();
     /// Adds the answer and commits everything. Throws Error when the recording failed.

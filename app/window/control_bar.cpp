@@ -114,7 +114,7 @@ void ControlBar::showModel(const WorkbenchSnapshot& snapshot) {
         m_budget->setDisabledReason(reason);
         m_policy->setDisabledReason(reason);
     } else if (m_shown_model != identity) {
-        m_policy->setModel(model->config, name);
+        m_policy->setModel(*model);
         m_policy->setDisabledReason({});
         m_mode->setSupport(model->thinking_support, name);
         m_budget->setDisabledReason(

@@ -95,9 +95,18 @@ TEST_F(CalibrateCommand, OfAnotherModelPolicyOrPromptsIsNeverWrittenOverNorUsed)
         "a calibration of another prompt file");
     EXPECT_EQ(contentOf(file("c.json")), before);
     const std::string hash = json::parse(before)["model_hash"];
+    std::ofstream(file("t.jsonl")) << json{{"prompt", "x"}, {"answer", "x"}}.dump() << '\n';
+    const std::string policy = "skip:calibration=" + file("c.json");
+    std::ofstream(file("e.json")) << json{
+        {"model", file("other")}, {"tasks", {{{"file", "t.jsonl"}}}}, {"policies", {"model", policy}}};
+    refused({"compare", "--model", file("other"), "--prompt", "x", "--record", file("lanes.mixo"), "--lane",
+             "policy=model", "--lane", "policy=" + policy},
+            "found model " + hash);
+    EXPECT_FALSE(std::filesystem::exists(file("lanes.mixo"))) << "before anything runs";
+    refused({"sweep", file("e.json"), "--out", file("sweep")}, "found model " + hash);
+    EXPECT_FALSE(std::filesystem::exists(directory / "sweep" / "experiment.mixo")) << "before anything runs";
     for (const char* command : {"generate", "trace", "bench"}) {
-        std::vector<std::string> arguments = {command, "--model", file("other"), "--policy",
-                                              "skip:calibration=" + file("c.json")};
+        std::vector<std::string> arguments = {command, "--model", file("other"), "--policy", policy};
         if (std::string(command) == "generate") arguments.insert(arguments.end(), {"--prompt", "x"});
         if (std::string(command) == "trace") arguments.insert(arguments.end(), {"--ids", "1"});
         refused(arguments, "found model " + hash);

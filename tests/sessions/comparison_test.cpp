@@ -78,7 +78,10 @@ TEST_F(ComparisonTest, WhatIsShownIsWhatTheRawTraceSays) {
         EXPECT_EQ(lane.free.settings.policy, laneWith(fourLanes()[index].policy).policy);
     }
     EXPECT_GT(shown->lanes[1].free_prompt.dropped, 0);
-    ASSERT_EQ(shown->lanes[1].notes.size(), 1U);
+    EXPECT_EQ(shown->lanes[1].notes,
+              (std::vector<std::string>{"routing depends on prompt pieces of 128 tokens",
+                                        "capacity: acts on the prompt and on injected text only"}));
+    EXPECT_TRUE(shown->lanes[0].notes.empty());
     EXPECT_GT(shown->lanes[2].free_generated.virtual_selections, 0);
     EXPECT_NE(shown->lanes[3].first_divergence, -1);
     EXPECT_EQ(shown->lanes[3].free_generated.ranPerLayer(), 2.0);
@@ -264,6 +267,15 @@ TEST_F(ComparisonTest, TheSessionReadsBackAsWhatWasShown) {
     const SessionReader reader(file);
     exportComparison(
         comparisonOf(reader), [&](TokenId id) { return reader.tokenBytes(id); }, directory / "read");
+    // Said of the policies that look at a chunk of the prompt, in a session that is read back as well.
+    const ComparisonSnapshot recorded = comparisonOf(reader);
+    for (const ComparedLane& lane : recorded.lanes) {
+        const bool depends = lane.origin.settings.policy.find("capacity") != std::string::npos;
+        EXPECT_EQ(lane.prefill_chunk, depends ? 128 : 0) << lane.origin.settings.policy;
+        EXPECT_EQ(lane.notes.size(), depends ? 1U : 0U) << lane.origin.settings.policy;
+    }
+    exportCsv(file, directory / "all");
+    EXPECT_EQ(nlohmann::json::parse(textOf(directory / "all" / "run.json"))["prefill_chunk"], 128);
     const std::string live = textOf(directory / "live" / "comparison.csv");
     EXPECT_EQ(live, textOf(directory / "read" / "comparison.csv"));
     EXPECT_EQ(textOf(directory / "live" / "forced.csv"), textOf(directory / "read" / "forced.csv"));

@@ -39,10 +39,17 @@ ModelConfig configOf(std::int64_t experts, std::int64_t k) {
     return config;
 }
 
+ModelFacts factsOf(const char* name, std::int64_t experts, std::int64_t k) {
+    ModelFacts facts;
+    facts.name = name;
+    facts.config = configOf(experts, k);
+    return facts;
+}
+
 class PolicyPickerTest : public testing::Test {
 protected:
     void SetUp() override {
-        picker.setModel(configOf(64, 4), u"demo"_s);
+        picker.setModel(factsOf("demo", 64, 4));
         picker.resize(320, 40);
         picker.show();
         ASSERT_TRUE(QTest::qWaitForWindowExposed(&picker));
@@ -312,14 +319,14 @@ TEST_F(PolicyPickerTest, PresetsAndRecentOnesAreOneClickAway) {
 
 TEST_F(PolicyPickerTest, ADenseModelAndOneThatIsBeingOpenedSayWhyNothingCanBeChosen) {
     openEditor();
-    picker.setModel(configOf(0, 0), u"Qwen3-4B"_s);
+    picker.setModel(factsOf("Qwen3-4B", 0, 0));
     auto* rule = picker.findChild<QComboBox*>(u"policy_rule"_s);
     auto* button = picker.findChild<QToolButton*>(u"policy_parameters"_s);
     EXPECT_FALSE(rule->isEnabled());
     EXPECT_FALSE(button->isEnabled());
     EXPECT_EQ(rule->toolTip(), u"Qwen3-4B is dense: it has no experts to choose"_s);
     EXPECT_FALSE(picker.findChild<QDialog*>(u"policy_dialog"_s)->isVisible());
-    picker.setModel(configOf(8, 2), u"tiny"_s);
+    picker.setModel(factsOf("tiny", 8, 2));
     EXPECT_TRUE(rule->isEnabled());
     picker.setDisabledReason(u"Open a model first"_s);
     EXPECT_FALSE(rule->isEnabled());
@@ -329,7 +336,7 @@ TEST_F(PolicyPickerTest, ADenseModelAndOneThatIsBeingOpenedSayWhyNothingCanBeCho
 TEST_F(PolicyPickerTest, AnotherModelsRangesHoldInTheForm) {
     openEditor();
     picker.editor().choose(u"top-k:k=40"_s);
-    picker.setModel(configOf(8, 2), u"tiny"_s);
+    picker.setModel(factsOf("tiny", 8, 2));
     EXPECT_EQ(picker.policy(), u"model"_s);
     picker.editor().choose(u"top-k:k=40"_s);
     EXPECT_TRUE(state().contains(u"1 to 8"_s));

@@ -1,6 +1,7 @@
 // The compare workspace as a person uses it: four lanes on the demo model, run, read, exported, held against the file.
 #include <QApplication>
 #include <QComboBox>
+#include <QDialog>
 #include <QDir>
 #include <QFile>
 #include <QFileDialog>
@@ -8,25 +9,34 @@
 #include <QLineEdit>
 #include <QPushButton>
 #include <QScrollBar>
+#include <QSlider>
 #include <QTabBar>
 #include <QTableView>
 #include <QTest>
 #include <QTimer>
 #include <QToolButton>
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <utility>
 
 #include "app/window/comparison_workspace.h"
+#include "sessions/csv_export.h"
 #include "sessions/session_file.h"
+#include "support/recomputed.h"
 #include "views/composer.h"
 #include "views/difference_map_view.h"
+#include "views/expert_inspector.h"
 #include "views/exportable_view.h"
 #include "views/lane_editor.h"
 #include "views/lane_header.h"
+#include "views/lane_style.h"
 #include "views/lanes_text.h"
 #include "views/lanes_view.h"
+#include "views/load_chart.h"
 #include "views/metrics_view.h"
+#include "views/policy_editor.h"
+#include "views/policy_part_form.h"
 #include "window_fixture_test.h"
 
 namespace mixoscope {
@@ -114,6 +124,75 @@ protected:
         });
         timer->start(20);
     }
+    /// How many pixels of a token's cell have its lane's colour, in which the first divergence is framed.
+    int framePixels(std::int32_t tag, std::int32_t token) const {
+        LanesText& text = view().text();
+        text.setFollow(false);
+        auto& scroll = find<QScrollBar>(u"lanes_scroll"_s);
+        scroll.setValue(0);
+        const auto lane = static_cast<std::size_t>(tag);
+        scroll.setValue(std::max(0, text.tokenRect(lane, token).toAlignedRect().bottom() - text.height() + 1));
+        const QRect cell = text.tokenRect(lane, token).toAlignedRect();
+        EXPECT_TRUE(text.rect().contains(cell)) << "it can be brought into sight";
+        const QImage image = text.grab(cell).toImage();
+        int count = 0;
+        for (int y = 0; y < image.height(); ++y) {
+            for (int x = 0; x < image.width(); ++x) count += image.pixelColor(x, y) == laneColour(tag) ? 1 : 0;
+        }
+        return count;
+    }
+    /// What the chat's views export when they are shown the lanes of a run: every lane of the load chart and every
+    /// expert's tokens; shares of some experts of the last lane. By kind of table.
+    std::map<std::string, std::string> chatViewsOf(const WorkbenchSnapshot& run) {
+        std::map<std::string, std::string> tables;
+        auto& chart = find<LoadChart>(u"loadChart"_s);
+        auto& inspector = find<ExpertInspector>(u"expertInspector"_s);
+        Selection& selection = window->selection();
+        const auto add = [&](const std::string& kind, const QString& header, const QString& place,
+                             const ExportableView& exported, qsizetype rows = -1) {
+            QStringList lines = exported.csv().split(u'\n', Qt::SkipEmptyParts);
+            std::string& table = tables[kind];
+            if (table.empty()) table = (header + lines.front()).toStdString() + "\n";
+            for (const QString& line : lines.mid(1, rows)) table += (place + line).toStdString() + "\n";
+        };
+        tables["dead"] = "lane,layer,remark\n";
+        for (const ComparedLane& lane : run.comparison->lanes) {
+            auto snapshot = std::make_shared<WorkbenchSnapshot>(run);
+            snapshot->lanes = {lane.free};
+            const QString number = QString::number(lane.free.lane) + u',';
+            const bool is_last = &lane == &run.comparison->lanes.back();
+            selection.setLane(lane.free.lane);
+            chart.setSnapshot(snapshot);
+            inspector.setSnapshot(snapshot);
+            for (const LoadWindow part :
+                 {LoadWindow::kAll, LoadWindow::kPrompt, LoadWindow::kThinking, LoadWindow::kAnswer}) {
+                chart.setWindow(part);
+                add("load", u"lane,"_s, number, chart);
+            }
+            chart.setWindow(LoadWindow::kAll);
+            for (std::int32_t layer = 0; layer < lane.free.history.shape().moe_layers; ++layer) {
+                selection.setLayer(layer);
+                const QString named = QString::number(modelLayer(snapshot, layer));
+                tables["dead"] += (number + named + u","_s).toStdString() +
+                                  csvField(find<QLabel>(u"loadRemark5"_s).text()).toStdString() + "\n";
+                for (std::int32_t expert = 0; expert < lane.free.history.shape().experts; ++expert) {
+                    selection.setExpert(expert);
+                    inspector.setPage(ExpertInspector::Page::kTokens);
+                    add("tokens", u"lane,"_s, number, inspector);
+                    if (!is_last || expert % 7 != 0) continue;
+                    const QString place = number + u"%1,%2,"_s.arg(named).arg(expert);
+                    const QString header = u"lane,layer,selected,"_s;
+                    inspector.setPage(ExpertInspector::Page::kLoad);
+                    add("rolling", header, place, inspector);
+                    inspector.setPage(ExpertInspector::Page::kPairs);
+                    add("pairs", header, place, inspector);
+                    inspector.setPage(ExpertInspector::Page::kKinds);
+                    add("kinds", header, place, inspector, kPhaseCount);
+                }
+            }
+        }
+        return tables;
+    }
     static QList<QStringList> readCsv(const QString& path) {
         QFile file(path);
         if (!file.open(QIODevice::ReadOnly)) return {};
@@ -176,7 +255,6 @@ TEST_F(CompareWindow, FourLanesRunDivergeAndTheirCsvAgreesWithTheSessionFile) {
     }
     ASSERT_EQ(by_tag.size(), 4U);
     const std::vector<TokenId> base = by_tag.at(0).generated();
-    int diverging = 0;
     std::map<std::int32_t, std::int32_t> first_different;
     for (std::int32_t tag = 1; tag < 4; ++tag) {
         const std::vector<TokenId> ids = by_tag.at(tag).generated();
@@ -188,12 +266,20 @@ TEST_F(CompareWindow, FourLanesRunDivergeAndTheirCsvAgreesWithTheSessionFile) {
             EXPECT_EQ(verdict, u"= A"_s);
             continue;
         }
-        ++diverging;
         EXPECT_EQ(verdict, u"≠ A from token %1"_s.arg(first_different[tag]));
         EXPECT_EQ(shown->comparison->lanes[static_cast<std::size_t>(tag)].first_divergence, first_different[tag]);
     }
-    EXPECT_GT(diverging, 0) << "no policy changed anything: nothing is tested";
+    ASSERT_GE(first_different.at(3), 0) << "random routing changed nothing: nothing is tested";
     EXPECT_EQ(view().header(0).verdict(), u"baseline"_s);
+    for (std::int32_t tag = 1; tag < 4; ++tag) {
+        const auto tokens = static_cast<std::int32_t>(by_tag.at(tag).generated().size());
+        if (first_different[tag] < 0 || first_different[tag] >= tokens) continue;  // there is none to be framed
+        EXPECT_GT(framePixels(tag, first_different[tag]), 20) << tag;
+    }
+    EXPECT_EQ(framePixels(3, first_different.at(3) + 2), 0) << "a later one is not the first";
+    EXPECT_TRUE(view().header(1).notes().contains(u"routing depends on prompt pieces of 128 tokens"_s))
+        << view().header(1).notes().toStdString();
+    EXPECT_EQ(view().header(3).notes(), QString());
 
     // Exported through the bar and its dialog.
     const QString folder = QString::fromStdString((directory.path() / "csv").string());
@@ -257,6 +343,86 @@ TEST_F(CompareWindow, FourLanesRunDivergeAndTheirCsvAgreesWithTheSessionFile) {
     EXPECT_EQ(metrics.at(1, Metric::kExperts).text, u"1.00"_s);
     EXPECT_EQ(metrics.at(0, Metric::kExperts).text, u"4.00"_s);
     keepPicture(u"window-compare-light"_s);
+
+    // And everything that is counted is what a program counts that shares nothing with this one.
+    if (!test::canRecompute()) GTEST_SKIP() << "python3-numpy is not installed; app/setup.sh names it";
+    exportCsv(file, directory / "read");
+    std::vector<test::WrittenTable> tables = {
+        {"comparison", directory / "csv" / "comparison.csv"},  {"forced", directory / "csv" / "forced.csv"},
+        {"comparison", directory / "read" / "comparison.csv"}, {"forced", directory / "read" / "forced.csv"},
+        {"balance", directory / "read" / "balance.csv"},       {"metrics", directory / "metrics.csv"}};
+    ASSERT_EQ(saveCsv(find<MetricsView>(u"metrics_view"_s), QString::fromStdString(tables.back().file.string())),
+              QString());
+    for (const auto& [kind, text] : chatViewsOf(*shown)) {
+        tables.push_back({kind, directory / (kind + ".csv")});
+        std::ofstream(tables.back().file) << text;
+    }
+    const auto checked = test::recompute(file, tables, directory.path());
+    EXPECT_EQ(checked.size(), 10U);
+    for (const auto& [kind, cells] : checked) EXPECT_GT(cells, 16) << kind;
+}
+
+TEST_F(CompareWindow, AParameterDraggedWhileItsLaneRunsActsAtTheNextTokenAndIsRecorded) {
+    ASSERT_NO_FATAL_FAILURE(enter());
+    ASSERT_NO_FATAL_FAILURE(setPolicies({u"model"_s, u"top-k:k=3"_s}));
+    // One token in a thousand seconds: the lanes wait until the drag is done.
+    workbench->setDecodePace(0.001);
+    ASSERT_NO_FATAL_FAILURE(run(u"What is 47 + 85? /think"_s));
+    ASSERT_TRUE(test::waitFor([this] { return latest()->state == WorkbenchState::kComparing && hasTokens(); }));
+    QTest::mouseClick(view().header(1).findChild<QToolButton*>(u"lane_edit"_s), Qt::LeftButton);
+    auto& editor = find<LaneEditor>(u"lane_editor"_s);
+    QTest::mouseClick(editor.lane(1).findChild<QToolButton*>(u"lane_policy_parameters"_s), Qt::LeftButton);
+    auto& dialog = find<QDialog>(u"lane_policy_dialog"_s);
+    ASSERT_TRUE(QTest::qWaitForWindowExposed(&dialog));
+    auto* slider = find<PolicyEditor>(u"lane_policy_editor"_s).part(0).findChild<QSlider*>(u"slider_k"_s);
+    const auto asked = [this] { return comparison().lanes[1].settings.policy; };
+    QTest::mousePress(slider, Qt::LeftButton, {}, test::sliderHandle(*slider, 2));
+    for (const int step : {3, 1, 0}) QTest::mouseMove(slider, test::sliderHandle(*slider, step));
+    ASSERT_TRUE(test::waitFor([&] { return asked() == "top-k:k=1"; })) << "before the button is released: " << asked();
+    QTest::mouseRelease(slider, Qt::LeftButton, {}, test::sliderHandle(*slider, 0));
+    EXPECT_EQ(editor.lane(1).policy().text(), u"top-k:k=1"_s);
+    dialog.close();
+    editor.close();
+    workbench->setDecodePace(0);
+    ASSERT_TRUE(test::waitFor([this] { return isDone(); }));
+    ASSERT_FALSE(comparison().error.has_value()) << Error(*comparison().error).what();
+
+    const SnapshotPointer shown = latest();
+    const ComparedLane& lane = shown->comparison->lanes[1];
+    const auto isChange = [](const LaneEvent& event) { return event.kind == LaneEventKind::kPolicyChanged; };
+    ASSERT_GE(std::ranges::count_if(lane.free.events, isChange), 1);
+    const LaneEvent change = *std::ranges::find_if(lane.free.events.rbegin(), lane.free.events.rend(), isChange);
+    EXPECT_STREQ(static_cast<const char*>(change.text), "top-k:k=1");
+    const History& history = lane.free.history;
+    const auto active = [&](std::int32_t position) { return history.router(position, 0).active; };
+    EXPECT_GE(change.position, lane.free.turns.back().first_generated_position);
+    for (std::int32_t position = 0; position < change.position; ++position) EXPECT_EQ(active(position), 3) << position;
+    ASSERT_GT(history.rowCount(), change.position + 1);
+    for (std::int32_t position = change.position + 1; position < history.rowCount(); ++position)
+        EXPECT_EQ(active(position), 1) << position;
+    EXPECT_EQ(history.router(history.rowCount() - 1, 0).active, 1);
+
+    ASSERT_TRUE(workbench->flush());
+    int recorded = 0;
+    SessionReader(shown->comparison_recorder.file)
+        .replay([](const StepTrace&) {},
+                [&](const LaneEvent& event) {
+                    recorded += event.lane == lane.origin.lane && isChange(event) && event.step == change.step ? 1 : 0;
+                });
+    EXPECT_EQ(recorded, 1);
+    exportCsv(shown->comparison_recorder.file, directory / "csv");
+    QStringList policies;
+    QString step;
+    for (const QStringList& row : readCsv(QString::fromStdString((directory / "csv" / "settings.csv").string()))) {
+        if (row[0] != QString::number(lane.origin.lane) || row[4] != u"policy"_s) continue;
+        EXPECT_EQ(row[5], policies.isEmpty() ? QString() : policies.back());
+        policies << row[6];
+        step = row[1];
+    }
+    ASSERT_GE(policies.size(), 2);
+    EXPECT_EQ(policies.front(), u"top-k:k=3"_s);
+    EXPECT_EQ(policies.back(), u"top-k:k=1"_s);
+    EXPECT_EQ(step, QString::number(change.step));
 }
 
 TEST_F(CompareWindow, ATokenPointedAtOrClickedIsTheSameInAllLanes) {

@@ -7,7 +7,6 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QSlider>
-#include <QStyleOptionSlider>
 #include <QTest>
 #include <QToolButton>
 #include <algorithm>
@@ -58,14 +57,6 @@ protected:
         QTest::keyClicks(&editor().text(), text);
         QTest::keyClick(&editor().text(), Qt::Key_Return);
     }
-    static QPoint handle(const QSlider& slider, int value) {
-        QStyleOptionSlider option;
-        option.initFrom(&slider);
-        option.minimum = slider.minimum();
-        option.maximum = slider.maximum();
-        option.sliderPosition = option.sliderValue = value;
-        return slider.style()->subControlRect(QStyle::CC_Slider, &option, QStyle::SC_SliderHandle, &slider).center();
-    }
 };
 
 TEST_F(PolicyWindowTest, APolicyDraggedWhileTheModelThinksActsAtTheNextTokenAndIsRecorded) {
@@ -78,10 +69,10 @@ TEST_F(PolicyWindowTest, APolicyDraggedWhileTheModelThinksActsAtTheNextTokenAndI
     ASSERT_NO_FATAL_FAILURE(waitForTheBlock());
     ASSERT_NO_FATAL_FAILURE(openEditor());
     auto* slider = editor().part(0).findChild<QSlider*>(u"slider_k"_s);
-    QTest::mousePress(slider, Qt::LeftButton, {}, handle(*slider, 2));
-    for (const int step : {3, 1, 0}) QTest::mouseMove(slider, handle(*slider, step));
+    QTest::mousePress(slider, Qt::LeftButton, {}, test::sliderHandle(*slider, 2));
+    for (const int step : {3, 1, 0}) QTest::mouseMove(slider, test::sliderHandle(*slider, step));
     EXPECT_EQ(workbench->settings().policy, "top-k:k=1") << "before the button is released";
-    QTest::mouseRelease(slider, Qt::LeftButton, {}, handle(*slider, 0));
+    QTest::mouseRelease(slider, Qt::LeftButton, {}, test::sliderHandle(*slider, 0));
     EXPECT_EQ(workbench->settings().policy, "top-k:k=1");
     workbench->setDecodePace(0);
     ASSERT_NO_FATAL_FAILURE(waitForTheEnd(1));

@@ -3,6 +3,8 @@
 #include <QAction>
 #include <QApplication>
 #include <QDir>
+#include <QSlider>
+#include <QStyleOptionSlider>
 #include <QTest>
 
 #include "support/paths.h"
@@ -19,6 +21,15 @@ std::filesystem::path demoModel() {
 
 bool waitFor(const std::function<bool()>& done) {
     return QTest::qWaitFor(done, 60'000);
+}
+
+QPoint sliderHandle(const QSlider& slider, int value) {
+    QStyleOptionSlider option;
+    option.initFrom(&slider);
+    option.minimum = slider.minimum();
+    option.maximum = slider.maximum();
+    option.sliderPosition = option.sliderValue = value;
+    return slider.style()->subControlRect(QStyle::CC_Slider, &option, QStyle::SC_SliderHandle, &slider).center();
 }
 
 void WindowTest::open(const std::string& model, QSize size) {

@@ -11,6 +11,8 @@
 #include "sessions/workbench.h"
 #include "support/temporary_directory.h"
 
+class QSlider;
+
 namespace mixoscope::test {
 
 /// The trained demo model, or what MIXO_TEST_MODEL names.
@@ -18,6 +20,9 @@ std::filesystem::path demoModel();
 
 /// Turns the event loop until `done`; false if it takes longer than a minute.
 bool waitFor(const std::function<bool()>& done);
+
+/// Where a slider's handle is at this value.
+QPoint sliderHandle(const QSlider& slider, int value);
 
 class WindowTest : public testing::Test {
 protected:
