@@ -10,8 +10,9 @@ namespace {
 
 /// What stop() takes out of the queue.
 bool isWork(const Command& command) {
-    return std::holds_alternative<Send>(command) || std::holds_alternative<Fork>(command) ||
-           std::holds_alternative<Attribute>(command) || std::holds_alternative<Compare>(command);
+    return std::holds_alternative<Send>(command) || std::holds_alternative<Continue>(command) ||
+           std::holds_alternative<Fork>(command) || std::holds_alternative<Attribute>(command) ||
+           std::holds_alternative<Compare>(command);
 }
 
 }  // namespace
@@ -75,7 +76,8 @@ void CommandQueue::done() {
 
 bool CommandQueue::interruptedLocked() const {
     return m_closed || std::any_of(m_queue.begin(), m_queue.end(), [](const Command& command) {
-               return std::holds_alternative<OpenModel>(command) || std::holds_alternative<NewConversation>(command);
+               return std::holds_alternative<OpenModel>(command) || std::holds_alternative<NewConversation>(command) ||
+                      std::holds_alternative<Continue>(command);
            });
 }
 

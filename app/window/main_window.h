@@ -34,6 +34,7 @@ class ExperimentWorkspace;
 class ExportableView;
 class HeatmapView;
 class PanelDock;
+class RecordingContinuation;
 class RecordingPlayback;
 class SessionLibraryView;
 class SettingsDialog;
@@ -136,6 +137,10 @@ private:
     /// Remembers what is being recorded while a recording is shown.
     void noteRecorders(const WorkbenchSnapshot& snapshot);
     void showRecording(const SnapshotPointer& snapshot);
+    void connectContinuation();
+    /// A new conversation from the step that is shown.
+    void continueRecording(bool stop_there);
+    void showContinued();
     void showKeys();
     void showAbout();
     void showSettings();
@@ -208,6 +213,7 @@ private:
     QAction* m_answer_now = nullptr;
     QAction* m_stop = nullptr;
     RecordingPlayback* m_recording = nullptr;
+    RecordingContinuation* m_continuation = nullptr;
     QList<QAction*> m_live_actions;       // that a recording has no use for
     QList<QAction*> m_recording_actions;  // that only a recording has
     QString m_shown_recording;            // empty: the live chat
