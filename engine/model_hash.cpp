@@ -142,7 +142,7 @@ std::string contentHash(std::span<const std::byte> bytes) {
 std::string fileHash(const std::filesystem::path& file) {
     constexpr std::uint64_t kWhole = std::uint64_t{16} << 20;
     constexpr std::uint64_t kPiece = 4096;
-    constexpr std::uint64_t kPieces = 256;
+    constexpr std::uint64_t kPieces = 64;
     std::error_code failure;
     const std::uint64_t size = std::filesystem::file_size(file, failure);
     std::ifstream stream(file, std::ios::binary);

@@ -10,9 +10,8 @@ namespace {
 
 /// What stop() takes out of the queue.
 bool isWork(const Command& command) {
-    return std::holds_alternative<Send>(command) || std::holds_alternative<Continue>(command) ||
-           std::holds_alternative<Fork>(command) || std::holds_alternative<Attribute>(command) ||
-           std::holds_alternative<Compare>(command);
+    return std::holds_alternative<Send>(command) || std::holds_alternative<Fork>(command) ||
+           std::holds_alternative<Attribute>(command) || std::holds_alternative<Compare>(command);
 }
 
 }  // namespace
