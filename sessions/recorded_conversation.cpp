@@ -1,7 +1,6 @@
 #include "sessions/recorded_conversation.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <span>
 #include <utility>
@@ -16,6 +15,7 @@ namespace mixoscope {
 namespace {
 
 constexpr std::int64_t kRecordsAtOnce = 4096;
+constexpr const char* kLacksTokens = "The recording lacks tokens that the model had read";
 
 /// The lane that is the conversation; a session that tells of no lanes has no other.
 std::optional<LaneId> conversationOf(const std::vector<LaneOrigin>& lanes) {
@@ -87,6 +87,10 @@ void RecordedConversation::readPlace(std::function<bool()> cancelled) {
     const bool in_prompt = lane->history.tokenCount() < turn.prompt_tokens;
     const History& history = in_prompt ? later->historyOfTurn(lane->turns.size() - 1) : lane->history;
     const std::int32_t tokens = in_prompt ? turn.prompt_tokens : history.tokenCount();
+    if (tokens > replay.rowsRead() + 1)  // also of a damaged file, which may say that it has any number
+        refuse({.what = kLacksTokens,
+                .expected = "a row for each of " + std::to_string(tokens) + " tokens but the last",
+                .found = std::to_string(replay.rowsRead()) + " rows"});
     for (std::int32_t position = 0; position < std::min(tokens, history.tokenCount()); ++position)
         m_tokens.push_back(history.token(position).trace);
     const bool began_later = turn.first_position > 0 && !m_tokens.empty() && m_tokens.front().id < 0;
@@ -96,7 +100,7 @@ void RecordedConversation::readPlace(std::function<bool()> cancelled) {
                 .found = "those from " + std::to_string(turn.first_position) + " on"});
     if (m_tokens.empty() || m_prompt_tokens < 1 || std::ssize(m_tokens) < tokens ||
         std::ranges::any_of(m_tokens, [](const TokenTrace& token) { return token.id < 0; }))
-        refuse({.what = "The recording lacks tokens that the model had read",
+        refuse({.what = kLacksTokens,
                 .expected = std::to_string(std::max(tokens, m_prompt_tokens)) + " tokens",
                 .found = std::to_string(
                     std::ranges::count_if(m_tokens, [](const TokenTrace& token) { return token.id >= 0; }))});
@@ -108,7 +112,7 @@ void RecordedConversation::readWords(const std::filesystem::path& file) {
         if (lane == m_lane && of_turn <= turn && of_turn == static_cast<int>(m_turn_settings.size()))
             m_turn_settings.push_back(settingsFromJson(json, file.string()));
     });
-    if (std::ssize(m_turn_settings) != turn + 1)
+    if (m_turn_settings.empty() || std::ssize(m_turn_settings) != turn + 1)
         refuse({.what = "The recording began after its conversation, so it lacks earlier turns",
                 .expected = std::to_string(turn + 1) + " turns",
                 .found = std::to_string(m_turn_settings.size())});
@@ -125,7 +129,7 @@ void RecordedConversation::readRecords() {
     std::string policy = m_turn_settings.front().policy;
     bool gap = false;
     m_reader.replay(
-        std::numeric_limits<std::int64_t>::min(), m_end_serial,
+        0, m_end_serial,
         [&](const StepTrace& trace) {
             if (trace.lane != m_lane) return;
             const auto position = static_cast<std::size_t>(trace.token.position);
@@ -142,8 +146,7 @@ void RecordedConversation::readRecords() {
             while (!m_policies.empty() && m_policies.back().first >= event.position) m_policies.pop_back();
             m_policies.push_back({.first = m_policies.empty() ? 0 : event.position, .policy = policy});
         });
-    if (gap || m_policies.empty() || m_rows.size() > m_tokens.size())
-        refuse({.what = "The recording lacks tokens that the model had read"});
+    if (gap || m_policies.empty() || m_rows.empty() || m_rows.size() > m_tokens.size()) refuse({.what = kLacksTokens});
 }
 
 std::vector<Message> RecordedConversation::messages() const {
@@ -208,7 +211,7 @@ RecordedTurn RecordedConversation::copyTo(TraceSink& sink, LaneId lane, const Mo
         return serial - first - left_out;
     };
     m_reader.replay(
-        std::numeric_limits<std::int64_t>::min(), end,
+        0, end,
         [&](const StepTrace& recorded) {
             StepTrace trace = recorded;
             trace.serial = numberOf(recorded.serial);
