@@ -102,15 +102,15 @@ struct WorkbenchSnapshot {
     std::vector<ForkedTurn> forks;                           // turns that were forked with their forks, oldest first
     std::optional<ErrorParts> fork_error;                    // of the last fork, of either
     std::int64_t forks_asked = 0;                            // forks that were begun or refused so far
-    std::optional<ErrorParts> continue_error;                // of the last continueRecording()
-    bool continue_other_model = false;                       // …: it was refused for another model alone
-    std::int64_t continues_asked = 0;                        // recordings that were gone on with, or refused, so far
     std::shared_ptr<const ComparisonSnapshot> comparison;    // null before lanes are set
     std::shared_ptr<const AttributionSnapshot> attribution;  // of the last attribute(); null: none
     std::int32_t context_used = 0;
     double probes_cost = -1.0;  // share of the step time spent in the sink, < 0 unknown
     RecorderStatus recorder;
-    RecorderStatus comparison_recorder;  // of the last run of the comparison
+    RecorderStatus comparison_recorder;        // of the last run of the comparison
+    std::optional<ErrorParts> continue_error;  // of the last continueRecording()
+    bool continue_other_model = false;         // …: it was refused for another model alone
+    std::int64_t continues_asked = 0;          // recordings that were gone on with, or refused, so far
 };
 
 struct WorkbenchOptions {

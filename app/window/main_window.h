@@ -213,7 +213,6 @@ private:
     QAction* m_answer_now = nullptr;
     QAction* m_stop = nullptr;
     RecordingPlayback* m_recording = nullptr;
-    RecordingContinuation* m_continuation = nullptr;
     QList<QAction*> m_live_actions;       // that a recording has no use for
     QList<QAction*> m_recording_actions;  // that only a recording has
     QString m_shown_recording;            // empty: the live chat
@@ -234,6 +233,7 @@ private:
     bool m_show_editor = false;           // of an experiment, also in a narrow window
     QByteArray m_experiment_layout;       // of the experiments, likewise
     bool m_arranged = false;
+    RecordingContinuation* m_continuation = nullptr;
 };
 
 }  // namespace mixoscope
