@@ -30,6 +30,7 @@ public:
                       const ForwardLimits& limits, std::int64_t kv_pages, const DeviceStepOptions& options);
 
     KvCache& cache() override { return m_cache; }
+    bool sameBitsInAnySteps() const override { return false; }
     /// Experts are chosen on the device where every row's policy is "the likeliest"; else on the host, which then waits
     /// for the device in every MoE layer.
     kernels::RowsIn run(std::span<const ForwardRow> rows, RoutingRecord* record) override;

@@ -87,13 +87,15 @@ struct Generation::Impl {
     std::shared_ptr<LaneRequests> requestsOf(LaneId id);
     Lane& newLane(const LaneSettings& settings, Traced traced);
     void checkIds(std::span<const TokenId> ids, const char* what) const;
+    void checkRecorded(const RecordedTurn& turn) const;
+    std::vector<Lane::RecordedPolicy> recordedPolicies(const Lane& lane, const RecordedTurn& turn) const;
 
     void emit(const Lane& lane, LaneEventKind kind, std::int64_t old_value, std::int64_t value,
               std::string_view text = {});
     void emitAt(const Lane& lane, Step at, std::int64_t position, LaneEventKind kind, std::int64_t old_value,
                 std::int64_t value, std::string_view text);
     void finish(Lane& lane, StopReason reason);
-    void emitChanges(const Lane& lane, const LaneSettings& before, bool after_forward);
+    void emitChanges(const Lane& lane, const LaneSettings& now, const LaneSettings& before, bool after_forward);
     void applySettings(Lane& lane, PreparedSettings& settings, bool after_forward);
     void applyRequests(Lane& lane, bool after_forward);
     void addRows(Lane& lane);
@@ -109,6 +111,7 @@ struct Generation::Impl {
         std::size_t rows = 0;
         std::size_t position = 0;  // of the first
         bool wants_logits = false;
+        bool told = true;  // its rows are given to the sink
     };
 
     const Model& model;
@@ -165,6 +168,42 @@ void Generation::Impl::checkIds(std::span<const TokenId> ids, const char* what) 
     }
 }
 
+void Generation::Impl::checkRecorded(const RecordedTurn& turn) const {
+    const auto refuse = [](const char* what, const std::string& expected, std::size_t found) {
+        throw Error({.what = what, .where = "recorded turn", .expected = expected, .found = std::to_string(found)});
+    };
+    const std::size_t count = turn.tokens.size();
+    const auto prompt = static_cast<std::size_t>(std::max(turn.prompt_tokens, 0));
+    if (count == 0 || count > context.tokens)
+        refuse("The recorded turn has no room in the context", "1 to " + std::to_string(context.tokens) + " tokens",
+               count);
+    if (prompt == 0 || prompt > count)
+        refuse("The recorded turn does not hold its prompt", "1 to " + std::to_string(count) + " tokens", prompt);
+    if (turn.steps.size() > count)
+        refuse("The recorded turn has more rows than tokens", "at most " + std::to_string(count), turn.steps.size());
+    if (turn.policies.empty() || turn.policies.front().first != 0)
+        refuse("The recorded turn does not say how its rows were routed", "a policy from position 0 on",
+               turn.policies.size());
+    std::vector<TokenId> ids;
+    for (const TokenTrace& token : turn.tokens) ids.push_back(token.id);
+    checkIds(ids, "The recorded turn holds an id that the model does not know");
+}
+
+std::vector<Lane::RecordedPolicy> Generation::Impl::recordedPolicies(const Lane& lane, const RecordedTurn& turn) const {
+    std::vector<Lane::RecordedPolicy> policies;
+    const auto add = [&](std::size_t first, const std::string& text) {
+        LaneSettings settings = lane.settings().settings;
+        settings.policy = text;
+        policies.push_back(
+            {.first = first, .routing = prepareSettings(model, settings, shape.slots, limits.prefill_chunk).routing});
+    };
+    for (const RecordedTurn::PolicyFrom& policy : turn.policies)
+        add(static_cast<std::size_t>(std::max(policy.first, 0)), policy.policy);
+    const std::string& in_force = lane.settings().settings.policy;
+    if (policies.back().routing->policy().text() != in_force) add(turn.steps.size(), in_force);
+    return policies;
+}
+
 Lane& Generation::Impl::lane(LaneId id) {
     const auto found = lanes.find(id);
     assert(found != lanes.end());
@@ -217,11 +256,11 @@ void Generation::Impl::finish(Lane& lane, StopReason reason) {
 
 void Generation::Impl::applySettings(Lane& lane, PreparedSettings& settings, bool after_forward) {
     lane.replaceSettings(settings);
-    emitChanges(lane, settings.settings, after_forward);
+    emitChanges(lane, lane.settings().settings, settings.settings, after_forward);
 }
 
-void Generation::Impl::emitChanges(const Lane& lane, const LaneSettings& before, bool after_forward) {
-    const LaneSettings& now = lane.settings().settings;
+void Generation::Impl::emitChanges(const Lane& lane, const LaneSettings& now, const LaneSettings& before,
+                                   bool after_forward) {
     if (now.budget != before.budget) emit(lane, LaneEventKind::kBudgetChanged, before.budget, now.budget);
     if (now.mode != before.mode) {
         emit(lane, LaneEventKind::kModeChanged, static_cast<std::int64_t>(before.mode),
@@ -229,7 +268,7 @@ void Generation::Impl::emitChanges(const Lane& lane, const LaneSettings& before,
     }
     if (now.policy != before.policy) {
         // The rows of this step are already computed: the next one is the first under the new policy.
-        emitAt(lane, current_step + (after_forward ? 1 : 0), static_cast<std::int64_t>(lane.computed()),
+        emitAt(lane, current_step + (after_forward ? 1 : 0), static_cast<std::int64_t>(lane.told()),
                LaneEventKind::kPolicyChanged, 0, 0, now.policy);
     }
     if (now.sampling != before.sampling)
@@ -243,6 +282,11 @@ void Generation::Impl::emitChanges(const Lane& lane, const LaneSettings& before,
 }
 
 void Generation::Impl::applyRequests(Lane& lane, bool after_forward) {
+    if (lane.active() && lane.catchingUp()) {
+        if (!lane.requests().takeStop()) return;
+        if (!lane.endWasRecorded()) return finish(lane, StopReason::kStopped);
+        return lane.finish(lane.closingReason());
+    }
     LaneRequests::Taken taken = lane.requests().take();
     if (taken.settings) applySettings(lane, *taken.settings, after_forward);
     if (!lane.active()) return;
@@ -270,7 +314,8 @@ void Generation::Impl::addRows(Lane& lane) {
                       .first = batch.size(),
                       .rows = rows,
                       .position = lane.computed(),
-                      .wants_logits = lane.computed() + rows == lane.size()};
+                      .wants_logits = lane.computed() + rows == lane.size(),
+                      .told = !lane.catchingUp()};
     for (std::size_t row = 0; row < rows; ++row) {
         const std::size_t position = share.position + row;
         const TokenTrace& token = lane.token(position);
@@ -325,7 +370,7 @@ void Generation::Impl::giveRows(Clock::time_point end, std::int32_t step_us) {
     trace.step_us = step_us;
     for (const Share& share : shares) {
         const Lane& lane = *share.lane;
-        if (lane.traced() == Traced::kNo) continue;
+        if (lane.traced() == Traced::kNo || !share.told) continue;
         trace.lane = lane.id();
         for (std::size_t row = 0; row < share.rows; ++row) {
             const std::size_t position = share.position + row;
@@ -360,11 +405,19 @@ bool Generation::Impl::step() {
     }
     if (sink != nullptr) giveRows(end, static_cast<std::int32_t>(microseconds(end - start)));
     for (const Share& share : shares) {
-        if (const auto reason = share.lane->dueToFinish()) finish(*share.lane, *reason);
+        const auto reason = share.lane->dueToFinish();
+        if (!reason) continue;
+        if (share.lane->endWasRecorded()) {
+            share.lane->finish(*reason);
+        } else {
+            finish(*share.lane, *reason);
+        }
     }
     times.steps += 1;
     times.rows += std::ssize(batch);
     times.step_ms += milliseconds(end - start);
+    // A step that only computes recorded rows again is none of the record.
+    if (std::ranges::none_of(shares, &Share::told)) return true;
     if (sink != nullptr) {
         sink->onStepEnd(current_step);
         times.sink_ms += milliseconds(Clock::now() - end);
@@ -414,7 +467,7 @@ LaneId Generation::forkLane(LaneId lane, std::int32_t tokens, const LaneSettings
     Lane& copy = m_impl->newLane(settings, traced);
     copy.copyFrom(source, static_cast<std::size_t>(tokens));
     m_impl->emit(copy, LaneEventKind::kForked, static_cast<std::int64_t>(copy.computed()), lane);
-    m_impl->emitChanges(copy, source.settings().settings, false);
+    m_impl->emitChanges(copy, copy.settings().settings, source.settings().settings, false);
     if (copy.active()) {
         m_impl->emit(copy, LaneEventKind::kTurnStarted, static_cast<std::int64_t>(copy.computed()),
                      static_cast<std::int64_t>(copy.promptLength()));
@@ -438,6 +491,21 @@ void Generation::startTurn(LaneId id, std::span<const TokenId> prompt, bool thin
     const std::size_t kept = lane.startTurn(prompt, thinking);
     m_impl->emitAt(lane, m_impl->current_step, static_cast<std::int64_t>(kept), LaneEventKind::kTurnStarted,
                    static_cast<std::int64_t>(kept), static_cast<std::int64_t>(prompt.size()), {});
+}
+
+void Generation::resumeTurn(LaneId id, const RecordedTurn& turn) {
+    Lane& lane = m_impl->lane(id);
+    assert(lane.size() == 0);
+    m_impl->checkRecorded(turn);
+    m_impl->model.checkFiles();
+    const PreparedSettings recorded =
+        prepareSettings(m_impl->model, turn.settings, m_impl->shape.slots, m_impl->limits.prefill_chunk);
+    const LaneSettings now = lane.settings().settings;
+    lane.resume(turn, m_impl->recordedPolicies(lane, turn), !m_impl->forward_pass->sameBitsInAnySteps());
+    m_impl->serial = turn.next_serial;
+    m_impl->current_step = turn.next_step;
+    m_impl->began = Clock::now() - std::chrono::microseconds(turn.time_us);
+    m_impl->emitChanges(lane, now, recorded.settings, false);
 }
 
 void Generation::forceContinuation(LaneId lane, ForcedContinuation continuation) {

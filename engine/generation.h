@@ -38,8 +38,9 @@ struct LaneStatus {
     std::int32_t thinking_tokens = 0;  // N of this turn
     std::int32_t answer_tokens = 0;
     std::int32_t injected_tokens = 0;
-    double ttft_ms = 0.0;  // from startTurn to the first token after the prompt
-    double tpot_ms = 0.0;  // mean over the sampled tokens after the first
+    bool catching_up = false;  // rows of a recorded turn are being computed again
+    double ttft_ms = 0.0;      // from startTurn to the first token after the prompt
+    double tpot_ms = 0.0;      // mean over the sampled tokens after the first
 };
 
 /// Where the time of the steps went, summed since the generation began.
@@ -59,6 +60,25 @@ struct ForcedContinuation {
     };
     std::vector<Token> tokens = {};
     bool ends_turn = false;  // with the last of them; else the turn goes on by itself
+};
+
+/// A turn as far as it came in a recording, for a lane to go on from there.
+struct RecordedTurn {
+    struct PolicyFrom {
+        std::int32_t first = 0;  // position
+        std::string policy;
+    };
+    std::vector<TokenTrace> tokens = {};  // the lane's sequence: the whole prompt and what followed
+    std::int32_t prompt_tokens = 0;
+    bool thinking = true;                   // as startTurn() was told
+    std::vector<Step> steps = {};           // (rows computed, from position 0 on) the step in which each was
+    std::vector<PolicyFrom> policies = {};  // under which they were computed, ascending, the first from position 0
+    StopReason ended = StopReason::kNone;   // the turn is over, for this reason
+    LaneSettings settings = {};             // in force where its records end
+    // Where its records end and those of the generation go on.
+    std::int64_t next_serial = 0;
+    Step next_step = 0;
+    std::int64_t time_us = 0;
 };
 
 /// Whether a lane's rows and events are given to the sink.
@@ -94,6 +114,12 @@ public:
     /// under the policy in force is kept, the rest is prefilled. `thinking`: the prompt's tail leaves the model free to
     /// think. Prompts longer than the context leave no room: Error.
     void startTurn(LaneId lane, std::span<const TokenId> prompt, bool thinking);
+    /// Makes the recorded turn that of a lane of which nothing was computed yet. Its rows are computed again, in the
+    /// next steps, which the sink is not told of; then the turn goes on under the lane's settings, bit for bit as if it
+    /// had never been interrupted, or is over. Where these settings differ from the recorded ones the sink is told.
+    /// What is requested meanwhile acts once that is done, but for a stop. Throws Error when tokens or policies are
+    /// none of this model, or the context has no room for them.
+    void resumeTurn(LaneId lane, const RecordedTurn& turn);
     /// Sets what follows next in the turn under way, in place of an earlier continuation. Throws Error for an id that
     /// the model does not know.
     void forceContinuation(LaneId lane, ForcedContinuation continuation);

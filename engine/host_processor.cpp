@@ -15,6 +15,7 @@ public:
         : m_model(model), m_backend(backend), m_cache(model.config, kv_pages), m_activations(model.config, limits) {}
 
     KvCache& cache() override { return m_cache; }
+    bool sameBitsInAnySteps() const override { return true; }
     kernels::RowsIn run(std::span<const ForwardRow> rows, RoutingRecord* record) override {
         return forward(m_model, m_backend, m_cache, rows, m_activations, record);
     }

@@ -40,6 +40,7 @@ LaneStatus Lane::status() const {
     status.thinking_tokens = m_controller.thinkingTokens();
     status.answer_tokens = m_answer_tokens;
     status.injected_tokens = m_injected_tokens;
+    status.catching_up = active() && catchingUp();
     status.ttft_ms = m_ttft_ms;
     if (m_sampled_tokens > 1) {
         status.tpot_ms = milliseconds(m_last_sampled - m_first_sampled) / static_cast<double>(m_sampled_tokens - 1);
@@ -114,6 +115,10 @@ void Lane::beginTurn(std::size_t prompt_length, bool thinking) {
     m_thinking = thinking;
     m_stop_reason = StopReason::kNone;
     m_closing = StopReason::kNone;
+    m_end_was_recorded = false;
+    m_recorded_rows = 0;
+    m_recorded_policies.clear();
+    m_recorded_policies_used = 0;
     m_answer_tokens = 0;
     m_injected_tokens = 0;
     m_sampled_tokens = 0;
@@ -188,6 +193,84 @@ void Lane::copyFrom(const Lane& source, std::size_t tokens) {
     m_state = m_controller.blockOpen() ? LaneState::kThinking : LaneState::kAnswering;
 }
 
+void Lane::resume(const RecordedTurn& turn, std::vector<RecordedPolicy> policies, bool in_recorded_steps) {
+    assert(m_sequence.empty() && m_computed == 0);
+    for (const TokenTrace& token : turn.tokens) {
+        m_sequence.push_back(token);
+        m_ids.push_back(token.id);
+    }
+    m_turn = turn.tokens.back().turn;
+    beginTurn(static_cast<std::size_t>(turn.prompt_tokens), turn.thinking);
+    for (std::size_t position = m_prompt_length; position < m_sequence.size(); ++position) {
+        const TokenTrace& token = m_sequence[position];
+        const bool ends = (token.flags & token_flag::kEndOfTurn) != 0;
+        if (!ends) m_controller.accept(token.id, (token.flags & token_flag::kInjected) != 0);
+        enterTurn(token);
+        if (ends) m_closing = StopReason::kEndOfTurn;
+    }
+    m_end_was_recorded = turn.ended != StopReason::kNone;
+    if (m_end_was_recorded) {
+        m_closing = turn.ended;
+    } else if (!closing() && !atLimit()) {
+        completeInjection();
+    }
+    m_recorded_rows = turn.steps.size();
+    m_recorded_policies = std::move(policies);
+    m_recorded_policies_used = 0;
+    planRecordedSteps(turn.steps, in_recorded_steps);
+    enterRecordedPolicy();
+    m_turn_start = Clock::now();
+    m_sampled_tokens = 0;
+    m_state = LaneState::kPrefill;
+}
+
+/// Of an injected text that was chosen at once a recording may know the first token only.
+void Lane::completeInjection() {
+    const std::span<const TokenId> text = m_settings.early_stop;
+    std::size_t known = 0;
+    while (known < m_sequence.size() - m_prompt_length &&
+           (m_sequence[m_sequence.size() - known - 1].flags & token_flag::kInjected) != 0)
+        ++known;
+    if (known == 0 || known > text.size()) return;
+    // A soft close gives the text from its tag on.
+    const auto tag = static_cast<std::size_t>(std::ranges::find(text, *m_context.thinking_tokens.close) - text.begin());
+    for (const std::size_t first : {std::size_t{0}, tag}) {
+        if (first + known > text.size()) continue;
+        if (!std::ranges::equal(text.subspan(first, known), std::span(m_ids).last(known))) continue;
+        for (const TokenId id : text.subspan(first + known)) {
+            append(id, m_controller.accept(id, true), kNoLogprob, -1);
+            if (atLimit()) break;
+        }
+        return;
+    }
+}
+
+/// Where the rows of a recorded turn are cut into steps: as they were where that matters, else only where the policy
+/// changes.
+void Lane::planRecordedSteps(const std::vector<Step>& steps, bool in_recorded_steps) {
+    std::size_t next = 0;  // of the policies
+    bool as_recorded = in_recorded_steps;
+    for (std::size_t row = 0; row < steps.size(); ++row) {
+        bool begins = row == 0;
+        for (; next < m_recorded_policies.size() && m_recorded_policies[next].first <= row; ++next) {
+            const RoutingPolicy& policy = m_recorded_policies[next].routing->policy();
+            as_recorded = in_recorded_steps || policy.dependsOnStep() || policy.dependsOnHistory();
+            begins = true;
+        }
+        if (as_recorded && row > 0 && steps[row] != steps[row - 1]) begins = true;
+        m_step_starts.push_back(begins ? row : m_step_starts.back());
+    }
+}
+
+void Lane::enterRecordedPolicy() {
+    while (m_recorded_policies_used < m_recorded_policies.size() &&
+           m_recorded_policies[m_recorded_policies_used].first <= m_computed) {
+        m_settings.routing = std::move(m_recorded_policies[m_recorded_policies_used++].routing);
+        m_settings.settings.policy = m_settings.routing->policy().text();
+        m_routing_is_new = true;
+    }
+}
+
 void Lane::replaceSettings(PreparedSettings& settings) {
     std::swap(m_settings, settings);
     // The same policy goes on with what it remembers.
@@ -215,6 +298,7 @@ void Lane::fed(std::size_t rows) {
         if (m_step_starts.size() <= m_computed + row) m_step_starts.push_back(m_computed);
     }
     m_computed += rows;
+    enterRecordedPolicy();
 }
 
 bool Lane::endsTurn(TokenId id) const {
@@ -320,6 +404,11 @@ std::optional<StopReason> Lane::dueToFinish() const {
 }
 
 void Lane::finish(StopReason reason) {
+    // Stopped on the way: what was in force at the end of the recorded rows is in force.
+    m_recorded_rows = std::min(m_recorded_rows, m_computed);
+    for (std::size_t at = m_recorded_policies_used; at < m_recorded_policies.size(); ++at)
+        m_recorded_policies[at].first = m_computed;
+    enterRecordedPolicy();
     m_state = LaneState::kFinished;
     m_stop_reason = reason;
 }

@@ -46,14 +46,19 @@ public:
     }
     std::size_t size() const { return m_sequence.size(); }
     std::size_t computed() const { return m_computed; }
+    /// Rows that were computed, here or when they were recorded.
+    std::size_t told() const { return catchingUp() ? m_recorded_rows : m_computed; }
     std::size_t promptLength() const { return m_prompt_length; }
     /// Tokens that wait to be fed. The last token of a turn that reached a limit needs no row of its own.
     std::size_t pending() const {
+        if (catchingUp()) return m_recorded_rows - m_computed;
         const std::size_t unfed = m_sequence.size() - m_computed;
         return m_closing == StopReason::kNone || unfed == 0 ? unfed : unfed - 1;
     }
     /// Of the pending tokens, those that the next step takes: at most `most`.
     std::size_t rowsOfNextStep(std::size_t most) const;
+    /// Rows of a recorded turn, of which everybody was told, are still to be computed again.
+    bool catchingUp() const { return m_computed < m_recorded_rows; }
     const TokenTrace& token(std::size_t position) const { return m_sequence[position]; }
     std::span<const TokenId> ids() const { return m_ids; }
     std::span<const float> logits() const { return m_logits; }
@@ -69,6 +74,17 @@ public:
     /// Becomes the first `tokens` tokens of `source`. In the part of its turn after the prompt it goes on with that
     /// turn, within the prompt it waits for a turn of its own.
     void copyFrom(const Lane& source, std::size_t tokens);
+
+    /// A policy under which rows of a recorded turn are computed again.
+    struct RecordedPolicy {
+        std::size_t first = 0;  // position from which on it is in force
+        std::unique_ptr<LaneRouting> routing;
+    };
+    /// Becomes the recorded turn. `policies`: of its rows, the last is the one in force. `in_recorded_steps`: a row's
+    /// bits depend on its step whatever the policy.
+    void resume(const RecordedTurn& turn, std::vector<RecordedPolicy> policies, bool in_recorded_steps);
+    /// Of a turn that was over when it was recorded.
+    bool endWasRecorded() const { return m_end_was_recorded; }
 
     /// Swaps; a policy that stays the same keeps what it remembers.
     void replaceSettings(PreparedSettings& settings);
@@ -94,6 +110,7 @@ public:
     /// The turn ends with this step, once its rows were given to the sink.
     void close(StopReason reason) { m_closing = reason; }
     bool closing() const { return m_closing != StopReason::kNone; }
+    StopReason closingReason() const { return m_closing; }
     /// The time at which the tokens of the last choose() were there.
     void tokenChosenAt(Clock::time_point now);
 
@@ -107,6 +124,9 @@ private:
     void beginTurn(std::size_t prompt_length, bool thinking);
     void enterTurn(const TokenTrace& token);
     bool atLimit();
+    void completeInjection();
+    void planRecordedSteps(const std::vector<Step>& steps, bool in_recorded_steps);
+    void enterRecordedPolicy();
     std::size_t reusable(std::span<const TokenId> prompt) const;
     std::size_t firstToFeed(const Lane& source, std::size_t shared) const;
     void truncate(std::size_t length);
@@ -127,6 +147,10 @@ private:
         m_step_starts;             // of each token fed: where its step began. Beyond m_computed: of the source
     bool m_routing_is_new = true;  // the policy in force has not fed a row of this lane
     std::size_t m_computed = 0;
+    std::size_t m_recorded_rows = 0;  // rows before are not given to the sink
+    std::vector<RecordedPolicy> m_recorded_policies;
+    std::size_t m_recorded_policies_used = 0;
+    bool m_end_was_recorded = false;
     ThinkingController m_controller;
     Utf8Boundary m_text_end;
     ForcedContinuation m_forced;

@@ -59,6 +59,13 @@ public:
         return std::exchange(m_waiting, {});
     }
 
+    /// Takes a stop out and leaves the rest; whether there was one.
+    bool takeStop() {
+        if (!m_any.load(std::memory_order_acquire)) return false;
+        const std::scoped_lock lock(m_mutex);
+        return std::exchange(m_waiting.stop, false);
+    }
+
 private:
     template <typename Change>
     void put(Change change) {

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <mutex>
+#include <vector>
 
 namespace mixoscope {
 
@@ -134,6 +136,28 @@ void forgetModelHash(const Model& model) noexcept {
 std::string contentHash(std::span<const std::byte> bytes) {
     Hasher hasher;
     hasher.add(bytes);
+    return hasher.text();
+}
+
+std::string fileHash(const std::filesystem::path& file) {
+    constexpr std::uint64_t kWhole = std::uint64_t{16} << 20;
+    constexpr std::uint64_t kPiece = 4096;
+    constexpr std::uint64_t kPieces = 64;
+    std::error_code failure;
+    const std::uint64_t size = std::filesystem::file_size(file, failure);
+    std::ifstream stream(file, std::ios::binary);
+    if (failure || !stream) return {};
+    Hasher hasher;
+    hasher.addWord(size);
+    const bool whole = size <= kWhole;
+    std::vector<char> bytes(static_cast<std::size_t>(whole ? size : kPiece));
+    for (std::uint64_t piece = 0; piece < (whole ? 1 : kPieces); ++piece) {
+        if (!whole) stream.seekg(static_cast<std::streamoff>((size - kPiece) / (kPieces - 1) * piece));
+        // The last piece is the file's end, whatever the division left.
+        if (!whole && piece + 1 == kPieces) stream.seekg(-static_cast<std::streamoff>(kPiece), std::ios::end);
+        if (!bytes.empty() && !stream.read(bytes.data(), std::ssize(bytes))) return {};
+        hasher.add(std::as_bytes(std::span(bytes)));
+    }
     return hasher.text();
 }
 

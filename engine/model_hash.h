@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -21,5 +22,9 @@ void forgetModelHash(const Model& model) noexcept;
 
 /// 16 hexadecimal digits over all bytes.
 std::string contentHash(std::span<const std::byte> bytes);
+
+/// 16 hexadecimal digits over a file's size and bytes: all of them up to 16 MiB, of a longer file 64 pieces of 4 KiB
+/// that are spread evenly over it, with its first and last. Empty when it cannot be read.
+std::string fileHash(const std::filesystem::path& file);
 
 }  // namespace mixoscope

@@ -23,6 +23,8 @@ public:
     virtual ~ForwardPass() = default;
 
     virtual KvCache& cache() = 0;
+    /// Whether a row has the same bits however the rows before it were cut into steps.
+    virtual bool sameBitsInAnySteps() const = 0;
     /// Computes the rows, writes their keys and values to the cache, and returns the logits (vocab_size) of those rows
     /// that want them, in the order of the rows; they stay valid until the next call. The rows of one LaneRouting lie
     /// side by side and its policy's maxSlots() is at most the limits' slots. `record` (may be null) takes up to its

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "sessions/fork_change.h"
+#include "sessions/recorded_conversation.h"
 #include "sessions/ring_shape.h"
 
 namespace mixoscope {
@@ -74,6 +75,28 @@ void Chat::startTurn(const TurnPlan& plan, bool keep_reader) {
     ++m_turns;
 }
 
+void Chat::resume(const RecordedConversation& recorded, Recorder* recorder) {
+    m_probes->setSettings(m_lane, recorded.turnSettings().front());
+    const bool goes_on = recorded.goesOn(m_generation->settings(m_lane), m_generation->contextTokens());
+    // Nobody reads as fast as a file can be copied.
+    std::size_t given = 0;
+    const auto keep_up = [&] {
+        if (++given % (m_ring->capacity() / 2) != 0) return;
+        m_probes->catchUp();
+        if (recorder != nullptr) recorder->flush();
+    };
+    TraceSink& sink = m_token_sink ? static_cast<TraceSink&>(*m_token_sink) : *m_ring;
+    const RecordedTurn turn = recorded.copyTo(sink, m_lane, m_loaded->model, goes_on, keep_up);
+    m_generation->resumeTurn(m_lane, turn);
+    m_messages = recorded.messages();
+    for (Message& message : m_messages) {
+        if (message.role == Role::kAssistant)
+            message.content = historyText(message.content, m_loaded->model.thinking_support);
+    }
+    m_prompt_tokens = static_cast<std::size_t>(turn.prompt_tokens);
+    m_turns = static_cast<int>(recorded.turnSettings().size());
+}
+
 LaneOrigin Chat::fork(const ForkRequest& request) {
     LaneOrigin origin = forkAt(*m_generation, request, *m_loaded, -1);
     m_forks.push_back(origin.lane);
@@ -88,14 +111,7 @@ std::string Chat::finishTurn() {
     m_probes->catchUp();
     m_turn_reader.reset();
     const Model& model = m_loaded->model;
-    std::vector<TokenId> tokens = m_generation->tokens(m_lane);
-    tokens.erase(tokens.begin(),
-                 tokens.begin() + static_cast<std::ptrdiff_t>(std::min(m_prompt_tokens, tokens.size())));
-    const std::vector<TokenId>& ends = model.generation_config.eos_token_ids;
-    if (!tokens.empty() && std::find(ends.begin(), ends.end(), tokens.back()) != ends.end()) tokens.pop_back();
-    StreamingDecoder decoder;
-    std::string answer = decoder.push(model.tokenizer->decode(tokens));
-    answer += decoder.finish();
+    std::string answer = answerOf(model, m_generation->tokens(m_lane), m_prompt_tokens);
     m_messages.push_back({Role::kAssistant, historyText(answer, model.thinking_support)});
     return answer;
 }

@@ -18,6 +18,8 @@
 
 namespace mixoscope {
 
+class RecordedConversation;
+
 /// Keeps tokens and timings of the records and leaves the routing out.
 class TokenSink : public TraceSink {
 public:
@@ -51,6 +53,10 @@ public:
     /// Starts the turn. Throws Error (prompt too long, no such policy …), and then the conversation is as before.
     /// `keep_reader`: a recorder may be made that sees the turn from its first record on.
     void startTurn(const TurnPlan& plan, bool keep_reader);
+    /// Becomes the recorded conversation, in place of the first turn: everything that was recorded of it is shown, and
+    /// given to `recorder` (may be null), as if it had been computed here, and its last turn goes on, unless it was
+    /// over. Throws Error.
+    void resume(const RecordedConversation& recorded, Recorder* recorder);
     /// Goes on from a token of the last turn as another lane: startTurn() ends what can be forked. Throws Error.
     LaneOrigin fork(const ForkRequest& request);
     /// Waits until everything computed so far is published.

@@ -75,7 +75,8 @@ void CommandQueue::done() {
 
 bool CommandQueue::interruptedLocked() const {
     return m_closed || std::any_of(m_queue.begin(), m_queue.end(), [](const Command& command) {
-               return std::holds_alternative<OpenModel>(command) || std::holds_alternative<NewConversation>(command);
+               return std::holds_alternative<OpenModel>(command) || std::holds_alternative<NewConversation>(command) ||
+                      std::holds_alternative<Continue>(command);
            });
 }
 

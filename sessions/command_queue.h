@@ -15,6 +15,7 @@
 
 #include "engine/chat_template.h"
 #include "sessions/comparison_snapshot.h"
+#include "sessions/workbench.h"
 
 namespace mixoscope {
 
@@ -27,6 +28,9 @@ struct Send {
     std::string text;
 };
 struct NewConversation {};
+struct Continue {
+    ContinueRequest request;
+};
 struct CheckRecording {};  // recording was switched on or off
 struct Fork {
     ForkRequest request;
@@ -43,8 +47,8 @@ struct Compare {
     bool then_forced = false;
 };
 struct RetireComparison {};  // lanes were set anew
-using Command =
-    std::variant<OpenModel, Send, NewConversation, CheckRecording, Fork, Attribute, Compare, RetireComparison>;
+using Command = std::variant<OpenModel, Send, NewConversation, Continue, CheckRecording, Fork, Attribute, Compare,
+                             RetireComparison>;
 
 class CommandQueue {
 public:

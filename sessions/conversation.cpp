@@ -8,6 +8,7 @@
 
 #include "engine/routing_policy.h"
 #include "sessions/error_parts.h"
+#include "sessions/recorded_conversation.h"
 #include "sessions/ring_shape.h"
 #include "sessions/session_name.h"
 #include "sessions/snapshot_publisher.h"
@@ -128,6 +129,7 @@ LaneSettings Conversation::settings() const {
 void Conversation::setSystemPrompt(std::string text) {
     const std::lock_guard lock(m_mutex);
     m_system_prompt = std::move(text);
+    m_recorded_system.reset();
 }
 
 void Conversation::setRecording(bool on) {
@@ -211,11 +213,11 @@ void Conversation::clear(WorkbenchSnapshot& snapshot) {
 }
 
 std::unique_ptr<Chat> Conversation::makeChat(const std::shared_ptr<LoadedModel>& model, const LaneSettings& settings,
-                                             std::shared_ptr<ForkedTurns>& forked) const {
+                                             std::shared_ptr<ForkedTurns>& forked, std::int32_t slots) const {
     Chat::Options options;
     options.probes = m_options.probes;
     // A policy that selects more experts than the model's own needs wider records.
-    options.slots = parsePolicy(settings.policy, model->model.config)->maxSlots();
+    options.slots = std::max<std::int32_t>(slots, parsePolicy(settings.policy, model->model.config)->maxSlots());
     const TraceShape shape = m_options.probes ? tracedShape(model->model.config, options.slots) : TraceShape{};
     forked = std::make_shared<ForkedTurns>(shape, model->model.expertBytes());
     options.publish = [this, forked](std::vector<LaneSnapshot> lanes) {
@@ -232,6 +234,8 @@ void Conversation::close() {
     closeRecorder();
     m_chat.reset();
     leaveRoom(0);
+    const std::lock_guard lock(m_mutex);
+    m_recorded_system.reset();
 }
 
 void Conversation::restart() {
@@ -253,17 +257,29 @@ void Conversation::restart() {
 // --- turns -----------------------------------------------------------------------------------------------------------
 
 void Conversation::send(const std::string& text) {
+    underWay([&] {
+        if (!m_chat) {
+            if (!m_loaded) throw Error({.what = "No model is open", .advice = "Open a model first"});
+            m_chat = makeChat(m_loaded, settings(), m_forked);
+        }
+        runTurn(text);
+    });
+}
+
+void Conversation::resume(const RecordedConversation& recorded, bool stop_there, const std::function<void()>& begun) {
+    adoptRecorded(recorded);
+    begun();
+    underWay([&] { resumeTurn(recorded, stop_there); });
+}
+
+void Conversation::underWay(const std::function<void()>& work) {
     m_publish([](WorkbenchSnapshot& s) {
         s.turn_error.reset();
         if (s.model) s.state = WorkbenchState::kGenerating;
     });
     std::optional<ErrorParts> problem;
     try {
-        if (!m_chat) {
-            if (!m_loaded) throw Error({.what = "No model is open", .advice = "Open a model first"});
-            m_chat = makeChat(m_loaded, settings(), m_forked);
-        }
-        runTurn(text);
+        work();
     } catch (const std::exception& exception) {
         problem = partsOf(exception);
     }
@@ -283,7 +299,7 @@ void Conversation::runTurn(const std::string& text) {
     LaneSettings fitting;
     {
         const std::lock_guard lock(m_mutex);
-        system = m_system_prompt;
+        system = m_recorded_system.value_or(m_system_prompt);
         m_chat_slots = m_chat->shape().slots;
         fitting = fittingTheChat(current);
     }
@@ -298,6 +314,10 @@ void Conversation::runTurn(const std::string& text) {
         addToConversation(s, plan, turn);
         if (s.origins.empty()) s.origins.push_back(originOfChat());
     });
+    completeTurn(turn, plan.settings.mode);
+}
+
+void Conversation::completeTurn(int turn, ThinkingMode mode) {
     std::exception_ptr failure;
     try {
         generate(m_chat->lane());
@@ -306,9 +326,60 @@ void Conversation::runTurn(const std::string& text) {
     }
     setLive(nullptr, 0);
     const std::string answer = m_chat->finishTurn();
-    if (const auto current_recorder = recorder())
-        current_recorder->addMessage(turn, Role::kAssistant, answer, plan.settings.mode);
+    if (const auto current_recorder = recorder()) current_recorder->addMessage(turn, Role::kAssistant, answer, mode);
     if (failure) std::rethrow_exception(failure);
+}
+
+/// An empty chat with the recording's settings in place of the one that there is, and the file for it.
+void Conversation::adoptRecorded(const RecordedConversation& recorded) {
+    const LaneSettings& settings = recorded.settings();
+    close();
+    m_publish(clear);
+    m_chat = makeChat(m_loaded, settings, m_forked, recorded.model().shape.slots);
+    const std::int32_t room = m_chat->generation().contextTokens();
+    if (recorded.tokens() > room)
+        throw Error({.what = "The conversation is too long for the context",
+                     .where = recorded.file().string(),
+                     .expected = "at most " + std::to_string(room) + " tokens",
+                     .found = std::to_string(recorded.tokens())});
+    const std::vector<Message> messages = recorded.messages();
+    {
+        const std::lock_guard lock(m_mutex);
+        m_settings = settings;
+        m_recorded_system = messages.empty() || messages.front().role != Role::kSystem ? "" : messages.front().content;
+        m_chat_slots = m_chat->shape().slots;
+        fittingTheChat(settings);
+    }
+    recordResumed(recorded);
+    for (const RecordedConversation::Said& said : recorded.said()) {
+        if (said.message.role == Role::kUser) m_forked->setPrompt(said.turn, said.message.content);
+    }
+    const auto turn = static_cast<int>(recorded.turnSettings().size()) - 1;
+    const ThinkingMode mode = recorded.turnSettings().back().mode;
+    m_publish([&](WorkbenchSnapshot& s) {
+        for (const RecordedConversation::Said& said : recorded.said()) {
+            s.conversation.push_back({.role = said.message.role,
+                                      .text = said.message.content,
+                                      .thinking = {},
+                                      .turn = said.turn,
+                                      .mode = said.mode});
+        }
+        s.conversation.push_back({.role = Role::kAssistant, .text = {}, .thinking = {}, .turn = turn, .mode = mode});
+        s.origins.push_back(originOfChat());
+        s.origins.back().settings = recorded.turnSettings().front();
+    });
+}
+
+void Conversation::resumeTurn(const RecordedConversation& recorded, bool stop_there) {
+    m_chat->resume(recorded, recorder().get());
+    setLive(&m_chat->generation(), m_chat->lane());
+    requestIfChanged(recorded.settings());
+    if (stop_there) {
+        Generation& generation = m_chat->generation();
+        while (generation.status(m_chat->lane()).catching_up && !m_queue.mustStop()) generation.step();
+        generation.requestStop(m_chat->lane());
+    }
+    completeTurn(static_cast<int>(recorded.turnSettings().size()) - 1, recorded.turnSettings().back().mode);
 }
 
 /// What was set between the plan and now did not reach the lane.
@@ -374,7 +445,7 @@ void Conversation::recordTurn(const TurnPlan& plan, int turn) {
     if (!wantsRecording()) return;
     const bool first = current == nullptr;
     if (first) {
-        current = startRecording(plan);
+        current = startRecording(plan.messages.back().content, {{"title", titleOf(plan.messages.back().content)}});
         current->addLane(originOfChat());
         const std::lock_guard lock(m_mutex);
         m_recorder = current;
@@ -389,22 +460,42 @@ void Conversation::recordTurn(const TurnPlan& plan, int turn) {
     current->addTurnSettings(turn, m_chat->lane(), plan.settings);
 }
 
-std::shared_ptr<Recorder> Conversation::startRecording(const TurnPlan& plan) {
+void Conversation::recordResumed(const RecordedConversation& recorded) {
+    if (!wantsRecording()) return;
+    const std::string title = recorded.title();
+    const std::shared_ptr<Recorder> current =
+        startRecording(recorded.said().empty() ? title : recorded.said().back().message.content,
+                       {{"title", title},
+                        {"continued_from", recorded.file().string()},
+                        {"continued_at_step", std::to_string(recorded.step())}});
+    LaneOrigin origin = originOfChat();
+    origin.settings = recorded.turnSettings().front();
+    current->addLane(origin);
+    for (const RecordedConversation::Said& said : recorded.said())
+        current->addMessage(said.turn, said.message.role, said.message.content, said.mode);
+    int turn = 0;
+    for (const LaneSettings& settings : recorded.turnSettings())
+        current->addTurnSettings(turn++, m_chat->lane(), settings);
+    const std::lock_guard lock(m_mutex);
+    m_recorder = current;
+}
+
+std::shared_ptr<Recorder> Conversation::startRecording(const std::string& question,
+                                                       std::map<std::string, std::string> metadata) {
     const std::time_t now = std::time(nullptr);
-    const std::string& text = plan.messages.back().content;
     RecordingOptions recording;
     if (!m_session_file_used && !m_options.session_file.empty())
         recording.file = m_options.session_file;
     else
-        recording.file = newSessionPath(m_options.session_directory, text, now);
+        recording.file = newSessionPath(m_options.session_directory, question, now);
     m_session_file_used = true;
     const ModelFacts& facts = m_loaded->facts;
-    recording.metadata = {{"title", titleOf(text)},
-                          {"created_utc", utcTime(now)},
+    recording.metadata = {{"created_utc", utcTime(now)},
                           {"backend", facts.backend},
                           {"model_description", facts.description},
                           {"context_tokens", std::to_string(facts.context_tokens)},
                           {"prefill_chunk", std::to_string(m_chat->generation().prefillChunk())}};
+    recording.metadata.merge(metadata);
     recording.status_changed = [this] { m_publish([](WorkbenchSnapshot&) {}); };
     return m_chat->record(std::move(recording));
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,6 +51,10 @@ public:
     void restart();
     /// A turn with the current settings; its errors are the snapshot's turn_error.
     void send(const std::string& text);
+    /// A new conversation that goes on from the recorded one, which loaded() fits. `begun` is called once its settings
+    /// are in force; before, this throws Error, then errors are the snapshot's turn_error. `stop_there`: its turn ends
+    /// at once.
+    void resume(const RecordedConversation& recorded, bool stop_there, const std::function<void()>& begun);
     /// Goes on from a token of the last turn; errors are the snapshot's fork_error.
     void fork(const ForkRequest& request);
     /// Closes the file if recording was switched off.
@@ -58,18 +63,26 @@ public:
 
 private:
     std::unique_ptr<Chat> makeChat(const std::shared_ptr<LoadedModel>& model, const LaneSettings& settings,
-                                   std::shared_ptr<ForkedTurns>& forked) const;
+                                   std::shared_ptr<ForkedTurns>& forked, std::int32_t slots = 0) const;
     LaneSettings initialSettings(const LoadedModel& model) const;
     LaneSettings fittingTheChat(LaneSettings wanted);
     void followMode(LaneSettings& wanted) const;
     void leaveRoom(std::int32_t slots);
     void setLive(Generation* generation, LaneId lane);
     void runTurn(const std::string& text);
+    void adoptRecorded(const RecordedConversation& recorded);
+    void resumeTurn(const RecordedConversation& recorded, bool stop_there);
+    /// `work`, and what became of it.
+    void underWay(const std::function<void()>& work);
+    /// Generates what is left of the turn that has been started and takes it into the conversation.
+    void completeTurn(int turn, ThinkingMode mode);
     void requestIfChanged(const LaneSettings& planned);
     void generate(LaneId lane);
     LaneOrigin originOfChat() const;
     void recordTurn(const TurnPlan& plan, int turn);
-    std::shared_ptr<Recorder> startRecording(const TurnPlan& plan);
+    void recordResumed(const RecordedConversation& recorded);
+    /// `question`: that a new file is named after.
+    std::shared_ptr<Recorder> startRecording(const std::string& question, std::map<std::string, std::string> metadata);
     void closeRecorder();
 
     const WorkbenchOptions& m_options;
@@ -81,7 +94,8 @@ private:
     bool m_recording;
     LaneSettings m_settings;  // as requested last
     std::string m_system_prompt;
-    Generation* m_live = nullptr;  // while a turn is under way
+    std::optional<std::string> m_recorded_system;  // of a recording that is gone on with, until another one is set
+    Generation* m_live = nullptr;                  // while a turn is under way
     LaneId m_live_lane = 0;
     std::shared_ptr<Recorder> m_recorder;
     std::int32_t m_chat_slots = 0;  // selections a row that the chat's records hold; 0: none has begun

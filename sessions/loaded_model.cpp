@@ -48,9 +48,20 @@ std::string configText(const Model& model) {
     return object.dump();
 }
 
+/// Everything that decides what the model says: its weights, and the small files beside them that are there.
 std::string filesText(const Model& model) {
     nlohmann::json files = nlohmann::json::array();
-    for (const ModelFile& file : model.files) files.push_back({{"path", file.path.string()}, {"bytes", file.bytes}});
+    const auto add = [&](const std::filesystem::path& path, std::int64_t bytes) {
+        files.push_back({{"path", path.string()}, {"bytes", bytes}, {"hash", fileHash(path)}});
+    };
+    for (const ModelFile& file : model.files) add(file.path, file.bytes);
+    for (const char* name :
+         {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}) {
+        if (model.files.empty()) break;  // random weights
+        std::error_code absent;
+        const auto bytes = std::filesystem::file_size(model.directory / name, absent);
+        if (!absent) add(model.directory / name, static_cast<std::int64_t>(bytes));
+    }
     return files.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -22,7 +22,8 @@ struct SessionModel {
     std::string name;
     std::string directory;
     std::string config_json;
-    std::string files_json;  // [{"path","bytes","sha256"?}]
+    std::string
+        files_json;  // [{"path","bytes","hash"}], hash: fileHash() of engine/model_hash.h; older files have none
     TraceShape shape;
     std::vector<std::int32_t> moe_layers;
     bool weights_sum_to_one = true;

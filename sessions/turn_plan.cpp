@@ -1,5 +1,6 @@
 #include "sessions/turn_plan.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace mixoscope {
@@ -30,6 +31,17 @@ std::vector<TokenId> promptOf(const LoadedModel& loaded, const TurnPlan& plan) {
                      .where = model.name,
                      .expected = "a model directory with tokenizer.json"});
     return model.tokenizer->encode(renderChat(plan.messages, plan.thinking, model.thinking_support));
+}
+
+std::string answerOf(const Model& model, std::span<const TokenId> tokens, std::size_t prompt_tokens) {
+    if (!model.tokenizer) return {};
+    tokens = tokens.subspan(std::min(prompt_tokens, tokens.size()));
+    const std::vector<TokenId>& ends = model.generation_config.eos_token_ids;
+    if (!tokens.empty() && std::ranges::find(ends, tokens.back()) != ends.end())
+        tokens = tokens.first(tokens.size() - 1);
+    StreamingDecoder decoder;
+    std::string answer = decoder.push(model.tokenizer->decode(tokens));
+    return answer + decoder.finish();
 }
 
 }  // namespace mixoscope

@@ -1,6 +1,8 @@
 // From messages and settings to the turn that a lane runs: mode, sampling and prompt as the checkpoint wants them.
 #pragma once
 
+#include <span>
+#include <string>
 #include <vector>
 
 #include "engine/chat_template.h"
@@ -22,5 +24,8 @@ TurnPlan planTurn(const LoadedModel& loaded, std::vector<Message> messages, cons
 
 /// The plan's messages through the chat template. Throws Error for a model without a tokenizer.
 std::vector<TokenId> promptOf(const LoadedModel& loaded, const TurnPlan& plan);
+
+/// What a turn with these tokens said after its prompt, tags included, the end of the turn not. "" without a tokenizer.
+std::string answerOf(const Model& model, std::span<const TokenId> tokens, std::size_t prompt_tokens);
 
 }  // namespace mixoscope

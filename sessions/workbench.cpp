@@ -10,6 +10,8 @@
 #include "sessions/comparison_runner.h"
 #include "sessions/conversation.h"
 #include "sessions/error_parts.h"
+#include "sessions/recorded_conversation.h"
+#include "sessions/recorded_model_files.h"
 #include "sessions/routing_replay.h"
 #include "sessions/session_list.h"
 #include "sessions/session_name.h"
@@ -88,13 +90,9 @@ struct Workbench::Impl {
             s.log.clear();
             s.load_error.reset();
         });
-        const auto log = [&](std::string_view line) {
-            if (queue.interrupted()) throw LoadingCancelled();
-            publish([&](WorkbenchSnapshot& s) { s.log.emplace_back(line); });
-        };
         std::optional<ErrorParts> problem;
         try {
-            adopt(loadModel(command.name, options, log));
+            adopt(loadModel(command.name, options, [&](std::string_view line) { logLoading(line); }));
         } catch (const LoadingCancelled&) {
             publish([](WorkbenchSnapshot& s) { s.log.emplace_back("Cancelled"); });
         } catch (const std::exception& exception) {
@@ -104,6 +102,58 @@ struct Workbench::Impl {
             s.load_error = problem;
             s.state = s.model ? WorkbenchState::kReady : WorkbenchState::kNoModel;
         });
+    }
+
+    void execute(const Continue& command) {
+        publish([](WorkbenchSnapshot& s) {
+            s.state = WorkbenchState::kLoading;
+            s.log.clear();
+            s.load_error.reset();
+        });
+        std::optional<ErrorParts> problem;
+        bool other_model = false;
+        const auto tell = [&] {
+            publish([&](WorkbenchSnapshot& s) {
+                s.continue_error = problem;
+                s.continue_other_model = other_model;
+                ++s.continues_asked;
+            });
+        };
+        bool begun = false;
+        try {
+            const RecordedConversation recorded(command.request.file, command.request.step,
+                                                [this] { return queue.mustStop(); });
+            const std::shared_ptr<LoadedModel> model = modelOf(recorded.model());
+            if (!command.request.other_model) problem = differenceOfModels(recorded.model(), model->identity);
+            other_model = problem.has_value();
+            if (!problem) {
+                recorded.checkFits(model->model);
+                if (model != conversation.loaded()) adopt(model);
+                conversation.resume(recorded, command.request.stop_there, [&] {
+                    begun = true;
+                    tell();
+                });
+            }
+        } catch (const LoadingCancelled&) {
+            problem = ErrorParts{.what = "Cancelled"};
+        } catch (const std::exception& exception) {
+            problem = partsOf(exception);
+        }
+        if (!begun) tell();
+        setState(WorkbenchState::kReady);
+    }
+
+    /// The model that is open, if it is the recorded one, else what is where that was.
+    std::shared_ptr<LoadedModel> modelOf(const SessionModel& recorded) {
+        const std::string name = nameOfRecordedModel(recorded, options.demo_directory);
+        const std::shared_ptr<LoadedModel> open = conversation.loaded();
+        if (open && !differenceOfModels(recorded, open->identity)) return open;
+        return loadModel(name, options, [&](std::string_view line) { logLoading(line); });
+    }
+
+    void logLoading(std::string_view line) {
+        if (queue.interrupted()) throw LoadingCancelled();
+        publish([&](WorkbenchSnapshot& s) { s.log.emplace_back(line); });
     }
 
     void adopt(const std::shared_ptr<LoadedModel>& model) {
@@ -257,6 +307,9 @@ void Workbench::send(std::string user_text) {
 }
 void Workbench::newConversation() {
     m_impl->queue.push(NewConversation{});
+}
+void Workbench::continueRecording(ContinueRequest request) {
+    m_impl->queue.push(Continue{std::move(request)});
 }
 void Workbench::setRecording(bool on) {
     m_impl->setRecording(on);

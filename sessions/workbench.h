@@ -64,6 +64,14 @@ struct ForkedTurn {
     std::shared_ptr<const ComparisonSnapshot> lanes;
 };
 
+/// From where a recording is gone on with.
+struct ContinueRequest {
+    std::filesystem::path file;
+    std::int64_t step = 0;     // as PlaybackIndex counts them
+    bool stop_there = false;   // the turn ends there, as if it had been stopped: to be forked
+    bool other_model = false;  // go on also when the model on disk is not the one recorded
+};
+
 struct WorkbenchSnapshot {
     std::uint64_t serial = 0;  // changes with every publication
     WorkbenchState state = WorkbenchState::kNoModel;
@@ -86,7 +94,10 @@ struct WorkbenchSnapshot {
     std::int32_t context_used = 0;
     double probes_cost = -1.0;  // share of the step time spent in the sink, < 0 unknown
     RecorderStatus recorder;
-    RecorderStatus comparison_recorder;  // of the last run of the comparison
+    RecorderStatus comparison_recorder;        // of the last run of the comparison
+    std::optional<ErrorParts> continue_error;  // of the last continueRecording()
+    bool continue_other_model = false;         // …: it was refused for another model alone
+    std::int64_t continues_asked = 0;          // recordings that were gone on with, or refused, so far
 };
 
 struct WorkbenchOptions {
@@ -134,6 +145,11 @@ public:
     void answerNow();
     void stop();
     void newConversation();  // a new session file with the next message
+    /// A new conversation in place of the one that there is: it has what was recorded up to the step, token for token
+    /// and with its settings, and goes on from there, into a new session file. The recorded model is opened unless it
+    /// is open already; when what is on disk is another one, nothing is done but to say so, unless the request allows
+    /// it.
+    void continueRecording(ContinueRequest request);
     void setRecording(bool on);
     /// Slow motion, to watch: at most this many tokens a second; 0: no limit. Acts at once, also on a wait under way.
     void setDecodePace(double tokens_per_s);

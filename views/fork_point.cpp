@@ -18,7 +18,7 @@ ForkOffer refused(const QString& why) {
 
 /// Why nothing can be forked whatever the token; empty: something can.
 QString whyNothing(const WorkbenchSnapshot& snapshot) {
-    if (snapshot.recorded) return QObject::tr("A recording: open a model and ask again to fork");
+    if (snapshot.recorded) return QObject::tr("A recording: go on from here to fork it (Ctrl+G)");
     if (snapshot.model == nullptr) return QObject::tr("Open a model first");
     return whatIsUnderWay(snapshot.state);
 }
@@ -82,7 +82,10 @@ QString whatIsUnderWay(WorkbenchState state) {
 
 ForkOffer forkPointOfChat(const WorkbenchSnapshot& snapshot, std::int32_t turn, std::int32_t position) {
     const QString nothing = whyNothing(snapshot);
-    if (!nothing.isEmpty()) return refused(nothing);
+    return nothing.isEmpty() ? forkPointOfRecorded(snapshot, turn, position) : refused(nothing);
+}
+
+ForkOffer forkPointOfRecorded(const WorkbenchSnapshot& snapshot, std::int32_t turn, std::int32_t position) {
     if (position < 0) return refused(QObject::tr("Select a token first"));
     if (snapshot.lanes.empty()) return refused(QObject::tr("Nothing was generated yet"));
     const LaneSnapshot& chat = snapshot.lanes.front();

@@ -42,6 +42,8 @@ struct ForkOffer {
 };
 /// Of a token of the conversation. `turn`: Selection::turn().
 ForkOffer forkPointOfChat(const WorkbenchSnapshot& snapshot, std::int32_t turn, std::int32_t position);
+/// Of a token of a recorded conversation, for when it has become a live one.
+ForkOffer forkPointOfRecorded(const WorkbenchSnapshot& snapshot, std::int32_t turn, std::int32_t position);
 /// Of generated token `index` of one of the compared lanes.
 ForkOffer forkPointOfCompared(const WorkbenchSnapshot& snapshot, LaneId lane, std::int32_t index);
 /// Of generated token `index` of the conversation or a fork in snapshot.forks[forked].

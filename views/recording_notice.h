@@ -2,7 +2,9 @@
 #pragma once
 
 #include <QFrame>
+#include <QString>
 
+class QAction;
 class QLabel;
 class QPushButton;
 
@@ -16,6 +18,8 @@ class RecordingNotice : public QFrame {
 public:
     explicit RecordingNotice(QWidget* parent = nullptr);
     void showSnapshot(const WorkbenchSnapshot& snapshot);
+    /// Offers what goes on from the recording: a button that is as the action is.
+    void offerContinuing(QAction& action);
     /// The same in plain text, for a tooltip elsewhere.
     QString facts() const;
 
@@ -25,7 +29,11 @@ Q_SIGNALS:
 private:
     QLabel* m_title;
     QLabel* m_model;
+    QPushButton* m_continue;
     QPushButton* m_leave;
 };
+
+/// Why a live conversation cannot go on from where the recording is; empty: it can.
+QString whyNotContinued(const WorkbenchSnapshot& snapshot);
 
 }  // namespace mixoscope

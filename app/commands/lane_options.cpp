@@ -149,17 +149,34 @@ LaneSettings LaneOptions::settings(const LoadedModel& model, bool thinking) cons
     settings.policy = policy;
     settings.max_tokens = max_tokens;
     settings.ignore_eos = ignore_eos;
-    SamplingSettings& sampling = settings.sampling;
-    sampling = model.sampling(thinking ? ThinkingMode::kThink : ThinkingMode::kNoThink);
-    sampling.greedy = greedy;
-    sampling.seed = seed;
+    settings.sampling = model.sampling(thinking ? ThinkingMode::kThink : ThinkingMode::kNoThink);
+    settings.sampling.greedy = greedy;
+    settings.sampling.seed = seed;
+    setOptional(settings.sampling);
+    return settings;
+}
+
+void LaneOptions::setOptional(SamplingSettings& sampling) const {
     sampling.temperature = temperature.value_or(sampling.temperature);
     sampling.top_p = top_p.value_or(sampling.top_p);
     sampling.top_k = top_k.value_or(sampling.top_k);
     sampling.min_p = min_p.value_or(sampling.min_p);
     sampling.presence_penalty = presence_penalty.value_or(sampling.presence_penalty);
     sampling.repetition_penalty = repetition_penalty.value_or(sampling.repetition_penalty);
-    return settings;
+}
+
+LaneSettings LaneOptions::settingsOver(LaneSettings recorded, const CLI::App& command) const {
+    const auto given = [&](const char* option) { return command.count(option) > 0; };
+    if (given("--budget")) recorded.budget = budgetTokens();
+    if (given("--policy")) recorded.policy = policy;
+    if (given("--max-tokens")) recorded.max_tokens = max_tokens;
+    if (given("--ignore-eos")) recorded.ignore_eos = ignore_eos;
+    if (given("--seed")) recorded.sampling.seed = seed;
+    if (given("--greedy")) recorded.sampling.greedy = true;
+    // What only means something to a lane that draws asks for one.
+    if (temperature || top_p || top_k || min_p) recorded.sampling.greedy = false;
+    setOptional(recorded.sampling);
+    return recorded;
 }
 
 }  // namespace mixoscope

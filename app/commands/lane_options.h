@@ -37,6 +37,12 @@ struct LaneOptions {
     std::int32_t budgetTokens() const;
     /// `thinking`: whether the turn may think, which decides the sampling defaults.
     LaneSettings settings(const LoadedModel& model, bool thinking) const;
+    /// `recorded` with what was given to `command`, to which these options were added. The mode is the prompt's and
+    /// stays.
+    LaneSettings settingsOver(LaneSettings recorded, const CLI::App& command) const;
+
+private:
+    void setOptional(SamplingSettings& sampling) const;
 };
 
 }  // namespace mixoscope

@@ -97,7 +97,7 @@ std::vector<Message> parseMessages(const std::string& json, const std::string& f
     return messages;
 }
 
-void PromptOptions::add(CLI::App& command) {
+CLI::Option_group& PromptOptions::add(CLI::App& command) {
     CLI::Option_group* source = command.add_option_group("prompt");
     source->add_option("--prompt", prompt, "What the user says")->check(notEmpty("a text"));
     source->add_option("--messages", messages_file, R"(JSON file: [{"role": "user", "content": "..."}, ...])")
@@ -106,6 +106,7 @@ void PromptOptions::add(CLI::App& command) {
         ->check(notEmpty("token ids"));
     source->require_option(1);
     command.add_option("--system", system, "The system's message, before the others");
+    return *source;
 }
 
 Prompt PromptOptions::make(const Model& model, ThinkingMode mode, std::int32_t budget) const {

@@ -23,7 +23,8 @@ struct PromptOptions {
     std::string system;
     std::string ids;
 
-    void add(CLI::App& command);
+    /// Returns the group of what a turn can begin with, one of which must be given.
+    CLI::Option_group& add(CLI::App& command);
 
     /// Renders and tokenises. A budget of 0 is the same as no_think. Throws Error naming option or file.
     Prompt make(const Model& model, ThinkingMode mode, std::int32_t budget) const;

@@ -47,6 +47,21 @@ void TurnRecording::begin(std::span<const Message> messages, const LaneSettings&
     m_recorder->addTurnSettings(0, lane, settings);
 }
 
+void TurnRecording::begin(const RecordedConversation& recorded, LaneId lane, const Generation& generation) {
+    m_options.metadata["context_tokens"] = std::to_string(generation.contextTokens());
+    m_options.metadata["prefill_chunk"] = std::to_string(generation.prefillChunk());
+    m_options.metadata["continued_from"] = recorded.file().string();
+    m_options.metadata["continued_at_step"] = std::to_string(recorded.step());
+    m_recorder = std::make_unique<Recorder>(std::move(m_options), m_ring, m_reader);
+    m_has_messages = !recorded.said().empty();
+    m_turn = static_cast<int>(recorded.turnSettings().size()) - 1;
+    m_mode = recorded.turnSettings().back().mode;
+    for (const RecordedConversation::Said& said : recorded.said())
+        m_recorder->addMessage(said.turn, said.message.role, said.message.content, said.mode);
+    for (int turn = 0; turn <= m_turn; ++turn)
+        m_recorder->addTurnSettings(turn, lane, recorded.turnSettings()[static_cast<std::size_t>(turn)]);
+}
+
 void TurnRecording::keepUp() {
     if (m_pace.backlog() < m_ring->capacity() / 2) return;
     m_recorder->flush();
@@ -54,7 +69,7 @@ void TurnRecording::keepUp() {
 }
 
 void TurnRecording::close(const std::string& answer) {
-    if (m_has_messages) m_recorder->addMessage(0, Role::kAssistant, answer, m_mode);
+    if (m_has_messages) m_recorder->addMessage(m_turn, Role::kAssistant, answer, m_mode);
     if (m_recorder->flush()) return;
     const RecorderStatus status = m_recorder->status();
     throw Error(status.error.value_or(ErrorParts{.what = "The turn could not be recorded"}));

@@ -10,6 +10,7 @@
 #include "engine/generation.h"
 #include "probes/trace_ring.h"
 #include "sessions/loaded_model.h"
+#include "sessions/recorded_conversation.h"
 #include "sessions/recorder.h"
 
 namespace mixoscope {
@@ -28,6 +29,8 @@ public:
     /// started from ids) and settings.
     void begin(std::span<const Message> messages, const LaneSettings& settings, LaneId lane,
                const Generation& generation);
+    /// The same for a turn that goes on from a recorded one, with everything that came before.
+    void begin(const RecordedConversation& recorded, LaneId lane, const Generation& generation);
     /// Waits for the recorder when it is far behind: without a window nothing is gained by losing records.
     void keepUp();
     /// Adds the answer and commits everything. Throws Error when the recording failed.
@@ -41,6 +44,7 @@ private:
     std::unique_ptr<Recorder> m_recorder;
     bool m_has_messages = false;
     ThinkingMode m_mode = ThinkingMode::kThink;
+    int m_turn = 0;
 };
 
 }  // namespace mixoscope

@@ -17,6 +17,7 @@
 #include "app/window/experiment_bar.h"
 #include "app/window/experiment_workspace.h"
 #include "app/window/panel_dock.h"
+#include "app/window/recording_continuation.h"
 #include "app/window/recording_playback.h"
 #include "app/window/what_if.h"
 #include "views/attribution_view.h"
@@ -81,6 +82,7 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
     addToolBar(&m_experiments->progressBar());
     m_recording = new RecordingPlayback(this);
     addToolBar(Qt::BottomToolBarArea, &m_recording->bar());
+    m_continuation = new RecordingContinuation(m_workbench, this);
     makePanels();
     makeTokenActions();
     makeExperimentPanels();
@@ -92,6 +94,7 @@ MainWindow::MainWindow(Workbench& workbench, WindowOptions options, QWidget* par
     makeMenus();
     makeWorkspaceSwitch();
     connectControls();
+    connectContinuation();
     connectExperiments();
 
     m_workbench.setSystemPrompt(m_settings.systemPrompt().toStdString());
@@ -332,10 +335,11 @@ void MainWindow::takeSnapshot(const SnapshotPointer& snapshot) {
     for (const auto& listener : m_listeners) listener(snapshot);
     m_comparison->takeSnapshot(snapshot);
     m_what_if->takeSnapshot(snapshot);
+    m_continuation->takeSnapshot(snapshot);
 
     const bool generating = snapshot->state == WorkbenchState::kGenerating;
     m_composer->setGenerating(generating);
-    m_composer->setDisabledReason(snapshot->recorded           ? tr("A recording: open a model to chat")
+    m_composer->setDisabledReason(snapshot->recorded           ? tr("A recording: go on from here to chat (Ctrl+G)")
                                   : snapshot->model == nullptr ? tr("Open a model first")
                                                                : QString());
     m_answer_now->setEnabled(m_controls->budget().answerNowButton().isEnabled());

@@ -34,6 +34,7 @@ class ExperimentWorkspace;
 class ExportableView;
 class HeatmapView;
 class PanelDock;
+class RecordingContinuation;
 class RecordingPlayback;
 class SessionLibraryView;
 class SettingsDialog;
@@ -136,6 +137,10 @@ private:
     /// Remembers what is being recorded while a recording is shown.
     void noteRecorders(const WorkbenchSnapshot& snapshot);
     void showRecording(const SnapshotPointer& snapshot);
+    void connectContinuation();
+    /// A new conversation from the step that is shown.
+    void continueRecording(bool stop_there);
+    void showContinued();
     void showKeys();
     void showAbout();
     void showSettings();
@@ -228,6 +233,7 @@ private:
     bool m_show_editor = false;           // of an experiment, also in a narrow window
     QByteArray m_experiment_layout;       // of the experiments, likewise
     bool m_arranged = false;
+    RecordingContinuation* m_continuation = nullptr;
 };
 
 }  // namespace mixoscope

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "app/window/comparison_workspace.h"
+#include "views/recording_notice.h"
 #include "views/theme.h"
 #include "views/what_if_dialog.h"
 
@@ -58,6 +59,13 @@ WhatIf::WhatIf(Workbench& workbench, Selection& selection, ComparisonWorkspace& 
 
 ForkOffer WhatIf::offer() const {
     if (m_snapshot == nullptr) return {.point = std::nullopt, .refusal = tr("Open a model first")};
+    if (m_snapshot->recorded) {
+        if (const QString why_not = whyNotContinued(*m_snapshot); !why_not.isEmpty())
+            return {.point = std::nullopt, .refusal = why_not};
+        if (m_is_comparing())
+            return {.point = std::nullopt, .refusal = tr("A recording: its forks are not gone on with, only its chat")};
+        return forkPointOfRecorded(*m_snapshot, m_selection.turn(), m_selection.token());
+    }
     if (!m_is_comparing()) return forkPointOfChat(*m_snapshot, m_selection.turn(), m_selection.token());
     const Selection& selection = m_comparison.selection();
     if (const int shown = m_comparison.shownForks(); shown >= 0)
@@ -67,9 +75,16 @@ ForkOffer WhatIf::offer() const {
 
 void WhatIf::refresh() {
     const ForkOffer offered = offer();
+    const bool recorded = m_snapshot != nullptr && m_snapshot->recorded;
     offerAction(*m_fork, offered.point ? offered.point->no_room : offered.refusal,
-                tr("Go on from the selected token otherwise, as a lane of its own"));
-    offerAction(*m_measure, offered.point ? offered.point->whyNotMeasured() : offered.refusal,
+                recorded
+                    ? tr("Load the model again and go on from the selected token otherwise; the recording stays as "
+                         "it is")
+                    : tr("Go on from the selected token otherwise, as a lane of its own"));
+    offerAction(*m_measure,
+                recorded        ? tr("A recording: go on from here first (Ctrl+G)")
+                : offered.point ? offered.point->whyNotMeasured()
+                                : offered.refusal,
                 tr("Measure what each expert did for the selected token's log-probability"));
 }
 
@@ -87,6 +102,11 @@ void WhatIf::measure() {
 void WhatIf::openDialog() {
     const ForkOffer offered = offer();
     if (!offered.point) return;
+    if (m_snapshot->recorded) {
+        m_continued_token = offered.point->position;
+        Q_EMIT continueAsked();
+        return;
+    }
     if (m_dialog == nullptr) {
         m_dialog = new WhatIfDialog([this](const QString& text) { return m_workbench.tokensOf(text.toStdString()); },
                                     m_window);
@@ -121,9 +141,19 @@ void WhatIf::ask() {
     }
 }
 
+/// Asks for the fork of a token that was selected in a recording, once the recording is live and ended there.
+void WhatIf::openContinued() {
+    if (m_continued_token < 0 || m_snapshot->recorded || m_snapshot->state != WorkbenchState::kReady) return;
+    const std::int32_t token = std::exchange(m_continued_token, -1);
+    if (m_snapshot->lanes.empty() || token >= m_snapshot->lanes.front().history.tokenCount()) return;
+    m_selection.setToken(token);
+    openDialog();
+}
+
 void WhatIf::takeSnapshot(const SnapshotPointer& snapshot) {
     m_snapshot = snapshot;
     refresh();
+    openContinued();
     if (m_dialog == nullptr || !m_dialog->isVisible()) return;
     // The lane that it was opened for is gone with its conversation.
     if (!m_dialog->point().in_comparison && snapshot->lanes.empty()) return m_dialog->reject();

@@ -18,6 +18,7 @@
 #include "app/window/keys_dialog.h"
 #include "app/window/main_window.h"
 #include "app/window/panel_dock.h"
+#include "app/window/recording_continuation.h"
 #include "app/window/recording_playback.h"
 #include "app/window/run_window.h"
 #include "app/window/screenshot.h"
@@ -342,6 +343,7 @@ void MainWindow::makeSessionMenu() {
     m_recording_actions << addAction(menu, u"play"_s, tr("Play or pause the recording"),
                                      tr("Play the recording from its cursor, or pause (Space)"), {},
                                      [this] { m_recording->transport().togglePlay(); });
+    menu.addAction(&m_continuation->action());
     m_recording_actions << addAction(menu, u"leave_recording"_s, tr("Back to the live chat"),
                                      tr("Close the recording; the chat went on meanwhile"), QKeySequence(u"Ctrl+W"_s),
                                      [this] { leaveRecording(); });

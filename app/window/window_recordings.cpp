@@ -8,16 +8,24 @@
 #include <QToolBar>
 
 #include "app/window/comparison_workspace.h"
+#include "app/window/control_bar.h"
 #include "app/window/experiment_workspace.h"
 #include "app/window/main_window.h"
+#include "app/window/recording_continuation.h"
 #include "app/window/recording_playback.h"
 #include "app/window/run_window.h"
+#include "app/window/what_if.h"
 #include "sessions/experiment_store.h"
 #include "views/background.h"
 #include "views/bookmarks_view.h"
+#include "views/budget_control.h"
+#include "views/chat_view.h"
 #include "views/composer.h"
 #include "views/format.h"
+#include "views/mode_switch.h"
+#include "views/policy_picker.h"
 #include "views/recording_bookmarks.h"
+#include "views/recording_notice.h"
 #include "views/session_library_view.h"
 #include "views/session_list_view.h"
 #include "views/start_page.h"
@@ -42,6 +50,7 @@ void MainWindow::openSession(const QString& file) {
 void MainWindow::leaveRecording() {
     if (!m_recording->isOpen()) return;
     m_error_dismissed = true;
+    m_continuation->stopListening();
     m_bridge.setSource(WorkbenchBridge::sourceOf(m_workbench));
     m_recording->close();
 }
@@ -76,6 +85,32 @@ void MainWindow::connectBookmarks() {
     });
     connect(&m_recording->bookmarks(), &RecordingBookmarks::failed, this,
             [this](const QString& message) { m_status->showMessage(message, true); });
+}
+
+void MainWindow::connectContinuation() {
+    m_recording->notice().offerContinuing(m_continuation->action());
+    connect(&m_continuation->action(), &QAction::triggered, this, [this] { continueRecording(false); });
+    connect(m_what_if, &WhatIf::continueAsked, this, [this] { continueRecording(true); });
+    connect(m_continuation, &RecordingContinuation::begun, this, &MainWindow::showContinued);
+    connect(m_continuation, &RecordingContinuation::refused, m_what_if, &WhatIf::forget);
+}
+
+void MainWindow::continueRecording(bool stop_there) {
+    const SnapshotPointer& shown = m_bridge.latest();
+    if (shown->playback == nullptr) return;
+    m_asked_model = QString::fromStdString(shown->model->name);
+    m_continuation->begin(m_recording->file(), shown->playback->step, stop_there);
+}
+
+void MainWindow::showContinued() {
+    leaveRecording();
+    setWorkspace(Workspace::kChat);
+    m_undo.clear();
+    m_chat->showNewest();
+    const LaneSettings settings = m_workbench.settings();
+    m_controls->modeSwitch().showMode(settings.mode);
+    m_controls->budget().showBudget(settings.budget);
+    m_controls->policyPicker().showPolicy(QString::fromStdString(settings.policy));
 }
 
 void MainWindow::noteRecorders(const WorkbenchSnapshot& snapshot) {

@@ -9,6 +9,7 @@
 #include "sessions/csv_export.h"
 #include "sessions/npz_export.h"
 #include "sessions/perfetto_export.h"
+#include "sessions/recorded_conversation.h"
 #include "sessions/routing_replay.h"
 #include "sessions/session_file.h"
 #include "sessions/session_library.h"
@@ -54,6 +55,13 @@ protected:
         recorder.addAttribution(measured);
         ASSERT_TRUE(recorder.flush());
     }
+    /// What it says is looked at elsewhere.
+    void goOnWith(std::int64_t step) const {
+        try {
+            const RecordedConversation recorded(file, step);
+        } catch (const Error&) {
+        }
+    }
     /// What is said when everything in the file is read; empty: nothing.
     std::string refusal() const {
         try {
@@ -64,6 +72,7 @@ protected:
                 replay.seek(step);
                 replay.snapshot();
             }
+            goOnWith(replay.index()->count());
         } catch (const Error& error) {
             return error.what();
         }
