@@ -219,7 +219,7 @@ TEST_F(SweepCommand, ATextGoesOnAfterKillsToTheSameResults) {
 
 TEST_F(SweepCommand, TellsThePerplexityOfATextBesideTheAccuracyOfOthers) {
     writeText(300);
-    experiment["tasks"].push_back({{"file", "t.raw"}, {"layout", "text"}, {"window", 64}});
+    experiment["tasks"].push_back({{"name", "text"}, {"file", "t.raw"}, {"layout", "text"}, {"window", 64}});
     experiment["modes"] = {"no_think"};
     write();
     const ProgramResult shown = sweep("out");

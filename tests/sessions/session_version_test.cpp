@@ -136,6 +136,7 @@ TEST(SessionVersion, AnExperimentOfVersionThreeIsGoneOnWith) {
     expectWholeExperiment(store);
     RunResult run;
     run.key = {0, 2};
+    run.measures.load.resize(4 * 64);
     run.measures.scored_tokens = 5;
     run.measures.nll = 12.5;
     store.add(run);
