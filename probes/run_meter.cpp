@@ -15,6 +15,11 @@ void RunMeter::add(const StepTrace& trace) {
         if ((next.flags & token_flag::kStray) != 0) ++m_measures.stray_tags;
         const bool shown = (next.flags & (token_flag::kTag | token_flag::kEndOfTurn)) == 0;
         if (next.phase == Phase::kAnswer && shown) m_answer.push_back(next.id);
+        const std::uint8_t given = next.flags & (token_flag::kForced | token_flag::kInjected);
+        if (given == token_flag::kForced) {
+            ++m_measures.scored_tokens;
+            m_measures.nll -= static_cast<double>(next.logprob);
+        }
     }
     const bool prompt = trace.token.phase == Phase::kPrompt || (trace.token.flags & token_flag::kTemplate) != 0;
     (prompt ? m_measures.prompt_ms : m_measures.generated_ms) += share_ms;

@@ -21,6 +21,8 @@ struct RunMeasures {
     std::int32_t stray_tags = 0;         // thinking tags where none belongs
     bool closed_by_budget = false;
     bool block_left_open = false;
+    std::int64_t scored_tokens = 0;  // that were given and judged by the logits (ForcedContinuation)
+    double nll = 0.0;                // nats: sum of −logprob over them
     /// Sum over the steps of their time divided by the rows in them: what the run took of the batch's time.
     double prompt_ms = 0.0;
     double generated_ms = 0.0;

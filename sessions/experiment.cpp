@@ -21,6 +21,7 @@ using nlohmann::ordered_json;
 constexpr std::size_t kLargestFile = 1U << 20;
 constexpr std::int64_t kMostLanes = 64;
 constexpr std::size_t kMostChoices = 1000;  // of one kind
+constexpr std::int64_t kLargestWindow = std::numeric_limits<std::int32_t>::max();
 
 [[noreturn]] void fail(std::string what, std::string where, std::string expected, std::string found) {
     throw Error({.what = std::move(what),
@@ -98,8 +99,21 @@ Experiment::Sampling samplingOf(const json& value, const std::string& where) {
     return sampling;
 }
 
+/// A field that would do nothing is one that somebody misunderstands.
+void checkEffects(const ExperimentTask& task, const JsonFields& fields) {
+    const std::string layout(taskLayoutName(task.layout));
+    for (const char* field : {"window", "stride"}) {
+        if (!task.scoresText() && fields.find(field) != nullptr)
+            fail("Only a text is cut into windows", fields.at(field), "layout text", "layout " + layout);
+    }
+    for (const char* field : {"answer", "system"}) {
+        if (task.scoresText() && fields.find(field) != nullptr)
+            fail("A text is scored, not asked", fields.at(field), "no such field, or another layout", "layout text");
+    }
+}
+
 ExperimentTask taskOf(const json& value, const std::string& where, const std::filesystem::path& directory) {
-    constexpr std::string_view kKnown[] = {"name", "file", "layout", "answer", "limit", "system"};
+    constexpr std::string_view kKnown[] = {"name", "file", "layout", "answer", "limit", "system", "window", "stride"};
     const JsonFields fields(value, where);
     refuseUnknown(value, kKnown, where);
     const auto file = fields.optionalText("file");
@@ -113,6 +127,9 @@ ExperimentTask taskOf(const json& value, const std::string& where, const std::fi
         task.rule = AnswerRule::parse(*rule, fields.at("answer")).text();
     task.limit = fields.optionalInteger("limit", 0, std::numeric_limits<std::int32_t>::max()).value_or(0);
     task.system = fields.optionalText("system").value_or("");
+    task.window = fields.optionalInteger("window", 2, kLargestWindow).value_or(0);
+    task.stride = fields.optionalInteger("stride", 1, kLargestWindow).value_or(0);
+    checkEffects(task, fields);
     return task;
 }
 
@@ -149,6 +166,8 @@ ordered_json taskJson(const ExperimentTask& task) {
     if (!task.rule.empty()) object["answer"] = task.rule;
     if (task.limit > 0) object["limit"] = task.limit;
     if (!task.system.empty()) object["system"] = task.system;
+    if (task.window > 0) object["window"] = task.window;
+    if (task.stride > 0) object["stride"] = task.stride;
     return object;
 }
 
@@ -216,6 +235,11 @@ std::vector<ExperimentCell> experimentCells(const Experiment& experiment) {
     std::vector<ExperimentCell> cells;
     for (std::size_t task = 0; task < experiment.tasks.size(); ++task) {
         for (std::size_t policy = 0; policy < experiment.policies.size(); ++policy) {
+            if (experiment.tasks[task].scoresText()) {
+                cells.push_back(
+                    {.task = task, .policy = policy, .mode = ThinkingMode::kNoThink, .seed = experiment.seeds.front()});
+                continue;
+            }
             for (std::size_t sampling = 0; sampling < experiment.samplings.size(); ++sampling) {
                 const std::size_t seeds = experiment.samplings[sampling].greedy ? 1 : experiment.seeds.size();
                 for (const ThinkingMode mode : experiment.modes) {

@@ -18,9 +18,14 @@ struct ExperimentTask {
     std::string name;
     std::filesystem::path file;  // absolute
     TaskLayout layout = TaskLayout::kAuto;
-    std::string rule;        // of AnswerRule::parse; empty: the layout's own
-    std::int64_t limit = 0;  // of its first items; 0: all
-    std::string system;      // the system message, may be empty
+    std::string rule;         // of AnswerRule::parse; empty: the layout's own
+    std::int64_t limit = 0;   // of its first items; 0: all
+    std::string system;       // the system message, may be empty
+    std::int64_t window = 0;  // tokens of a text that are read at once; 0: 1024, or the context if that is less
+    std::int64_t stride = 0;  // tokens from window to window; 0: half a window
+
+    /// A text is not asked: modes, budgets, samplings and seeds have no effect on it.
+    bool scoresText() const { return layout == TaskLayout::kText; }
 };
 
 struct Experiment {
@@ -52,7 +57,7 @@ struct Experiment {
 };
 
 /// One combination of choices: it is run over every item of its task. Choices without an effect are not repeated:
-/// no_think has one budget, greedy decoding one seed.
+/// no_think has one budget, greedy decoding one seed, a text one cell a policy (kNoThink).
 struct ExperimentCell {
     std::size_t task = 0;      // index into Experiment::tasks
     std::size_t policy = 0;    // index into Experiment::policies

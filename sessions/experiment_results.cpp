@@ -9,7 +9,9 @@
 #include "engine/error.h"
 #include "probes/load.h"
 #include "sessions/csv_writer.h"
+#include "sessions/ratio_interval.h"
 #include "sessions/record_names.h"
+#include "sessions/sample_files.h"
 
 namespace mixoscope {
 
@@ -55,9 +57,12 @@ void measureLoad(const RunMeasures& total, std::int64_t layers, CellResult& resu
 }
 
 void writeChoices(CsvWriter& csv, const Experiment& experiment, const ExperimentCell& cell) {
-    csv.field(experiment.tasks[cell.task].name)
-        .field(experiment.policies[cell.policy])
-        .field(samplingText(experiment.samplings[cell.sampling]))
+    csv.field(experiment.tasks[cell.task].name).field(experiment.policies[cell.policy]);
+    if (experiment.tasks[cell.task].scoresText()) {
+        csv.field("").field("").field("").field("");
+        return;
+    }
+    csv.field(samplingText(experiment.samplings[cell.sampling]))
         .field(modeName(static_cast<std::int64_t>(cell.mode)))
         .field(budgetText(cell.budget))
         .field(std::to_string(cell.seed));
@@ -67,10 +72,12 @@ void writeChoices(CsvWriter& csv, const Experiment& experiment, const Experiment
 
 /// Sums over the runs of one cell.
 struct ExperimentTally::Gathered {
-    std::map<std::size_t, bool> correct;  // by item, judged runs only
+    std::map<std::size_t, WeightedSum> scored;  // by item, windows of a text only: NLL and tokens
+    std::map<std::size_t, bool> correct;        // by item, judged runs only
     std::vector<double> thinking;
     std::vector<double> answer;
     double ttft_ms = 0.0;
+    std::int64_t ttft_runs = 0;
     double tpot_ms = 0.0;
     std::int64_t tpot_runs = 0;  // of one token there is no time per token
     double latency_ms = 0.0;
@@ -79,14 +86,6 @@ struct ExperimentTally::Gathered {
 
     void add(const RunResult& run) {
         ++counted.runs;
-        if (run.judged) correct[run.key.item] = run.correct;
-        thinking.push_back(run.thinking_tokens);
-        answer.push_back(run.answer_tokens);
-        ttft_ms += run.ttft_ms;
-        if (run.tpot_ms > 0.0) {
-            tpot_ms += run.tpot_ms;
-            ++tpot_runs;
-        }
         latency_ms += run.latency_ms;
         total.rows += run.measures.rows;
         total.ran += run.measures.ran;
@@ -100,7 +99,23 @@ struct ExperimentTally::Gathered {
         counted.forced_stops += run.measures.closed_by_budget ? 1 : 0;
         counted.mode_errors += run.followed_mode ? 0 : 1;
         counted.leaks += run.measures.stray_tags > 0 ? 1 : 0;
-        counted.unfinished += run.stop_reason == StopReason::kEndOfTurn ? 0 : 1;
+        const bool ended = run.stop_reason == StopReason::kEndOfTurn || run.stop_reason == StopReason::kForcedEnd;
+        counted.unfinished += ended ? 0 : 1;
+    }
+    void addAnswer(const RunResult& run) {
+        if (run.judged) correct[run.key.item] = run.correct;
+        thinking.push_back(run.thinking_tokens);
+        answer.push_back(run.answer_tokens);
+        ttft_ms += run.ttft_ms;
+        ++ttft_runs;
+        if (run.tpot_ms > 0.0) {
+            tpot_ms += run.tpot_ms;
+            ++tpot_runs;
+        }
+    }
+    void addScore(const RunResult& run) {
+        counted.scored_tokens += run.measures.scored_tokens;
+        scored[run.key.item] = {.value = run.measures.nll, .weight = static_cast<double>(run.measures.scored_tokens)};
     }
 };
 
@@ -140,6 +155,24 @@ void compare(const std::map<std::size_t, bool>& baseline, const std::map<std::si
     result.p_value = mcNemarTest(only_baseline, only_this);
 }
 
+MeanWithInterval perplexityOf(const std::map<std::size_t, WeightedSum>& scored) {
+    std::vector<WeightedSum> windows;
+    for (const auto& [item, window] : scored) windows.push_back(window);
+    const MeanWithInterval nll = ratioWithInterval(windows);
+    return {.mean = std::exp(nll.mean), .low = std::exp(nll.low), .high = std::exp(nll.high)};
+}
+
+MeanWithInterval nllChange(const std::map<std::size_t, WeightedSum>& baseline,
+                           const std::map<std::size_t, WeightedSum>& other) {
+    std::vector<WeightedSum> changes;
+    for (const auto& [item, window] : other) {
+        const auto same = baseline.find(item);
+        if (same != baseline.end())
+            changes.push_back({.value = window.value - same->second.value, .weight = window.weight});
+    }
+    return ratioWithInterval(changes);
+}
+
 }  // namespace
 
 ExperimentTally::ExperimentTally(std::shared_ptr<const ExperimentFrame> frame)
@@ -169,7 +202,13 @@ void ExperimentTally::add(const RunResult& run) {
                                  std::to_string(facts.loadCounts()) + " counts a run",
                      .found = "cell " + std::to_string(run.key.cell) + ", item " + std::to_string(run.key.item) + ", " +
                               std::to_string(counts) + " counts"});
-    m_gathered[run.key.cell].add(run);
+    Gathered& gathered = m_gathered[run.key.cell];
+    gathered.add(run);
+    if (m_frame->experiment.tasks[m_frame->cells[run.key.cell].task].scoresText()) {
+        gathered.addScore(run);
+    } else {
+        gathered.addAnswer(run);
+    }
     m_changed[run.key.cell] = true;
     m_task_loads[taskLoadOf(run.key.cell)] = nullptr;
 }
@@ -207,7 +246,7 @@ void ExperimentTally::refresh(std::size_t cell) {
     result.accuracy = wilsonInterval(right, std::ssize(gathered.correct));
     result.thinking_tokens = spreadOf(gathered.thinking);
     result.answer_tokens = spreadOf(gathered.answer);
-    result.ttft_ms = ratio(gathered.ttft_ms, runs);
+    result.ttft_ms = ratio(gathered.ttft_ms, static_cast<double>(gathered.ttft_runs));
     result.tpot_ms = ratio(gathered.tpot_ms, static_cast<double>(gathered.tpot_runs));
     result.latency_ms = ratio(gathered.latency_ms, runs);
     result.tokens_per_s = ratio(1000.0 * static_cast<double>(total.rows), total.generated_ms);
@@ -219,7 +258,12 @@ void ExperimentTally::refresh(std::size_t cell) {
         ratio(static_cast<double>(total.prompt_dropped), static_cast<double>(total.prompt_selections));
     result.virtual_share = ratio(static_cast<double>(total.virtual_selections), selections);
     measureLoad(total, layers, result);
-    if (result.cell.policy != 0) compare(m_gathered[m_baseline[cell]].correct, gathered.correct, result);
+    const bool text = m_frame->experiment.tasks[result.cell.task].scoresText();
+    const Gathered& baseline = m_gathered[m_baseline[cell]];
+    result.perplexity = perplexityOf(gathered.scored);
+    result.nll_change = {.mean = kNone, .low = kNone, .high = kNone};
+    if (result.cell.policy != 0 && text) result.nll_change = nllChange(baseline.scored, gathered.scored);
+    if (result.cell.policy != 0 && !text) compare(baseline.correct, gathered.correct, result);
     m_results[cell] = result;
 }
 
@@ -244,11 +288,12 @@ constexpr std::string_view kResultColumns =
     "accuracy_high,only_baseline,only_this,p_value,thinking_tokens,thinking_median,thinking_p90,"
     "answer_tokens,ttft_ms,tpot_ms,latency_ms,tokens_per_s,active_experts,expert_bytes_per_token,"
     "prompt_dropped_share,dropped_share,"
-    "virtual_share,load_cv,load_cv_floor,forced_stops,mode_errors,leaks,unfinished";
+    "virtual_share,load_cv,load_cv_floor,forced_stops,mode_errors,leaks,unfinished,"
+    "scored_tokens,perplexity,perplexity_low,perplexity_high,nll_change,nll_change_low,nll_change_high";
 constexpr std::string_view kRunColumns =
     "task,policy,sampling,mode,budget,seed,item,kind,judged,correct,answer,reference,prompt_tokens,"
     "thinking_tokens,answer_tokens,injected_tokens,stop_reason,ttft_ms,tpot_ms,latency_ms,followed_mode,"
-    "stray_tags";
+    "stray_tags,scored_tokens,nll";
 
 constexpr std::string_view kTaskLoadColumns = "policy,task,moe_layer,expert,selections,rows,share";
 
@@ -282,6 +327,13 @@ void writeResults(CsvWriter& csv, const Experiment& experiment, const std::vecto
         csv.field(result.prompt_dropped_share).field(result.dropped_share).field(result.virtual_share);
         csv.field(result.load_cv).field(result.load_cv_floor);
         csv.field(result.forced_stops).field(result.mode_errors).field(result.leaks).field(result.unfinished);
+        if (experiment.tasks[result.cell.task].scoresText()) {
+            csv.field(result.scored_tokens);
+        } else {
+            csv.field(kNone);
+        }
+        for (const MeanWithInterval& measure : {result.perplexity, result.nll_change})
+            csv.field(measure.mean).field(measure.low).field(measure.high);
         csv.endRow();
     }
 }
@@ -296,6 +348,7 @@ void writeRun(CsvWriter& csv, const ExperimentFrame& frame, const RunResult& run
     csv.field(run.prompt_tokens).field(run.thinking_tokens).field(run.answer_tokens).field(run.injected_tokens);
     csv.field(stopReasonName(run.stop_reason)).field(run.ttft_ms).field(run.tpot_ms).field(run.latency_ms);
     csv.field(static_cast<std::int64_t>(run.followed_mode)).field(run.measures.stray_tags);
+    csv.field(run.measures.scored_tokens).field(run.measures.scored_tokens > 0 ? run.measures.nll : kNone);
     csv.endRow();
 }
 
@@ -322,8 +375,13 @@ void exportResults(const ExperimentFrame& frame, const std::vector<CellResult>& 
     writeResults(table, frame.experiment, results);
     table.close();
     CsvWriter runs(directory / "runs.csv", kRunColumns);
-    for_runs([&](const RunResult& run) { writeRun(runs, frame, run); });
+    SampleFiles samples(frame, directory);
+    for_runs([&](const RunResult& run) {
+        writeRun(runs, frame, run);
+        samples.add(run);
+    });
     runs.close();
+    samples.close();
     CsvWriter task_load(directory / "task_load.csv", kTaskLoadColumns);
     writeTaskLoads(task_load, frame, loads);
     task_load.close();

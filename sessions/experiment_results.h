@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "probes/forced_measures.h"
 #include "sessions/experiment_frame.h"
 #include "sessions/experiment_store.h"
 #include "sessions/proportion.h"
@@ -49,6 +50,12 @@ struct CellResult {
     std::int64_t mode_errors = 0;   // runs that thought where they should not, or the reverse
     std::int64_t leaks = 0;         // runs with a thinking tag where none belongs
     std::int64_t unfinished = 0;    // runs that ended at a limit
+    // Of a text: what does not apply to it (accuracy, tests, think and answer lengths, TTFT, TPOT) is absent, and these
+    // are NaN for other tasks. The intervals are those of ratioWithInterval over the windows.
+    std::int64_t scored_tokens = 0;
+    MeanWithInterval perplexity;  // exp(Σ NLL / Σ tokens); NaN where a window could not be scored whole
+    /// NLL of a token, nats: this − the first policy, paired by window. NaN for the first policy.
+    MeanWithInterval nll_change;
 };
 
 /// Where the generated rows of a task's runs under one policy went, over all its modes, budgets, samplings and seeds.
@@ -92,7 +99,8 @@ std::vector<CellResult> experimentResults(const Sweep& sweep, const ExperimentSt
 std::string resultsCsv(const Experiment& experiment, const std::vector<CellResult>& results);
 
 /// results.csv (a row a cell), runs.csv (a row a run) and task_load.csv (a row a policy, task, layer and expert), with
-/// header rows. Throws Error.
+/// header rows, and for each cell of HumanEval, where its file can be read, a file of sampleFileNames() with the
+/// completions of its runs. Throws Error.
 void exportResults(const Sweep& sweep, const ExperimentStore& store, const std::filesystem::path& directory);
 
 /// The same of runs that are at hand; `for_runs` calls what it is given with each, by cell and item.

@@ -4,14 +4,15 @@
 #include <SQLiteCpp/Statement.h>
 #include <sqlite3.h>
 
-#include <cctype>
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "engine/error.h"
 #include "engine/model_hash.h"
 #include "sessions/experiment_difference.h"
+#include "sessions/plain_name.h"
 #include "sessions/schema.h"
 
 namespace mixoscope {
@@ -28,13 +29,14 @@ constexpr const char* kInsertRun =
     "INSERT INTO runs (cell, item, answer, judged, correct, followed_mode, prompt_tokens, thinking_tokens,"
     " answer_tokens, injected_tokens, stop_reason, ttft_ms, tpot_ms, latency_ms, row_count, ran, dropped,"
     " virtual, prompt_selections, prompt_dropped, stray_tags, closed_by_budget, block_left_open, prompt_ms, "
-    "generated_ms, load)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr const char* kSelectRuns =
+    "generated_ms, load, scored_tokens, nll)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr int kFirstThatScores = 4;  // version of a file that has scored_tokens and nll
+constexpr std::string_view kSelectRuns =
     "SELECT cell, item, answer, judged, correct, followed_mode, prompt_tokens, thinking_tokens, answer_tokens,"
     " injected_tokens, stop_reason, ttft_ms, tpot_ms, latency_ms, row_count, ran, dropped,"
     " virtual, prompt_selections, prompt_dropped, stray_tags,"
-    " closed_by_budget, block_left_open, prompt_ms, generated_ms, load FROM runs ORDER BY cell, item";
+    " closed_by_budget, block_left_open, prompt_ms, generated_ms, load";
 
 /// Counts are written as little-endian 32-bit numbers, which is how every processor that this runs on has them.
 std::vector<std::uint32_t> countsOf(const SQLite::Column& blob) {
@@ -75,6 +77,9 @@ RunResult runOf(SQLite::Statement& row) {
     run.measures.prompt_ms = next().getDouble();
     run.measures.generated_ms = next().getDouble();
     run.measures.load = countsOf(next());
+    run.measures.scored_tokens = number();
+    const SQLite::Column nll = next();
+    run.measures.nll = nll.isNull() ? std::numeric_limits<double>::quiet_NaN() : nll.getDouble();
     return run;
 }
 
@@ -107,6 +112,8 @@ void bindRun(SQLite::Statement& row, const RunResult& run) {
     put(run.measures.prompt_ms);
     put(run.measures.generated_ms);
     row.bind(++column, run.measures.load.data(), static_cast<int>(run.measures.load.size() * sizeof(std::uint32_t)));
+    put(run.measures.scored_tokens);
+    put(run.measures.nll);  // SQLite keeps NaN as NULL
 }
 
 [[noreturn]] void refuse(const std::filesystem::path& file, const char* what, const std::string& recorded,
@@ -128,14 +135,8 @@ bool hasExperiment(SQLite::Database& database) {
            database.execAndGet("SELECT count(*) FROM experiment").getInt() != 0;
 }
 
-/// Of a file's name; letters, digits and a few signs stay.
 std::string folderName(const std::string& name) {
-    std::string folder;
-    for (const char c : name) {
-        const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' ||
-                           static_cast<unsigned char>(c) >= 0x80;
-        folder += plain ? c : '_';
-    }
+    std::string folder = plainName(name);
     return folder.find_first_not_of('.') == std::string::npos ? "experiment" : folder;
 }
 
@@ -168,6 +169,8 @@ struct ExperimentStore::Impl {
         }
     }
 
+    int version() const { return database.execAndGet("PRAGMA user_version").getInt(); }
+
     void commit() {
         if (!in_transaction) return;
         database.exec("COMMIT");
@@ -185,6 +188,8 @@ ExperimentIdentity identityOf(const Sweep& sweep) {
     std::string items;
     for (const TaskSet& task : sweep.tasks()) {
         for (const TaskItem& item : task.items) items += item.prompt + '\0' + item.reference + '\0';
+        const auto tokens = std::as_bytes(std::span(task.tokens));  // a text's, also those that no window scores
+        items.append(reinterpret_cast<const char*>(tokens.data()), tokens.size());
     }
     return {.experiment_json = experimentJson(sweep.experiment()),
             .model_hash = modelHash(sweep.model()),
@@ -258,6 +263,9 @@ ExperimentStore ExperimentStore::resume(const std::filesystem::path& file, const
                 "Open the model that it was begun with, or give another directory");
     requireSame(file, "task file", recorded.tasks_hash, identity.tasks_hash,
                 "Bring the task files back, or give another directory");
+    store.m_impl->guarded(kWriting, [&] {
+        if (store.m_impl->version() < kSessionVersion) migrateSession(store.m_impl->database);
+    });
     return store;
 }
 
@@ -312,7 +320,10 @@ void ExperimentStore::commit() {
 
 void ExperimentStore::forRuns(const std::function<void(const RunResult&)>& visit) const {
     m_impl->guarded(kReading, [&] {
-        SQLite::Statement row(m_impl->database, kSelectRuns);
+        const bool scores = m_impl->version() >= kFirstThatScores;
+        SQLite::Statement row(m_impl->database, std::string(kSelectRuns) +
+                                                    (scores ? ", scored_tokens, nll" : ", 0, 0.0") +
+                                                    " FROM runs ORDER BY cell, item");
         while (row.executeStep()) visit(runOf(row));
     });
 }

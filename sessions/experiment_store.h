@@ -18,7 +18,7 @@ namespace mixoscope {
 struct ExperimentIdentity {
     std::string experiment_json;  // experimentJson()
     std::string model_hash;
-    std::string tasks_hash;  // over the prompts and references of all items
+    std::string tasks_hash;  // over the prompts and references of all items, and the tokens of texts
 };
 ExperimentIdentity identityOf(const Sweep& sweep);
 
@@ -30,8 +30,8 @@ public:
     /// A new file. Throws Error when it exists or cannot be written.
     static ExperimentStore create(const std::filesystem::path& file, const ExperimentIdentity& identity,
                                   const ExperimentFacts& facts);
-    /// Goes on with a file. Throws Error when it is no experiment, or one of another experiment, model or task file:
-    /// which of them, what was recorded and what is asked for.
+    /// Goes on with a file, which is brought to today's version. Throws Error when it is no experiment, or one of
+    /// another experiment, model or task file: which of them, what was recorded and what is asked for.
     static ExperimentStore resume(const std::filesystem::path& file, const ExperimentIdentity& identity);
     /// Only to read.
     static ExperimentStore open(const std::filesystem::path& file);

@@ -174,8 +174,14 @@ CREATE TABLE runs (
 ) WITHOUT ROWID;
 )sql";
 
+// What a run that scores a text found; a sum that is not known is NULL. Runs of earlier versions score nothing.
+constexpr const char* kVersion4 = R"sql(
+ALTER TABLE runs ADD COLUMN scored_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN nll REAL DEFAULT 0.0;
+)sql";
+
 /// Step i brings a file from version i to version i + 1.
-constexpr std::array<const char*, kSessionVersion> kSteps = {kVersion1, kVersion2, kVersion3};
+constexpr std::array<const char*, kSessionVersion> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 int pragma(SQLite::Database& database, const char* name) {
     return database.execAndGet(std::string("PRAGMA ") + name).getInt();

@@ -13,7 +13,7 @@
 namespace mixoscope {
 
 constexpr int kSessionApplicationId = 0x4D49584F;  // "MIXO"
-constexpr int kSessionVersion = 3;                 // PRAGMA user_version
+constexpr int kSessionVersion = 4;                 // PRAGMA user_version
 
 /// Runs the steps from the file's version to kSessionVersion in one transaction.
 void migrateSession(SQLite::Database& database);

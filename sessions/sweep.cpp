@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "engine/error.h"
@@ -15,6 +17,8 @@
 namespace mixoscope {
 
 namespace {
+
+constexpr std::int64_t kUsualWindow = 1024;  // that of the guide which textWindows() names
 
 double millisecondsSince(std::chrono::steady_clock::time_point begin) {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
@@ -36,11 +40,28 @@ private:
     std::map<LaneId, RunMeter> m_meters;
 };
 
-TaskSet readTask(const ExperimentTask& task) {
+void cutText(const Experiment& experiment, const ExperimentTask& task, const Model& model, TaskSet& set) {
+    const std::int64_t context = model.config.max_position_embeddings;
+    const std::int64_t window = task.window > 0 ? task.window : std::min(kUsualWindow, context);
+    const std::int64_t stride = task.stride > 0 ? task.stride : std::max<std::int64_t>(1, window / 2);
+    const auto refuse = [&](const char* what, const char* field, std::int64_t most, std::int64_t found) {
+        throw Error({.what = what,
+                     .where = experiment.at("tasks") + ", task " + task.name + ", field " + field,
+                     .expected = "at most " + std::to_string(most),
+                     .found = std::to_string(found)});
+    };
+    if (window > context) refuse("The window is larger than the model's context", "window", context, window);
+    if (stride > window)
+        refuse("Between two windows there would be tokens that are never read", "stride", window, stride);
+    cutIntoWindows(set, *model.tokenizer, window, stride, task.file.string());
+}
+
+TaskSet readTask(const Experiment& experiment, const ExperimentTask& task, const Model& model) {
     TaskSet set = readTaskSet(task.file, task.layout);
+    if (task.scoresText()) cutText(experiment, task, model, set);
     if (!task.rule.empty()) set.rule = AnswerRule::parse(task.rule, task.name);
     if (task.limit > 0 && set.items.size() > static_cast<std::size_t>(task.limit))
-        set.items.resize(static_cast<std::size_t>(task.limit));
+        set.items.resize(static_cast<std::size_t>(task.limit));  // what lies beside the items may be longer
     return set;
 }
 
@@ -65,9 +86,10 @@ struct Sweep::Batch {
         std::chrono::steady_clock::time_point began;
     };
 
-    Batch(const Sweep& sweep, std::int32_t lanes)
-        : generation(sweep.m_loaded->model, *sweep.m_loaded->backend, {.max_lanes = lanes, .slots = sweep.m_slots},
-                     &meters) {}
+    /// `context`: tokens of a lane; 0: as many as the model has.
+    Batch(const Sweep& sweep, std::int32_t lanes, std::int32_t context)
+        : generation(sweep.m_loaded->model, *sweep.m_loaded->backend,
+                     {.context_tokens = context, .max_lanes = lanes, .slots = sweep.m_slots}, &meters) {}
 
     RunMeters meters;
     Generation generation;
@@ -93,7 +115,7 @@ Sweep::Sweep(std::shared_ptr<LoadedModel> loaded, Experiment experiment)
         m_slots = std::max(m_slots, slotsOf(m_experiment, choice, model));
     const TraceShape shape = traceShapeOf(model.config, m_slots, false);
     m_load_counts = static_cast<std::size_t>(shape.moe_layers) * static_cast<std::size_t>(shape.experts);
-    for (const ExperimentTask& task : m_experiment.tasks) m_tasks.push_back(readTask(task));
+    for (const ExperimentTask& task : m_experiment.tasks) m_tasks.push_back(readTask(m_experiment, task, model));
 }
 
 void SweepPause::ask(bool pause) {
@@ -130,6 +152,10 @@ LaneSettings Sweep::settingsOf(const ExperimentCell& cell) const {
     settings.mode = cell.mode;
     settings.budget = cell.budget;
     settings.policy = m_experiment.policies[cell.policy];
+    if (m_experiment.tasks[cell.task].scoresText()) {
+        settings.ignore_eos = true;  // a text may hold the token that ends a turn
+        return settings;
+    }
     settings.max_tokens = m_experiment.max_tokens;
     const bool thinks = cell.mode == ThinkingMode::kThink && cell.budget > 0;
     settings.sampling = m_loaded->sampling(thinks ? ThinkingMode::kThink : ThinkingMode::kNoThink);
@@ -143,6 +169,29 @@ LaneSettings Sweep::settingsOf(const ExperimentCell& cell) const {
 }
 
 void Sweep::start(Batch& batch, RunKey key) const {
+    const auto began = std::chrono::steady_clock::now();
+    const bool text = m_experiment.tasks[m_cells[key.cell].task].scoresText();
+    batch.runs.push_back({.key = key, .lane = text ? score(batch, key) : ask(batch, key), .began = began});
+}
+
+LaneId Sweep::score(Batch& batch, RunKey key) const {
+    const ExperimentCell& cell = m_cells[key.cell];
+    const TaskSet& text = task(cell);
+    const TextWindow& window = text.windows[key.item];
+    const std::span<const TokenId> ids(text.tokens);
+    const auto part = [&](std::int64_t first, std::int64_t end) {
+        return ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first));
+    };
+    const LaneId lane = batch.generation.addLane(settingsOf(cell));
+    batch.meters.add(lane, batch.generation.traceShape());
+    batch.generation.startTurn(lane, part(window.begin, window.scored), false);
+    ForcedContinuation continuation{.ends_turn = true};
+    for (const TokenId id : part(window.scored, window.end)) continuation.tokens.push_back({.id = id});
+    batch.generation.forceContinuation(lane, std::move(continuation));
+    return lane;
+}
+
+LaneId Sweep::ask(Batch& batch, RunKey key) const {
     const ExperimentCell& cell = m_cells[key.cell];
     std::vector<Message> messages;
     if (const std::string& system = m_experiment.tasks[cell.task].system; !system.empty())
@@ -152,12 +201,31 @@ void Sweep::start(Batch& batch, RunKey key) const {
     const std::vector<TokenId> ids = promptOf(*m_loaded, plan);
     const LaneId lane = batch.generation.addLane(plan.settings);
     batch.meters.add(lane, batch.generation.traceShape());
-    batch.runs.push_back({.key = key, .lane = lane, .began = std::chrono::steady_clock::now()});
     batch.generation.startTurn(lane, ids, plan.thinking);
+    return lane;
+}
+
+RunResult Sweep::scoreOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const {
+    const TextWindow& window = task(m_cells[key.cell]).windows[key.item];
+    RunResult result{.key = key,
+                     .answer = {},
+                     .followed_mode = true,
+                     .prompt_tokens = status.prompt_tokens,
+                     .stop_reason = status.stop_reason,
+                     .latency_ms = latency_ms,
+                     .measures = meter.measures()};
+    result.measures.stray_tags = 0;  // tags that the text holds are no leak of the model's
+    if (result.measures.scored_tokens == window.end - window.scored) {
+        result.stop_reason = StopReason::kForcedEnd;  // a window may fill the context exactly
+    } else {
+        result.measures.nll = std::numeric_limits<double>::quiet_NaN();
+    }
+    return result;
 }
 
 RunResult Sweep::resultOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const {
     const ExperimentCell& cell = m_cells[key.cell];
+    if (m_experiment.tasks[cell.task].scoresText()) return scoreOf(key, meter, status, latency_ms);
     const TaskSet& set = task(cell);
     RunResult result{.key = key,
                      .answer = validUtf8(m_loaded->model.tokenizer->decode(meter.answer())),
@@ -193,7 +261,9 @@ bool Sweep::run(const std::set<RunKey>& done, const std::function<void(const Run
 bool Sweep::runCell(std::vector<RunKey> waiting, const std::function<void(const RunResult&)>& finished,
                     const std::stop_token& stop, SweepPause* pause) {
     const auto lanes = std::min<std::size_t>(static_cast<std::size_t>(m_experiment.lanes), waiting.size());
-    Batch batch(*this, static_cast<std::int32_t>(lanes));
+    const std::vector<TextWindow>& windows = task(m_cells[waiting.front().cell]).windows;
+    const std::int64_t context = windows.empty() ? 0 : windows.front().end;  // the first one is the longest
+    Batch batch(*this, static_cast<std::int32_t>(lanes), static_cast<std::int32_t>(context));
     while (!waiting.empty() || !batch.runs.empty()) {
         const bool hold = pause != nullptr && pause->isAsked();
         if (hold && batch.runs.empty()) pause->wait(stop);

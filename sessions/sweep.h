@@ -1,5 +1,6 @@
 // Runs an experiment: every cell over every item of its task, in batches of lanes. A run's tokens do not depend on what
-// runs beside it (batch invariance), so a sweep that was interrupted goes on to the same results.
+// runs beside it (batch invariance), so a sweep that was interrupted goes on to the same results. An item is asked, or,
+// where it is a window of a text, scored: teacher forcing, a token a step as an answer is decoded.
 #pragma once
 
 #include <condition_variable>
@@ -42,7 +43,7 @@ struct RunResult {
     double ttft_ms = 0.0;  // in a batch: steps are shared with other runs
     double tpot_ms = 0.0;
     double latency_ms = 0.0;
-    RunMeasures measures;
+    RunMeasures measures;  // its nll is NaN where not all of a window could be scored
 };
 
 /// Holds a sweep up: runs under way end, no further ones begin. All functions may be called from any thread.
@@ -66,7 +67,8 @@ private:
 class Sweep {
 public:
     /// Reads the tasks and checks every choice before anything runs. Throws Error: a task file that does not fit, a
-    /// policy that is none or cannot run on this model, a mode that the checkpoint does not have, no tokenizer.
+    /// policy that is none or cannot run on this model, a mode that the checkpoint does not have, no tokenizer, a
+    /// window beyond the context.
     Sweep(std::shared_ptr<LoadedModel> loaded, Experiment experiment);
 
     const Model& model() const { return m_loaded->model; }
@@ -93,6 +95,9 @@ public:
 private:
     struct Batch;
     void start(Batch& batch, RunKey key) const;
+    LaneId ask(Batch& batch, RunKey key) const;
+    LaneId score(Batch& batch, RunKey key) const;
+    RunResult scoreOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const;
     RunResult resultOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const;
     bool runCell(std::vector<RunKey> waiting, const std::function<void(const RunResult&)>& finished,
                  const std::stop_token& stop, SweepPause* pause);

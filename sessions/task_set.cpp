@@ -20,14 +20,16 @@ using nlohmann::json;
 constexpr std::size_t kLargestFile = std::size_t{1} << 30;
 constexpr std::size_t kMostOptions = 10;  // the letters that AnswerKind::kOption knows
 
-constexpr std::array<std::pair<std::string_view, TaskLayout>, 7> kLayouts = {
+constexpr std::array<std::pair<std::string_view, TaskLayout>, 9> kLayouts = {
     {{"auto", TaskLayout::kAuto},
      {"prompt-answer", TaskLayout::kPromptAnswer},
      {"gsm8k", TaskLayout::kGsm8k},
      {"aime", TaskLayout::kAime},
      {"mmlu-pro", TaskLayout::kMmluPro},
      {"gpqa", TaskLayout::kGpqa},
-     {"prompts", TaskLayout::kPromptList}}};
+     {"prompts", TaskLayout::kPromptList},
+     {"human-eval", TaskLayout::kHumanEval},
+     {"text", TaskLayout::kText}}};
 
 [[noreturn]] void fail(std::string what, std::string where, std::string expected, std::string found) {
     throw Error({.what = std::move(what),
@@ -196,7 +198,18 @@ std::vector<TaskItem> promptList(std::string_view text, const std::string& file)
     return items;
 }
 
+void readHumanEval(std::string_view text, const std::string& file, TaskSet& set) {
+    for (const Line& line : jsonLines(text, file)) {
+        HumanEvalProblem problem{
+            .task_id = line.text("task_id"), .prompt = line.text("prompt"), .entry_point = line.text("entry_point")};
+        set.items.push_back(
+            {.kind = {}, .prompt = humanEvalQuestion(problem), .reference = line.optionalText("canonical_solution")});
+        set.problems.push_back(std::move(problem));
+    }
+}
+
 TaskLayout layoutOf(const Line& first) {
+    if (first.has("entry_point")) return TaskLayout::kHumanEval;
     if (first.has("options")) return TaskLayout::kMmluPro;
     if (first.has("problem") || first.has("Problem")) return TaskLayout::kAime;
     if (first.has("question")) return TaskLayout::kGsm8k;
@@ -219,6 +232,8 @@ AnswerRule ruleOf(TaskLayout layout) {
         case TaskLayout::kGpqa:
             return AnswerRule::parse("option", {});
         case TaskLayout::kPromptList:
+        case TaskLayout::kHumanEval:
+        case TaskLayout::kText:
             return AnswerRule::parse("none", {});
         case TaskLayout::kAuto:
         case TaskLayout::kPromptAnswer:
@@ -245,7 +260,8 @@ std::vector<TaskItem> itemsOf(std::string_view text, const std::string& file, Ta
 TaskLayout parseTaskLayout(std::string_view text, const std::string& where) {
     const auto* const found = std::ranges::find(kLayouts, text, [](const auto& entry) { return entry.first; });
     if (found == kLayouts.end())
-        fail("This is no layout of a task file", where, "auto, prompt-answer, gsm8k, aime, mmlu-pro, gpqa or prompts",
+        fail("This is no layout of a task file", where,
+             "auto, prompt-answer, gsm8k, aime, mmlu-pro, gpqa, prompts, human-eval or text",
              std::string(text.substr(0, 80)));
     return found->second;
 }
@@ -258,14 +274,38 @@ TaskSet readTaskSet(std::span<const std::byte> bytes, const std::string& file, T
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     TaskSet set;
     set.layout = layout == TaskLayout::kAuto ? layoutOf(text, file) : layout;
-    set.items = itemsOf(text, file, set.layout);
     set.rule = ruleOf(set.layout);
+    if (set.layout == TaskLayout::kText) {
+        set.text = text;
+        return set;
+    }
+    if (set.layout == TaskLayout::kHumanEval) {
+        readHumanEval(text, file, set);
+    } else {
+        set.items = itemsOf(text, file, set.layout);
+    }
     if (set.items.empty()) fail("The file holds no items", file, "at least one", "none");
     return set;
 }
 
 TaskSet readTaskSet(const std::filesystem::path& file, TaskLayout layout) {
     return readTaskSet(readSmallFile(file, kLargestFile), file.string(), layout);
+}
+
+void cutIntoWindows(TaskSet& set, const Tokenizer& tokenizer, std::int64_t window, std::int64_t stride,
+                    const std::string& file) {
+    set.tokens = tokenizer.encode(set.text);
+    set.windows = textWindows(std::ssize(set.tokens), window, stride);
+    if (set.windows.empty())
+        fail("The text is too short to be scored", file, "at least 2 tokens", std::to_string(set.tokens.size()));
+    for (const TextWindow& part : set.windows) {
+        const auto scored =
+            std::span(set.tokens)
+                .subspan(static_cast<std::size_t>(part.scored), static_cast<std::size_t>(part.end - part.scored));
+        set.items.push_back({.kind = {}, .prompt = validUtf8(tokenizer.decode(scored)), .reference = {}});
+    }
+    set.text.clear();
+    set.text.shrink_to_fit();
 }
 
 }  // namespace mixoscope

@@ -7,6 +7,7 @@
 #include <QPainter>
 #include <QToolTip>
 #include <algorithm>
+#include <cmath>
 
 #include "sessions/record_names.h"
 #include "views/format.h"
@@ -15,6 +16,17 @@
 namespace mixoscope {
 
 using namespace Qt::StringLiterals;
+
+namespace {
+
+QString intervalText(const MeanWithInterval& measure, int digits) {
+    if (std::isnan(measure.mean)) return format::kAbsent;
+    if (std::isnan(measure.low)) return format::fixed(measure.mean, digits);
+    return u"%1 [%2, %3]"_s.arg(format::fixed(measure.mean, digits), format::fixed(measure.low, digits),
+                                format::fixed(measure.high, digits));
+}
+
+}  // namespace
 
 bool isFinished(const CellResult& result) {
     return result.items > 0 && result.runs >= result.items;
@@ -26,12 +38,27 @@ QString accuracyText(const Proportion& accuracy) {
                                 format::fixed(100.0 * accuracy.high, 1));
 }
 
+QString cellTitle(const Experiment& experiment, const ExperimentCell& cell) {
+    const ExperimentTask& task = experiment.tasks[cell.task];
+    return u"%1 · %2"_s.arg(
+        QString::fromStdString(experiment.policies[cell.policy]),
+        task.scoresText() ? QString::fromStdString(task.name) : placeText({cell.mode, cell.budget}));
+}
+
+QString perplexityText(const MeanWithInterval& perplexity) {
+    return intervalText(perplexity, 2);
+}
+
+QString nllChangeText(const MeanWithInterval& change) {
+    return intervalText(change, 4);
+}
+
 QString describeCell(const ExperimentSnapshot& experiment, std::size_t cell) {
     const Experiment& asked = experiment.frame->experiment;
     const CellResult& result = experiment.results[cell];
     const ExperimentCell& choice = experiment.frame->cells[cell];
-    QStringList lines{u"%1 · %2"_s.arg(QString::fromStdString(asked.policies[choice.policy]),
-                                       placeText({choice.mode, choice.budget}))};
+    const bool text = asked.tasks[choice.task].scoresText();
+    QStringList lines{cellTitle(asked, choice)};
     const QString runs = result.items > 0
                              ? QObject::tr("%1 of %2 runs").arg(format::count(result.runs), format::count(result.items))
                              : QObject::tr("%1 runs").arg(format::count(result.runs));
@@ -46,8 +73,16 @@ QString describeCell(const ExperimentSnapshot& experiment, std::size_t cell) {
                           format::probability(*result.p_value));
     lines << QObject::tr("%1, latency %2")
                  .arg(format::tokensPerSecond(result.tokens_per_s), format::milliseconds(result.latency_ms));
-    lines << QObject::tr("N %1, experts %2 a token and layer")
-                 .arg(format::fixed(result.thinking_tokens.mean, 1), format::fixed(result.active_experts, 2));
+    if (text) {
+        lines << QObject::tr("Perplexity %1 over %2 tokens")
+                     .arg(perplexityText(result.perplexity), format::count(result.scored_tokens));
+        if (choice.policy != 0)
+            lines << QObject::tr("%1 nats a token against the baseline").arg(nllChangeText(result.nll_change));
+        lines << QObject::tr("Experts %1 a token and layer").arg(format::fixed(result.active_experts, 2));
+    } else {
+        lines << QObject::tr("N %1, experts %2 a token and layer")
+                     .arg(format::fixed(result.thinking_tokens.mean, 1), format::fixed(result.active_experts, 2));
+    }
     lines << runs << QObject::tr("Click shows its runs");
     return lines.join(u'\n');
 }
@@ -71,6 +106,10 @@ EmptyState ExperimentChart::emptyState() const {
         return {.icon = u"balance"_s,
                 .title = tr("No experiment yet"),
                 .text = tr("Open an experiment: its results are drawn here while it runs.")};
+    if (frame().experiment.tasks[m_selection.task()].scoresText())
+        return {.icon = u"balance"_s,
+                .title = tr("A text is scored, not judged"),
+                .text = tr("It has neither answers nor budgets: its perplexity is in the table of results.")};
     if (m_selection.experiment()->done == 0)
         return {.icon = u"balance"_s,
                 .title = tr("Nothing has run yet"),

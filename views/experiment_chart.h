@@ -62,10 +62,16 @@ private:
     std::vector<Mark> m_marks;
 };
 
+/// "top-k:k=1 · B 64"; of a text the task instead of the place.
+QString cellTitle(const Experiment& experiment, const ExperimentCell& cell);
 /// What a cell is and what was measured of it, a line a fact.
 QString describeCell(const ExperimentSnapshot& experiment, std::size_t cell);
 /// "87.2 [84.0, 89.8]", in per cent; absent without judged runs.
 QString accuracyText(const Proportion& accuracy);
+/// "12.34 [11.90, 12.80]"; absent where nothing was scored.
+QString perplexityText(const MeanWithInterval& perplexity);
+/// The same with four digits.
+QString nllChangeText(const MeanWithInterval& change);
 bool isFinished(const CellResult& result);
 
 }  // namespace mixoscope

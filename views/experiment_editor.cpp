@@ -269,30 +269,29 @@ std::optional<Experiment> ExperimentEditor::experiment() const {
     return written;
 }
 
-std::optional<std::int64_t> ExperimentEditor::runsOfTasks() const {
-    std::int64_t items = 0;
-    for (const ExperimentTaskRow* row : m_tasks) {
-        if (!row->items()) return std::nullopt;
-        items += *row->items();
+std::optional<std::int64_t> ExperimentEditor::runsOf(const std::vector<ExperimentCell>& cells) const {
+    std::int64_t runs = 0;
+    for (const ExperimentCell& cell : cells) {
+        const std::optional<std::int64_t> items = m_tasks[cell.task]->items();
+        if (!items) return std::nullopt;
+        runs += *items;
     }
-    return items;
+    return runs;
 }
 
 void ExperimentEditor::showTotals() {
     const auto written = experiment();
     if (!written || !m_valid) return m_totals->setText(tr("Correct what is marked to see what it takes."));
-    const auto cells = static_cast<std::int64_t>(experimentCells(*written).size());
-    const auto tasks = static_cast<std::int64_t>(written->tasks.size());
-    QString text = tr("%1 cells").arg(format::count(cells));
-    const auto items = runsOfTasks();
-    if (!items) return m_totals->setText(text);
-    const std::int64_t runs = cells / tasks * *items;
-    text += tr(", %1 runs").arg(format::count(runs));
+    const std::vector<ExperimentCell> cells = experimentCells(*written);
+    QString text = tr("%1 cells").arg(format::count(std::ssize(cells)));
+    const auto runs = runsOf(cells);
+    if (!runs) return m_totals->setText(text);
+    text += tr(", %1 runs").arg(format::count(*runs));
     // An estimate is made of what was measured, or not at all.
     const bool measured = m_experiment != nullptr && m_frame != nullptr && !std::isnan(m_experiment->run_ms) &&
                           m_frame->experiment.model == written->model;
     text += u'\n' + (measured ? tr("about %1 in all, by the %2 runs measured so far")
-                                    .arg(timeSpan(m_experiment->run_ms * static_cast<double>(runs) / 1000.0),
+                                    .arg(timeSpan(m_experiment->run_ms * static_cast<double>(*runs) / 1000.0),
                                          format::count(m_experiment->done))
                               : tr("no estimate of the time: nothing was measured yet"));
     m_totals->setText(text);

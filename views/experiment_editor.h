@@ -67,7 +67,7 @@ private:
     void check();
     bool checkLists();
     void showTotals();
-    std::optional<std::int64_t> runsOfTasks() const;
+    std::optional<std::int64_t> runsOf(const std::vector<ExperimentCell>& cells) const;
 
     ExperimentPointer m_experiment;
     std::shared_ptr<const ExperimentFrame> m_frame;  // that the fields were filled from

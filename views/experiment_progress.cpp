@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "views/elided_label.h"
-#include "views/experiment_selection.h"
+#include "views/experiment_chart.h"
 #include "views/format.h"
 #include "views/theme.h"
 
@@ -27,10 +27,9 @@ QString cellText(const ExperimentSnapshot& experiment) {
     const ExperimentCell& cell = experiment.frame->cells[*experiment.cell];
     const Experiment& asked = experiment.frame->experiment;
     const CellResult& result = experiment.results[*experiment.cell];
-    return QObject::tr("%1 · %2 · %3, %4 of %5")
-        .arg(QString::fromStdString(asked.policies[cell.policy]), placeText({cell.mode, cell.budget}),
-             QString::fromStdString(asked.tasks[cell.task].name), format::count(result.runs),
-             format::count(result.items));
+    QString title = cellTitle(asked, cell);
+    if (!asked.tasks[cell.task].scoresText()) title += u" · "_s + QString::fromStdString(asked.tasks[cell.task].name);
+    return QObject::tr("%1, %2 of %3").arg(title, format::count(result.runs), format::count(result.items));
 }
 
 QString stateText(const ExperimentSnapshot& experiment) {

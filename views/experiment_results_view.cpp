@@ -95,6 +95,10 @@ void ExperimentResultsView::refresh() {
         const int title = head.horizontalAdvance(m_model->headerData(column, Qt::Horizontal).toString()) + 30;
         int width = std::max(title, mono.horizontalAdvance(u"0000.00 ms"_s) + 16);
         if (column == ExperimentResultsModel::kAccuracy) width = mono.horizontalAdvance(u"100.0 [100.0, 100.0]"_s) + 16;
+        if (column == ExperimentResultsModel::kPerplexity)
+            width = mono.horizontalAdvance(u"100.00 [100.00, 100.00]"_s) + 16;
+        if (column == ExperimentResultsModel::kNllChange)
+            width = mono.horizontalAdvance(u"−0.0000 [−0.0000, −0.0000]"_s) + 16;
         if (column == ExperimentResultsModel::kLoad) width = mono.horizontalAdvance(u"10.00 (0.00)"_s) + 16;
         if (column > ExperimentResultsModel::kBytes) width = title;
         if (column == ExperimentResultsModel::kSeed || column == ExperimentResultsModel::kBudget) width = title + 16;

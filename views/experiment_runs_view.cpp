@@ -156,6 +156,11 @@ void ExperimentRunsView::showRun() {
     if (!row.isValid()) return m_detail->setPlainText({});
     const RunResult& run = m_model->run(row.row());
     const TaskItem* item = m_model->item(row.row());
+    if (m_model->scoresText()) {
+        const QString part =
+            item == nullptr ? tr("not known, the task's file cannot be read") : format::plainText(item->prompt);
+        return m_detail->setPlainText(tr("Scored: %1").arg(part) + u'\n' + tr("Found: %1").arg(scoreText(run)));
+    }
     QString text = item == nullptr ? tr("Prompt: not known, the task's file cannot be read")
                                    : tr("Prompt: %1").arg(format::plainText(item->prompt));
     if (item != nullptr && !item->reference.empty())
@@ -177,8 +182,10 @@ void ExperimentRunsView::setAskDisabledReason(const QString& reason) {
 void ExperimentRunsView::updateButtons() {
     const bool chosen = m_table->currentIndex().isValid();
     const bool known = chosen && m_model->item(m_table->currentIndex().row()) != nullptr;
-    m_ask->setEnabled(known && m_ask_reason.isEmpty());
+    const bool text = m_model->scoresText();
+    m_ask->setEnabled(known && !text && m_ask_reason.isEmpty());
     m_ask->setToolTip(!chosen  ? tr("Select a run first")
+                      : text   ? tr("A window of a text is scored: there is no question to ask")
                       : !known ? tr("The task's file cannot be read, so the question is not known")
                       : !m_ask_reason.isEmpty()
                           ? m_ask_reason

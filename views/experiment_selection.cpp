@@ -62,6 +62,7 @@ void ExperimentSelection::makeSlice() {
     m_slice.places = experimentPlaces(experiment);
     m_slice.policies = experiment.policies.size();
     m_slice.cells.resize(m_slice.policies * m_slice.places.size());
+    if (experiment.tasks[m_task].scoresText()) return;  // its cells have no place on an axis of budgets
     // Greedy decoding has one seed.
     const std::uint64_t seed = experiment.seeds[experiment.samplings[m_sampling].greedy ? 0 : m_seed];
     for (std::size_t index = 0; index < frame()->cells.size(); ++index) {

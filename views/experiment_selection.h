@@ -26,7 +26,7 @@ QString placeOnAxis(const ExperimentPlace& place);
 /// "no think", "B 256".
 QString placeText(const ExperimentPlace& place);
 
-/// The cells of one task, sampling and seed: policies × places.
+/// The cells of one task, sampling and seed: policies × places. A text has none.
 struct ExperimentSlice {
     std::vector<ExperimentPlace> places;
     std::size_t policies = 0;

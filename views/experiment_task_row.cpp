@@ -11,6 +11,7 @@
 #include <QToolButton>
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "sessions/error_parts.h"
 #include "sessions/task_set.h"
@@ -37,16 +38,21 @@ ExperimentTaskRow::ExperimentTaskRow(QWidget* parent)
       m_rule(new QLineEdit(this)),
       m_limit(new QSpinBox(this)),
       m_system(new QLineEdit(this)),
+      m_window(new QSpinBox(this)),
+      m_stride(new QSpinBox(this)),
+      m_asking(new QWidget(this)),
+      m_scoring(new QWidget(this)),
       m_items(new QLabel(this)),
       m_error(new QLabel(this)) {
     m_file->setObjectName(u"task_file"_s);
     m_file->setFont(monoFont(font_size::kCaption));
-    m_file->setToolTip(tr("Name a task file: JSON lines, GPQA's CSV, or a prompt a line"));
+    m_file->setToolTip(tr("Name a task file: JSON lines, GPQA's CSV, a prompt a line, or a text"));
     m_name->setObjectName(u"task_name"_s);
     m_name->setToolTip(tr("Name the task in tables and charts"));
     m_layout->setObjectName(u"task_layout"_s);
-    for (const TaskLayout layout : {TaskLayout::kAuto, TaskLayout::kPromptAnswer, TaskLayout::kGsm8k, TaskLayout::kAime,
-                                    TaskLayout::kMmluPro, TaskLayout::kGpqa, TaskLayout::kPromptList})
+    for (const TaskLayout layout :
+         {TaskLayout::kAuto, TaskLayout::kPromptAnswer, TaskLayout::kGsm8k, TaskLayout::kAime, TaskLayout::kMmluPro,
+          TaskLayout::kGpqa, TaskLayout::kPromptList, TaskLayout::kHumanEval, TaskLayout::kText})
         m_layout->addItem(QString::fromStdString(std::string(taskLayoutName(layout))), static_cast<int>(layout));
     m_layout->setMinimumContentsLength(8);
     m_layout->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
@@ -63,6 +69,18 @@ ExperimentTaskRow::ExperimentTaskRow(QWidget* parent)
     m_system->setObjectName(u"task_system"_s);
     m_system->setPlaceholderText(tr("none"));
     m_system->setToolTip(tr("Set the system prompt of this task"));
+    const std::pair<QSpinBox*, QString> sizes[] = {{m_window, u"task_window"_s}, {m_stride, u"task_stride"_s}};
+    for (const auto& [field, name] : sizes) {
+        field->setObjectName(name);
+        field->setRange(0, std::numeric_limits<int>::max());
+        field->setMinimumWidth(kNarrowestNumber);
+    }
+    m_window->setSpecialValueText(tr("1024"));
+    m_window->setToolTip(
+        tr("Tokens of the text that are read at once, 2 or more; the least value: 1024, or the context "
+           "if that is less"));
+    m_stride->setSpecialValueText(tr("half"));
+    m_stride->setToolTip(tr("Tokens from one window to the next; the least value: half a window"));
     m_items->setProperty("role", u"caption"_s);
     m_error->setObjectName(u"task_error"_s);
     m_error->setProperty("role", u"chip-error"_s);
@@ -96,12 +114,26 @@ ExperimentTaskRow::ExperimentTaskRow(QWidget* parent)
     grid->addWidget(m_name, 2, 0);
     grid->addWidget(m_layout, 2, 1);
     grid->addWidget(m_limit, 2, 2);
-    grid->addWidget(makeFieldCaption(tr("Judged by"), m_rule, this), 3, 0);
-    grid->addWidget(makeFieldCaption(tr("System prompt"), m_system, this), 3, 1, 1, 2);
-    grid->addWidget(m_rule, 4, 0);
-    grid->addWidget(m_system, 4, 1, 1, 2);
+    grid->addWidget(m_asking, 3, 0, 1, 3);
+    grid->addWidget(m_scoring, 4, 0, 1, 3);
     grid->addWidget(m_items, 5, 0, 1, 3);
     grid->addWidget(m_error, 6, 0, 1, 3);
+    const auto pair = [](QWidget* group, const QString& left_title, QWidget* left, const QString& right_title,
+                         QWidget* right, int right_stretch) {
+        auto* fields = new QGridLayout(group);
+        fields->setContentsMargins(0, 0, 0, 0);
+        fields->setHorizontalSpacing(6);
+        fields->setVerticalSpacing(3);
+        fields->addWidget(makeFieldCaption(left_title, left, group), 0, 0);
+        fields->addWidget(makeFieldCaption(right_title, right, group), 0, 1);
+        fields->addWidget(left, 1, 0);
+        fields->addWidget(right, 1, 1);
+        fields->setColumnStretch(0, 1);
+        fields->setColumnStretch(1, right_stretch);
+    };
+    pair(m_asking, tr("Judged by"), m_rule, tr("System prompt"), m_system, 2);
+    pair(m_scoring, tr("Window"), m_window, tr("Stride"), m_stride, 1);
+    m_scoring->hide();
     for (int column = 0; column < 3; ++column) grid->setColumnStretch(column, 1);
     m_file->setAccessibleName(tr("Task file"));
 
@@ -112,8 +144,15 @@ ExperimentTaskRow::ExperimentTaskRow(QWidget* parent)
         if (!m_showing) readFile();
     });
     connect(m_layout, &QComboBox::currentIndexChanged, this, [this] {
+        showLayout();
         if (!m_showing) readFile();
     });
+    const auto resized = [this, announce] {
+        showProblem();
+        announce();
+    };
+    connect(m_window, &QSpinBox::valueChanged, this, resized);
+    connect(m_stride, &QSpinBox::valueChanged, this, resized);
     connect(m_name, &QLineEdit::textChanged, this, announce);
     connect(m_limit, &QSpinBox::valueChanged, this, announce);
     connect(m_system, &QLineEdit::textChanged, this, announce);
@@ -134,6 +173,9 @@ void ExperimentTaskRow::showTask(const ExperimentTask& task) {
     m_rule->setText(QString::fromStdString(task.rule));
     m_limit->setValue(static_cast<int>(task.limit));
     m_system->setText(QString::fromStdString(task.system));
+    m_window->setValue(static_cast<int>(task.window));
+    m_stride->setValue(static_cast<int>(task.stride));
+    showLayout();
     m_showing = false;
     readFile();
 }
@@ -144,12 +186,25 @@ ExperimentTask ExperimentTaskRow::task() const {
     if (file.empty()) throw Error({.what = "A task has no file", .expected = "the path of a task file"});
     task.file = std::filesystem::absolute(file).lexically_normal();
     task.name = m_name->text().trimmed().isEmpty() ? task.file.stem().string() : m_name->text().trimmed().toStdString();
-    task.layout = static_cast<TaskLayout>(m_layout->currentData().toInt());
-    const std::string rule = m_rule->text().trimmed().toStdString();
-    task.rule = rule.empty() ? rule : AnswerRule::parse(rule, {}).text();
+    task.layout = chosenLayout();
     task.limit = m_limit->value();
-    task.system = m_system->text().toStdString();
+    const bool text = task.scoresText();
+    const std::string rule = text ? std::string() : m_rule->text().trimmed().toStdString();
+    task.rule = rule.empty() ? rule : AnswerRule::parse(rule, {}).text();
+    task.system = text ? std::string() : m_system->text().toStdString();
+    task.window = text ? m_window->value() : 0;
+    task.stride = text ? m_stride->value() : 0;
     return task;
+}
+
+TaskLayout ExperimentTaskRow::chosenLayout() const {
+    return static_cast<TaskLayout>(m_layout->currentData().toInt());
+}
+
+void ExperimentTaskRow::showLayout() {
+    const bool text = chosenLayout() == TaskLayout::kText;
+    m_asking->setVisible(!text);
+    m_scoring->setVisible(text);
 }
 
 std::optional<std::int64_t> ExperimentTaskRow::items() const {
@@ -158,7 +213,10 @@ std::optional<std::int64_t> ExperimentTaskRow::items() const {
 }
 
 QString ExperimentTaskRow::problem() const {
-    return !m_file_problem.isEmpty() ? m_file_problem : !m_rule_problem.isEmpty() ? m_rule_problem : m_name_problem;
+    for (const QString& problem : {m_file_problem, m_rule_problem, m_window_problem}) {
+        if (!problem.isEmpty()) return problem;
+    }
+    return m_name_problem;
 }
 
 void ExperimentTaskRow::setNameProblem(const QString& problem) {
@@ -168,8 +226,13 @@ void ExperimentTaskRow::setNameProblem(const QString& problem) {
 
 void ExperimentTaskRow::showProblem() {
     m_rule_problem.clear();
+    m_window_problem.clear();
+    const bool text = chosenLayout() == TaskLayout::kText;
+    if (text && m_window->value() == 1) m_window_problem = tr("A window has 2 tokens or more");
+    if (text && m_window->value() > 0 && m_stride->value() > m_window->value())
+        m_window_problem = tr("The stride is larger than the window: tokens between them would never be read");
     try {
-        if (!m_rule->text().trimmed().isEmpty()) AnswerRule::parse(m_rule->text().trimmed().toStdString(), {});
+        if (!text && !m_rule->text().trimmed().isEmpty()) AnswerRule::parse(m_rule->text().trimmed().toStdString(), {});
     } catch (const Error& error) {
         m_rule_problem = fieldError(error.parts());
     }
@@ -185,7 +248,7 @@ void ExperimentTaskRow::readFile() {
     m_file_problem.clear();
     showProblem();
     const std::string file = m_file->text().trimmed().toStdString();
-    const auto layout = static_cast<TaskLayout>(m_layout->currentData().toInt());
+    const TaskLayout layout = chosenLayout();
     if (file.empty()) {
         m_file_problem = tr("Choose a task file");
         showProblem();
@@ -201,7 +264,10 @@ void ExperimentTaskRow::readFile() {
         this,
         [file, layout]() -> Read {
             try {
-                return {.items = std::ssize(readTaskSet(std::filesystem::path(file), layout).items), .problem = {}};
+                const TaskSet set = readTaskSet(std::filesystem::path(file), layout);
+                // Into how many windows a text is cut depends on the model's tokenizer.
+                if (set.layout == TaskLayout::kText) return {.items = std::nullopt, .problem = {}};
+                return {.items = std::ssize(set.items), .problem = {}};
             } catch (const std::exception& exception) {
                 return {.items = std::nullopt, .problem = fieldError(partsOf(exception))};
             }
@@ -218,8 +284,8 @@ void ExperimentTaskRow::readFile() {
 
 void ExperimentTaskRow::browse() {
     const QString from = QFileInfo(m_file->text()).absolutePath();
-    const QString file = QFileDialog::getOpenFileName(this, tr("Choose a task file"), from,
-                                                      tr("Task files (*.jsonl *.json *.csv *.txt);;All files (*)"));
+    const QString file = QFileDialog::getOpenFileName(
+        this, tr("Choose a task file"), from, tr("Task files (*.jsonl *.json *.csv *.txt *.raw);;All files (*)"));
     if (file.isEmpty()) return;
     if (m_name->text().isEmpty() || m_name->text() == QFileInfo(m_file->text()).completeBaseName())
         m_name->setText(QFileInfo(file).completeBaseName());

@@ -23,7 +23,8 @@ public:
     void showTask(const ExperimentTask& task);
     /// As the fields are. Throws Error where the rule is none.
     ExperimentTask task() const;
-    /// Items that it asks; nothing: the file has not been read yet, or cannot be.
+    /// Items that it asks; nothing: the file has not been read yet, or cannot be, or is a text, which the tokenizer
+    /// cuts.
     std::optional<std::int64_t> items() const;
     /// Why it cannot be used; empty: nothing is known against it.
     QString problem() const;
@@ -38,12 +39,15 @@ private:
     void readFile();
     void browse();
     void showProblem();
+    void showLayout();
+    TaskLayout chosenLayout() const;
 
     ExperimentTask m_task;  // as shown last: keeps what has no field
     std::optional<std::int64_t> m_file_items;
     QString m_file_problem;
     QString m_rule_problem;
     QString m_name_problem;
+    QString m_window_problem;
     int m_reading = 0;  // which reading of the file is the last one
     bool m_showing = false;
     QLineEdit* m_file;
@@ -52,6 +56,10 @@ private:
     QLineEdit* m_rule;
     QSpinBox* m_limit;
     QLineEdit* m_system;
+    QSpinBox* m_window;
+    QSpinBox* m_stride;
+    QWidget* m_asking;   // fields of a task that asks
+    QWidget* m_scoring;  // fields of a text
     QLabel* m_items;
     QLabel* m_error;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <iomanip>
@@ -91,7 +92,27 @@ private:
     Clock::time_point m_at;
 };
 
+/// A bound that is not known, NaN, becomes null.
+nlohmann::ordered_json textResultJson(const Experiment& experiment, const CellResult& result) {
+    nlohmann::ordered_json json = {{"task", experiment.tasks[result.cell.task].name},
+                                   {"policy", experiment.policies[result.cell.policy]},
+                                   {"runs", result.runs},
+                                   {"scored_tokens", result.scored_tokens},
+                                   {"perplexity", result.perplexity.mean},
+                                   {"perplexity_low", result.perplexity.low},
+                                   {"perplexity_high", result.perplexity.high},
+                                   {"active_experts", result.active_experts},
+                                   {"load_cv", result.load_cv},
+                                   {"tokens_per_s", result.tokens_per_s}};
+    if (result.cell.policy == 0) return json;
+    json["nll_change"] = result.nll_change.mean;
+    json["nll_change_low"] = result.nll_change.low;
+    json["nll_change_high"] = result.nll_change.high;
+    return json;
+}
+
 nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult& result) {
+    if (experiment.tasks[result.cell.task].scoresText()) return textResultJson(experiment, result);
     nlohmann::ordered_json json = {{"task", experiment.tasks[result.cell.task].name},
                                    {"policy", experiment.policies[result.cell.policy]},
                                    {"sampling", samplingText(experiment.samplings[result.cell.sampling])},
@@ -114,26 +135,47 @@ nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult
     return json;
 }
 
+/// "-" for what is not known.
+std::string fixedText(double value, int digits) {
+    if (std::isnan(value)) return "-";
+    std::ostringstream text;
+    text << std::fixed << std::setprecision(digits) << value;
+    return text.str();
+}
+
+/// "50.0 (38.1-61.9)", or "ppl 12.30 (11.90-12.80)" of a text.
+std::string qualityText(const Experiment& experiment, const CellResult& result) {
+    if (!experiment.tasks[result.cell.task].scoresText()) {
+        const Proportion& accuracy = result.accuracy;
+        if (accuracy.trials == 0) return "-";
+        return fixedText(100.0 * accuracy.share, 1) + " (" + fixedText(100.0 * accuracy.low, 1) + "-" +
+               fixedText(100.0 * accuracy.high, 1) + ")";
+    }
+    const MeanWithInterval& perplexity = result.perplexity;
+    if (std::isnan(perplexity.mean)) return "-";
+    const std::string text = "ppl " + fixedText(perplexity.mean, 2);
+    if (std::isnan(perplexity.low)) return text;
+    return text + " (" + fixedText(perplexity.low, 2) + "-" + fixedText(perplexity.high, 2) + ")";
+}
+
 void writeTable(const Experiment& experiment, const std::vector<CellResult>& results, std::ostream& out) {
     std::size_t longest = 6;
     for (const std::string& policy : experiment.policies) longest = std::max(longest, policy.size());
     const int policy_width = static_cast<int>(longest) + 2;
     out << std::left << std::setw(14) << "task" << std::setw(policy_width) << "policy" << std::setw(10) << "mode"
-        << std::setw(11) << "budget" << std::right << std::setw(20) << "accuracy, 95 %" << std::setw(8) << "N"
+        << std::setw(11) << "budget" << std::right << std::setw(27) << "accuracy, 95 %" << std::setw(8) << "N"
         << std::setw(9) << "experts" << std::setw(7) << "CV" << std::setw(18) << "dropped of prompt" << std::setw(10)
         << "tokens/s" << '\n';
     for (const CellResult& result : results) {
-        std::ostringstream accuracy;
-        accuracy << std::fixed << std::setprecision(1) << 100.0 * result.accuracy.share << " ("
-                 << 100.0 * result.accuracy.low << "-" << 100.0 * result.accuracy.high << ")";
+        const bool text = experiment.tasks[result.cell.task].scoresText();
         out << std::left << std::setw(14) << experiment.tasks[result.cell.task].name << std::setw(policy_width)
             << experiment.policies[result.cell.policy] << std::setw(10)
-            << modeName(static_cast<std::int64_t>(result.cell.mode)) << std::setw(11) << budgetText(result.cell.budget)
-            << std::right << std::setw(20) << (result.accuracy.trials > 0 ? accuracy.str() : "-") << std::fixed
-            << std::setprecision(1) << std::setw(8) << result.thinking_tokens.mean << std::setprecision(2)
-            << std::setw(9) << result.active_experts << std::setw(7) << result.load_cv << std::setprecision(1)
-            << std::setw(16) << 100.0 * result.prompt_dropped_share << " %" << std::setprecision(0) << std::setw(10)
-            << result.tokens_per_s << '\n';
+            << (text ? "-" : modeName(static_cast<std::int64_t>(result.cell.mode))) << std::setw(11)
+            << (text ? "-" : budgetText(result.cell.budget)) << std::right << std::setw(27)
+            << qualityText(experiment, result) << std::setw(8) << fixedText(result.thinking_tokens.mean, 1)
+            << std::setw(9) << fixedText(result.active_experts, 2) << std::setw(7) << fixedText(result.load_cv, 2)
+            << std::setw(16) << fixedText(100.0 * result.prompt_dropped_share, 1) << " %" << std::setw(10)
+            << fixedText(result.tokens_per_s, 0) << '\n';
     }
 }
 
@@ -188,7 +230,9 @@ void addSweepCommand(CLI::App& program, CommandAction& action) {
     CLI::App* command =
         program.add_subcommand("sweep", "Run an experiment: tasks x policies x modes x budgets x seeds");
     command->add_option("experiment", options->experiment, "Experiment file (JSON)")->required();
-    command->add_option("--out", options->out, "Directory for experiment.mixo, results.csv, runs.csv and task_load.csv")
+    command
+        ->add_option("--out", options->out,
+                     "Directory for experiment.mixo, results.csv, runs.csv, task_load.csv and samples")
         ->required();
     command->add_flag("--resume", options->resume, "Go on with the experiment in the directory");
     command->add_flag("--json", options->json, "One JSON line a cell");

@@ -13,6 +13,8 @@
 #include "engine/error.h"
 #include "sessions/csv_reader.h"
 #include "sessions/experiment_store.h"
+#include "sessions/human_eval.h"
+#include "sessions/task_set.h"
 #include "support/paths.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
@@ -62,6 +64,54 @@ protected:
             }
         }
         return rows;
+    }
+
+    void writeText(std::size_t size) const {
+        std::string text;
+        for (std::size_t i = 0; text.size() < size; ++i) text += "line " + std::to_string(i * i) + "\n";
+        std::ofstream(directory / "t.raw", std::ios::binary) << text.substr(0, size);
+    }
+    /// Whatever is killed on the way, the experiment ends as it does unbroken.
+    void expectSameAfterKills() const {
+        ASSERT_EQ(sweep("whole").status, 0);
+        const std::size_t all = table("whole/runs.csv").size();
+        const auto committed = [&]() -> std::size_t {
+            try {
+                return ExperimentStore::open(directory / "cut" / "experiment.mixo").done().size();
+            } catch (const Error&) {
+                return 0;  // not there yet, or without its tables
+            }
+        };
+        int interrupted = 0;
+        for (int kill_number = 0; kill_number < 3; ++kill_number) {
+            const std::size_t before = committed();
+            const pid_t child = fork();
+            ASSERT_GE(child, 0);
+            if (child == 0) {
+                const std::string program = test::programPath().string();
+                const std::string out = file("cut");
+                if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(126);
+                execl(program.c_str(), program.c_str(), "sweep", file("e.json").c_str(), "--out", out.c_str(),
+                      "--resume", nullptr);
+                _exit(127);
+            }
+            bool ended = false;
+            for (int waited = 0; waited < 6000 && !ended && committed() <= before; ++waited) {
+                usleep(5000);
+                ended = waitpid(child, nullptr, WNOHANG) != 0;
+            }
+            if (ended) continue;
+            kill(child, SIGKILL);
+            waitpid(child, nullptr, 0);
+            const std::size_t after = committed();
+            EXPECT_GE(after, before);
+            interrupted += after > before && after < all ? 1 : 0;
+        }
+        EXPECT_GE(interrupted, 1) << "no kill fell into the middle";
+        const ProgramResult rest = sweep("cut", {"--resume"});
+        ASSERT_EQ(rest.status, 0) << rest.err;
+        EXPECT_EQ(table("cut/runs.csv"), table("whole/runs.csv"));
+        EXPECT_EQ(table("cut/results.csv"), table("whole/results.csv"));
     }
 
     test::TemporaryDirectory directory;
@@ -178,45 +228,75 @@ TEST_F(SweepCommand, GoesOnAfterKillsToTheSameResults) {
     experiment["seeds"] = {1, 2};
     experiment["sampling"] = json::array({json::object()});
     write();
-    ASSERT_EQ(sweep("whole").status, 0);
-    const std::size_t all = table("whole/runs.csv").size();
-    const auto committed = [&]() -> std::size_t {
-        try {
-            return ExperimentStore::open(directory / "cut" / "experiment.mixo").done().size();
-        } catch (const Error&) {
-            return 0;  // not there yet, or without its tables
-        }
-    };
-    int interrupted = 0;
-    for (int kill_number = 0; kill_number < 3; ++kill_number) {
-        const std::size_t before = committed();
-        const pid_t child = fork();
-        ASSERT_GE(child, 0);
-        if (child == 0) {
-            const std::string program = test::programPath().string();
-            const std::string out = file("cut");
-            if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(126);
-            execl(program.c_str(), program.c_str(), "sweep", file("e.json").c_str(), "--out", out.c_str(), "--resume",
-                  nullptr);
-            _exit(127);
-        }
-        bool ended = false;
-        for (int waited = 0; waited < 6000 && !ended && committed() <= before; ++waited) {
-            usleep(5000);
-            ended = waitpid(child, nullptr, WNOHANG) != 0;
-        }
-        if (ended) continue;
-        kill(child, SIGKILL);
-        waitpid(child, nullptr, 0);
-        const std::size_t after = committed();
-        EXPECT_GE(after, before);
-        interrupted += after > before && after < all ? 1 : 0;
+    expectSameAfterKills();
+}
+
+TEST_F(SweepCommand, ATextGoesOnAfterKillsToTheSameResults) {
+    writeText(12'000);
+    experiment["tasks"] = {{{"file", "t.raw"}, {"layout", "text"}, {"window", 64}, {"stride", 32}}};
+    experiment["lanes"] = 1;
+    write();
+    expectSameAfterKills();
+    const auto results = table("cut/results.csv");
+    ASSERT_EQ(results.size(), 3U) << "a cell a policy";
+    for (const auto& result : results) {
+        EXPECT_EQ(result.at("scored_tokens"), "11999");
+        EXPECT_GT(std::stod(result.at("perplexity")), 1.0);
+        EXPECT_EQ(result.at("accuracy"), "");
     }
-    EXPECT_GE(interrupted, 1) << "no kill fell into the middle";
-    const ProgramResult rest = sweep("cut", {"--resume"});
-    ASSERT_EQ(rest.status, 0) << rest.err;
-    EXPECT_EQ(table("cut/runs.csv"), table("whole/runs.csv"));
-    EXPECT_EQ(table("cut/results.csv"), table("whole/results.csv"));
+}
+
+TEST_F(SweepCommand, TellsThePerplexityOfATextBesideTheAccuracyOfOthers) {
+    writeText(300);
+    experiment["tasks"].push_back({{"name", "text"}, {"file", "t.raw"}, {"layout", "text"}, {"window", 64}});
+    experiment["modes"] = {"no_think"};
+    write();
+    const ProgramResult shown = sweep("out");
+    ASSERT_EQ(shown.status, 0) << shown.err;
+    ASSERT_EQ(shown.lines().size(), 1U + 3U + 3U);
+    EXPECT_NE(shown.lines()[4].find(" ppl "), std::string::npos) << shown.out;
+    EXPECT_EQ(shown.lines()[1].find(" ppl "), std::string::npos);
+    EXPECT_EQ(shown.out.find("nan"), std::string::npos);
+    const auto lines = sweep("again", {"--json"}).jsonLines();
+    EXPECT_FALSE(lines[0].contains("perplexity"));
+    EXPECT_FALSE(lines[3].contains("accuracy"));
+    EXPECT_EQ(lines[3]["scored_tokens"], 299);
+    EXPECT_LT(lines[4]["nll_change_low"], lines[4]["nll_change_high"]);
+}
+
+TEST_F(SweepCommand, WritesTheSamplesOfHumanEval) {
+    std::ofstream problems(directory / "HumanEval.jsonl");
+    for (const char* name : {"f", "g"})
+        problems << json{{"task_id", std::string("HumanEval/") + name},
+                         {"prompt", std::string("def ") + name + "():\n    \"\"\" One. \"\"\"\n"},
+                         {"entry_point", name},
+                         {"canonical_solution", "    return 1\n"},
+                         {"test", "def check(c):\n    assert c() == 1"}}
+                        .dump()
+                 << '\n';
+    problems.close();
+    experiment["tasks"] = {{{"file", "HumanEval.jsonl"}}};
+    experiment["modes"] = {"no_think"};
+    write();
+    ASSERT_EQ(sweep("out").status, 0);
+    std::map<std::string, std::vector<json>> samples;
+    for (const auto& entry : std::filesystem::directory_iterator(directory / "out")) {
+        const std::string name = entry.path().filename();
+        if (!name.starts_with("samples-")) continue;
+        std::ifstream file(entry.path());
+        for (std::string line; std::getline(file, line);) samples[name].push_back(json::parse(line));
+    }
+    ASSERT_EQ(samples.size(), 3U) << "a file a cell";
+    const auto& found = samples.at("samples-HumanEval-top-k_k_1-no_think-unlimited-greedy-0.jsonl");
+    ASSERT_EQ(found.size(), 2U);
+    const TaskSet set = readTaskSet(directory / "HumanEval.jsonl", TaskLayout::kAuto);
+    for (const auto& run : table("out/runs.csv")) {
+        if (run.at("policy") != "top-k:k=1") continue;
+        const std::size_t item = std::stoul(run.at("item"));
+        EXPECT_EQ(run.at("judged"), "0") << "no generated code is run here";
+        EXPECT_EQ(found[item], (json{{"task_id", set.problems[item].task_id},
+                                     {"completion", humanEvalCompletion(set.problems[item], run.at("answer"))}}));
+    }
 }
 
 TEST_F(SweepCommand, NeitherWritesOverNorMixesExperiments) {

@@ -95,5 +95,25 @@ TEST(RunMeter, TellsDroppedFromVirtualAndSharesTheStepsTime) {
     EXPECT_TRUE(meter.measures().block_left_open);
 }
 
+TEST(RunMeter, SumsTheNllOfTokensThatWereGiven) {
+    std::vector<std::int16_t> ids(6, -1);
+    std::vector<float> weights(6);
+    std::vector<RouterFacts> router(3);
+    StepTrace trace;
+    trace.rows_in_step = 1;
+    trace.expert_ids = ids;
+    trace.expert_weights = weights;
+    trace.router = router;
+    RunMeter meter(kShape);
+    const std::uint8_t flags[] = {token_flag::kForced, token_flag::kSampled, token_flag::kForced,
+                                  token_flag::kForced | token_flag::kInjected};
+    for (const std::uint8_t flag : flags) {
+        trace.next = {.id = 9, .phase = Phase::kAnswer, .flags = flag, .logprob = -1.5F};
+        meter.add(trace);
+    }
+    EXPECT_EQ(meter.measures().scored_tokens, 2) << "neither what was drawn nor what was injected";
+    EXPECT_DOUBLE_EQ(meter.measures().nll, 3.0);
+}
+
 }  // namespace
 }  // namespace mixoscope

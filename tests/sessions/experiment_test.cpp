@@ -75,6 +75,32 @@ TEST(Experiment, CellsLeaveOutChoicesWithoutEffect) {
     }
 }
 
+TEST(Experiment, ATextHasOneCellAPolicy) {
+    const Experiment experiment = parse(
+        R"({"tasks": [{"file": "wiki.raw", "layout": "text", "window": 256, "stride": 128}], "policies": ["model", "top-k:k=1"],
+            "modes": ["think", "no_think"], "budgets": [0, 8], "sampling": [{}, {"greedy": true}], "seeds": [4, 5]})");
+    EXPECT_EQ(experiment.tasks[0].window, 256);
+    EXPECT_EQ(experiment.tasks[0].stride, 128);
+    const std::vector<ExperimentCell> cells = experimentCells(experiment);
+    ASSERT_EQ(cells.size(), 2U);
+    EXPECT_EQ(cells[1].policy, 1U);
+    EXPECT_EQ(experimentJson(parse(experimentJson(experiment))), experimentJson(experiment));
+    EXPECT_NE(experimentJson(experiment).find("\"stride\": 128"), std::string::npos);
+}
+
+TEST(Experiment, RefusesFieldsThatWouldDoNothing) {
+    const auto task = [](const std::string& fields) {
+        return refusal(R"({"tasks": [{"file": "a.txt", )" + fields + "}]}");
+    };
+    EXPECT_NE(task(R"("window": 64)").find("task 1, field window: Only a text is cut into windows"), std::string::npos);
+    EXPECT_NE(task(R"("layout": "prompts", "stride": 64)").find("field stride"), std::string::npos);
+    EXPECT_NE(task(R"("layout": "text", "answer": "exact")").find("field answer"), std::string::npos);
+    EXPECT_NE(task(R"("layout": "text", "system": "Be brief.")").find("field system"), std::string::npos);
+    EXPECT_NE(task(R"("layout": "text", "window": 1)").find("field window"), std::string::npos);
+    EXPECT_NE(task(R"("layout": "text", "stride": 0)").find("field stride"), std::string::npos);
+    EXPECT_EQ(task(R"("layout": "text", "window": 64, "stride": 64, "limit": 3)"), "(accepted)");
+}
+
 TEST(Experiment, RefusesWhatItDoesNotKnowAndNamesTheField) {
     const std::string task = R"("tasks": [{"file": "a.jsonl"}])";
     EXPECT_NE(refusal("{}").find("field tasks"), std::string::npos);

@@ -3,8 +3,15 @@
 #include <SQLiteCpp/Database.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
+#include <limits>
+#include <memory>
+#include <span>
 
+#include "engine/error.h"
+#include "sessions/experiment_results.h"
+#include "sessions/experiment_store.h"
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
 #include "sessions/session_snapshot.h"
@@ -24,6 +31,11 @@ std::filesystem::path version1() {
 /// `compare --prompt 2+3? --greedy --forced --max-tokens 8 --lane policy=model --lane policy=top-k:k=1`.
 std::filesystem::path version2() {
     return test::goldenDirectory() / "sessions" / "version2.mixo";
+}
+
+/// An experiment of two items under two policies, written by the last program of version 3 with `sweep`.
+std::filesystem::path version3() {
+    return test::goldenDirectory() / "sessions" / "version3.mixo";
 }
 
 /// Copied, brought to today's version in place.
@@ -79,6 +91,67 @@ void expectWholeComparison(const std::filesystem::path& file) {
     EXPECT_EQ(shown->comparison->lanes[1].quality.tokens, 8);
     EXPECT_GT(shown->comparison->lanes[1].quality.nll_change.mean, 0.0) << "one expert of four predicts worse";
     EXPECT_EQ(shown->comparison->lanes[1].forced_generated.ranPerLayer(), 1.0);
+}
+
+/// Whether each of the runs was right: the first item's answer is, whatever the policy.
+void expectWholeExperiment(const ExperimentStore& store) {
+    std::vector<RunResult> runs;
+    store.forRuns([&](const RunResult& run) { runs.push_back(run); });
+    ASSERT_EQ(runs.size(), 4U);
+    for (const RunResult& run : runs) {
+        EXPECT_EQ(run.correct, run.key.item == 0);
+        EXPECT_EQ(run.answer_tokens, 6);
+        EXPECT_EQ(run.measures.load.size(), 4U * 64U);
+        EXPECT_EQ(run.measures.ran, 6 * 4 * (run.key.cell == 0 ? 4 : 1));
+        EXPECT_EQ(run.measures.scored_tokens, 0);
+        EXPECT_EQ(run.measures.nll, 0.0);
+    }
+    const std::string json = store.identity().experiment_json;
+    ExperimentTally tally(std::make_shared<ExperimentFrame>(
+        frameOf(parseExperiment(std::as_bytes(std::span(json)), "sums.json"), store.facts())));
+    for (const RunResult& run : runs) tally.add(run);
+    EXPECT_EQ(tally.results().front().accuracy.successes, 1);
+    EXPECT_TRUE(std::isnan(tally.results().front().perplexity.mean));
+}
+
+TEST(SessionVersion, AnExperimentOfVersionThreeIsReadAndNotChanged) {
+    const test::TemporaryDirectory directory;
+    const std::filesystem::path file = directory / "read.mixo";
+    std::filesystem::copy_file(version3(), file);
+    ASSERT_EQ(versionOf(file), 3);
+    expectWholeExperiment(ExperimentStore::open(file));
+    EXPECT_EQ(versionOf(file), 3);
+}
+
+TEST(SessionVersion, AnExperimentOfVersionThreeIsGoneOnWith) {
+    const test::TemporaryDirectory directory;
+    const std::filesystem::path file = directory / "resumed.mixo";
+    std::filesystem::copy_file(version3(), file);
+    ExperimentIdentity other = ExperimentStore::open(file).identity();
+    other.model_hash = "another";
+    EXPECT_THROW(ExperimentStore::resume(file, other), Error);
+    EXPECT_EQ(versionOf(file), 3) << "what is refused is not changed";
+    ExperimentStore store = ExperimentStore::resume(file, ExperimentStore::open(file).identity());
+    EXPECT_EQ(versionOf(file), kSessionVersion);
+    expectWholeExperiment(store);
+    RunResult run;
+    run.key = {0, 2};
+    run.measures.load.resize(4 * 64);
+    run.measures.scored_tokens = 5;
+    run.measures.nll = 12.5;
+    store.add(run);
+    run.key = {0, 3};
+    run.measures.nll = std::numeric_limits<double>::quiet_NaN();
+    store.add(run);
+    store.commit();
+    store.forRuns([&](const RunResult& found) {
+        if (found.key == RunKey{0, 2}) {
+            EXPECT_EQ(found.measures.scored_tokens, 5);
+            EXPECT_EQ(found.measures.nll, 12.5);
+        }
+        EXPECT_EQ(std::isnan(found.measures.nll), (found.key == RunKey{0, 3})) << "not a number stays none";
+    });
+    EXPECT_EQ(store.done().size(), 6U);
 }
 
 TEST(SessionVersion, AFileOfVersionTwoIsReadAndNotChanged) {

@@ -102,8 +102,32 @@ TEST(TaskSet, RefusesWhatDoesNotFitAndSaysWhere) {
     EXPECT_NE(refusal("{\"prompt\": \"a\", \"answer\": \"b\"}\n{\"prompt\":").find("line 2"), std::string::npos);
     EXPECT_NE(refusal(R"({"prompt": 3, "answer": "b"})").find("field prompt"), std::string::npos);
     EXPECT_EQ(parseTaskLayout("gsm8k", "x"), TaskLayout::kGsm8k);
+    for (const TaskLayout layout : {TaskLayout::kHumanEval, TaskLayout::kText})
+        EXPECT_EQ(parseTaskLayout(taskLayoutName(layout), "x"), layout);
     EXPECT_THROW(parseTaskLayout("GSM8K", "field layout"), Error);
     EXPECT_THROW(readTaskSet(std::filesystem::path("/nowhere/t.jsonl"), TaskLayout::kAuto), Error);
+}
+
+TEST(TaskSet, ReadsHumanEval) {
+    const std::string line =
+        R"x({"task_id": "HumanEval/3", "prompt": "def f():\n    \"\"\" One. \"\"\"\n", "entry_point": "f", "canonical_solution": "    return 1\n", "test": "def check(c):\n    assert c() == 1"})x";
+    const TaskSet set = read(line);
+    EXPECT_EQ(set.layout, TaskLayout::kHumanEval);
+    EXPECT_EQ(set.rule.kind(), AnswerKind::kNone) << "its own evaluator judges";
+    ASSERT_EQ(set.problems.size(), 1U);
+    EXPECT_EQ(set.problems[0].task_id, "HumanEval/3");
+    EXPECT_EQ(set.problems[0].entry_point, "f");
+    EXPECT_EQ(set.items[0].prompt, humanEvalQuestion(set.problems[0]));
+    EXPECT_EQ(set.items[0].reference, "    return 1\n");
+    EXPECT_NE(refusal(R"({"prompt": "x", "entry_point": "f"})").find("line 1: A field is missing"), std::string::npos);
+}
+
+TEST(TaskSet, ATextIsTakenAsItIsAndOnlyWhereItIsAskedFor) {
+    const std::string text = " \n = Valkyria Chronicles III = \n \n Senj\xC5\x8D no Valkyria 3 : <unk> \n";
+    const TaskSet set = read(text, "wiki.test.raw", TaskLayout::kText);
+    EXPECT_EQ(set.text, text);
+    EXPECT_TRUE(set.items.empty()) << "a tokenizer cuts it";
+    EXPECT_EQ(read(text, "wiki.test.raw").layout, TaskLayout::kPromptList);
 }
 
 TEST(ReadCsv, TakesQuotedFieldsAndNamesTheLineOfWhatIsWrong) {

@@ -200,6 +200,29 @@ TEST_F(ExperimentCharts, SayWhyTheyAreEmpty) {
     EXPECT_TRUE(inked(budget).contains(laneColour(1).rgb()));
 }
 
+TEST_F(ExperimentCharts, ATextHasNoAccuracy) {
+    test::SampleExperiment sample;
+    sample.texts = {"wiki"};
+    show(sampleExperiment(sample));
+    EXPECT_FALSE(budget.markOf(cellAt(0, 0)).isNull());
+    selection.setTask(1);
+    show(sampleExperiment(sample));
+    const std::size_t text = selection.frame()->cells.size() - 1;
+    ASSERT_EQ(selection.frame()->cells[text].task, 1U);
+    for (ExperimentChart* chart : charts()) {
+        EXPECT_TRUE(chart->markOf(text).isNull()) << chart->viewName().toStdString();
+        EXPECT_EQ(parseCsv(chart->csv()).size(), 1) << "the header alone: no accuracy is not accuracy 0";
+        QTest::keyClick(chart, Qt::Key_Right);
+        EXPECT_FALSE(selection.cell().has_value());
+    }
+    selection.setCell(text);
+    EXPECT_EQ(selection.task(), 1U);
+    const QString told = describeCell(*selection.experiment(), text);
+    EXPECT_TRUE(told.startsWith(u"top-k:k=1 · wiki"_s)) << told.toStdString();
+    EXPECT_TRUE(told.contains(u"over 4,000 tokens"_s)) << told.toStdString();
+    EXPECT_TRUE(told.contains(u"0.2000 [0.2000, 0.2000] nats a token"_s)) << told.toStdString();
+}
+
 TEST_F(ExperimentCharts, TheLegendStaysInsideHoweverLongTheNames) {
     std::vector<std::pair<QString, int>> entries;
     for (const std::string& policy : test::longPolicyNames())

@@ -1,22 +1,28 @@
 // Results and runs of an experiment as tables, and the fields of its form.
 #include <QClipboard>
+#include <QComboBox>
 #include <QLabel>
 #include <QLineEdit>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QSignalSpy>
+#include <QSpinBox>
 #include <QTableView>
 #include <QTest>
 #include <QToolButton>
 #include <cmath>
+#include <fstream>
 
 #include "gtest/gtest.h"
 #include "sample_experiment_test.h"
+#include "support/temporary_directory.h"
 #include "views/experiment_editor.h"
 #include "views/experiment_fields.h"
 #include "views/experiment_progress.h"
 #include "views/experiment_results_view.h"
 #include "views/experiment_runs_view.h"
+#include "views/experiment_task_row.h"
+#include "views/format.h"
 #include "views/models/experiment_results_model.h"
 
 namespace mixoscope {
@@ -81,6 +87,52 @@ TEST(ExperimentResultsViewTest, SortsByValueAndPutsTheAbsentLast) {
                      first.data(ExperimentResultsModel::kSortRole).toDouble());
 }
 
+TEST(ExperimentResultsViewTest, ATextHasAPerplexityInPlaceOfAnAccuracy) {
+    test::SampleExperiment sample;
+    ExperimentSelection selection;
+    ExperimentResultsView view(selection);
+    selection.setExperiment(sampleExperiment(sample));
+    EXPECT_TRUE(view.table().isColumnHidden(ExperimentResultsModel::kPerplexity)) << "nothing is scored";
+    sample.texts = {"wiki"};
+    selection.setExperiment(sampleExperiment(sample));
+    const QAbstractItemModel& model = *view.table().model();
+    ASSERT_EQ(model.rowCount(), 15 + 3);
+    const auto text = [&](int row, int column) { return model.index(row, column).data().toString(); };
+    const double mean = std::exp(2.1 + 2.875 / 100.0);  // of forty windows, 0 to 6 nats on top by turns
+    EXPECT_TRUE(text(16, ExperimentResultsModel::kPerplexity).startsWith(format::fixed(mean, 2)))
+        << text(16, ExperimentResultsModel::kPerplexity).toStdString();
+    EXPECT_EQ(text(15, ExperimentResultsModel::kNllChange), u"baseline"_s);
+    EXPECT_EQ(text(16, ExperimentResultsModel::kNllChange), u"0.1000 [0.1000, 0.1000]"_s);
+    for (const int column : {ExperimentResultsModel::kAccuracy, ExperimentResultsModel::kMode,
+                             ExperimentResultsModel::kBudget, ExperimentResultsModel::kThinking}) {
+        EXPECT_EQ(text(16, column), format::kAbsent);
+        EXPECT_FALSE(model.index(16, column).data(Qt::ToolTipRole).toString().isEmpty());
+    }
+    EXPECT_EQ(text(3, ExperimentResultsModel::kPerplexity), format::kAbsent);
+    EXPECT_NE(text(3, ExperimentResultsModel::kAccuracy), format::kAbsent);
+    EXPECT_EQ(text(16, ExperimentResultsModel::kExperts), u"1.00"_s);
+    sample.tasks.clear();
+    selection.setExperiment(sampleExperiment(sample));
+    EXPECT_TRUE(view.table().isColumnHidden(ExperimentResultsModel::kAccuracy)) << "nothing is asked";
+}
+
+TEST(ExperimentRunsViewTest, AWindowOfATextShowsItsScoreAndCannotBeAsked) {
+    test::SampleExperiment sample;
+    sample.texts = {"wiki"};
+    ExperimentSelection selection;
+    ExperimentRunsView view(selection);
+    view.resize(900, 400);
+    view.show();
+    selection.setExperiment(sampleExperiment(sample));
+    selection.setCell(selection.frame()->cells.size() - 3);
+    view.table().selectRow(1);
+    auto& ask = *view.findChild<QPushButton*>(u"experiment_run_ask"_s);
+    EXPECT_FALSE(ask.isEnabled());
+    EXPECT_TRUE(ask.toolTip().contains(u"scored"_s)) << ask.toolTip().toStdString();
+    const QString told = view.findChild<QPlainTextEdit*>(u"experiment_run_text"_s)->toPlainText();
+    EXPECT_TRUE(told.contains(u"perplexity 7.46, 100 tokens"_s)) << told.toStdString();  // exp(201 / 100)
+}
+
 TEST(ExperimentRunsViewTest, ListsTheRunsOfTheCellAndSaysWhatCannotBeDone) {
     ExperimentSelection selection;
     ExperimentRunsView view(selection);
@@ -109,6 +161,45 @@ TEST(ExperimentRunsViewTest, ListsTheRunsOfTheCellAndSaysWhatCannotBeDone) {
     EXPECT_EQ(parseCsv(view.csv()).size(), right + 1);
     EXPECT_TRUE(
         view.findChild<QPlainTextEdit*>(u"experiment_run_text"_s)->toPlainText().startsWith(u"Prompt: What is"_s));
+}
+
+TEST(ExperimentTaskRowTest, ATextHasWindowsInPlaceOfARule) {
+    const test::TemporaryDirectory directory;
+    ExperimentTask task;
+    task.name = "wiki";
+    task.file = directory / "wiki.raw";
+    task.layout = TaskLayout::kText;
+    task.window = 64;
+    task.stride = 32;
+    std::ofstream(task.file) << "some text";
+    ExperimentTaskRow row;
+    row.show();
+    row.showTask(task);
+    auto& window = *row.findChild<QSpinBox*>(u"task_window"_s);
+    auto& stride = *row.findChild<QSpinBox*>(u"task_stride"_s);
+    auto& rule = *row.findChild<QLineEdit*>(u"task_rule"_s);
+    auto& layout = *row.findChild<QComboBox*>(u"task_layout"_s);
+    EXPECT_TRUE(window.isVisible());
+    EXPECT_FALSE(rule.isVisible());
+    EXPECT_EQ(row.task().window, 64);
+    EXPECT_EQ(row.task().stride, 32);
+    EXPECT_EQ(row.problem(), QString());
+    stride.setValue(65);
+    EXPECT_TRUE(row.problem().contains(u"never be read"_s)) << row.problem().toStdString();
+    stride.setValue(0);
+    window.setValue(1);
+    EXPECT_FALSE(row.problem().isEmpty());
+    layout.setCurrentIndex(layout.findText(u"prompts"_s));
+    EXPECT_FALSE(window.isVisible());
+    EXPECT_TRUE(rule.isVisible());
+    EXPECT_EQ(row.task().window, 0) << "only a text has windows";
+    EXPECT_EQ(row.problem(), QString());
+    EXPECT_TRUE(QTest::qWaitFor([&] { return row.items() == 1; })) << "a prompt a line";
+    rule.setText(u"exact"_s);
+    layout.setCurrentIndex(layout.findText(u"text"_s));
+    EXPECT_EQ(row.task().rule, "") << "nothing is judged";
+    QTest::qWait(50);
+    EXPECT_FALSE(row.items().has_value()) << "the model's tokenizer cuts it";
 }
 
 TEST(ExperimentProgressTest, SaysWhatTheButtonsDo) {

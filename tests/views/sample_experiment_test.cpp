@@ -18,7 +18,28 @@ Experiment experimentOf(const SampleExperiment& sample) {
         experiment.tasks.back().name = task;
         experiment.tasks.back().file = "/nowhere/" + task + ".jsonl";
     }
+    for (const std::string& text : sample.texts) {
+        experiment.tasks.emplace_back();
+        experiment.tasks.back().name = text;
+        experiment.tasks.back().file = "/nowhere/" + text + ".raw";
+        experiment.tasks.back().layout = TaskLayout::kText;
+    }
     return experiment;
+}
+
+RunResult scoreOf(const ExperimentCell& cell, RunKey key) {
+    RunResult run;
+    run.key = key;
+    run.followed_mode = true;
+    run.stop_reason = StopReason::kForcedEnd;
+    run.measures.scored_tokens = 100;
+    run.measures.nll = 100.0 * (2.0 + 0.1 * static_cast<double>(cell.policy)) + static_cast<double>(key.item % 7);
+    run.measures.rows = 99;
+    run.measures.ran = 99 * 2;
+    run.measures.load = {99, 0, 99, 0};
+    run.measures.generated_ms = 50.0;
+    run.latency_ms = 55.0;
+    return run;
 }
 
 RunResult runOf(const ExperimentCell& cell, RunKey key, bool judged) {
@@ -53,12 +74,13 @@ RunResult runOf(const ExperimentCell& cell, RunKey key, bool judged) {
 ExperimentPointer sampleExperiment(const SampleExperiment& sample) {
     ExperimentFacts facts;
     facts.model_description = "2 layers × 2 experts";
-    facts.items.assign(sample.tasks.size(), sample.items);
+    const std::size_t tasks = sample.tasks.size() + sample.texts.size();
+    facts.items.assign(tasks, sample.items);
     facts.moe_layers = 2;
     facts.experts = 2;
     facts.expert_bytes = {1000, 1000};
     ExperimentFrame frame = frameOf(experimentOf(sample), facts);
-    for (std::size_t task = 0; task < sample.tasks.size(); ++task) {
+    for (std::size_t task = 0; task < tasks; ++task) {
         TaskSet set;
         for (std::int64_t item = 0; item < sample.items; ++item)
             set.items.push_back({.kind = {}, .prompt = "What is 5 + " + std::to_string(item) + "?", .reference = "12"});
@@ -74,7 +96,9 @@ ExperimentPointer sampleExperiment(const SampleExperiment& sample) {
         const std::int64_t count = cell + 1 == sample.unfinished_from ? sample.items / 2 : sample.items;
         auto runs = std::make_shared<CellRuns>();
         for (std::int64_t item = 0; item < count; ++item) {
-            runs->push_back(runOf(cells[cell], {cell, static_cast<std::size_t>(item)}, sample.judged));
+            const RunKey key{cell, static_cast<std::size_t>(item)};
+            const bool text = cells[cell].task >= sample.tasks.size();
+            runs->push_back(text ? scoreOf(cells[cell], key) : runOf(cells[cell], key, sample.judged));
             tally.add(runs->back());
             ++snapshot->done;
         }

@@ -13,6 +13,7 @@ struct SampleExperiment {
     std::vector<ThinkingMode> modes = {ThinkingMode::kThink, ThinkingMode::kNoThink};
     std::vector<std::int32_t> budgets = {0, 16, 64, kUnlimitedBudget};
     std::vector<std::string> tasks = {"sums"};
+    std::vector<std::string> texts = {};  // further tasks, that are scored
     std::int64_t items = 40;
     /// Cells from this one on have no runs; the one before has half of them.
     std::size_t unfinished_from = 100'000;

@@ -2,6 +2,7 @@
 
 #include <QPainter>
 #include <QPixmap>
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -29,6 +30,27 @@ QPixmap markerOf(std::size_t policy) {
     return pixmap;
 }
 
+/// Columns that mean nothing where nothing is asked.
+bool isAsking(int column) {
+    switch (column) {
+        case ExperimentResultsModel::kMode:
+        case ExperimentResultsModel::kBudget:
+        case ExperimentResultsModel::kSampling:
+        case ExperimentResultsModel::kSeed:
+        case ExperimentResultsModel::kAccuracy:
+        case ExperimentResultsModel::kPValue:
+        case ExperimentResultsModel::kThinking:
+        case ExperimentResultsModel::kTtft:
+        case ExperimentResultsModel::kTpot:
+        case ExperimentResultsModel::kForced:
+        case ExperimentResultsModel::kModeErrors:
+        case ExperimentResultsModel::kLeaks:
+            return true;
+        default:
+            return false;
+    }
+}
+
 struct Heading {
     QString title;
     QString tip;
@@ -45,6 +67,10 @@ const std::array<Heading, ExperimentResultsModel::kColumns>& headings() {
          {QObject::tr("Runs"), QObject::tr("Runs that have finished, of the items of the task")},
          {QObject::tr("Accuracy, %"), QObject::tr("Share of right answers with Wilson's 95 % interval")},
          {QObject::tr("p"), QObject::tr("Exact McNemar test against the first policy on the same items")},
+         {QObject::tr("Perplexity"),
+          QObject::tr("exp of the mean NLL of a scored token, with the 95 % interval over the windows of the text")},
+         {QObject::tr("ΔNLL"),
+          QObject::tr("NLL of a token, nats: this − the first policy, with the 95 % interval over the windows")},
          {QObject::tr("N"), QObject::tr("Thinking tokens of a run, mean")},
          {QObject::tr("TTFT"), QObject::tr("Time to the first token, mean; steps are shared with the batch")},
          {QObject::tr("TPOT"), QObject::tr("Time per token after the first, mean; steps are shared with the batch")},
@@ -91,8 +117,14 @@ bool ExperimentResultsModel::isTold(int column) const {
             return experiment.samplings.size() > 1;
         case kSeed:
             return experiment.seeds.size() > 1;
+        case kAccuracy:
+            return !std::ranges::all_of(experiment.tasks, &ExperimentTask::scoresText);
         case kPValue:
-            return experiment.policies.size() > 1;
+            return experiment.policies.size() > 1 && isTold(kAccuracy);
+        case kPerplexity:
+            return std::ranges::any_of(experiment.tasks, &ExperimentTask::scoresText);
+        case kNllChange:
+            return experiment.policies.size() > 1 && isTold(kPerplexity);
         default:
             return true;
     }
@@ -107,8 +139,13 @@ int ExperimentResultsModel::columnCount(const QModelIndex& parent) const {
     return parent.isValid() ? 0 : kColumns;
 }
 
+bool ExperimentResultsModel::scoresText(const CellResult& result) const {
+    return m_experiment->frame->experiment.tasks[result.cell.task].scoresText();
+}
+
 QString ExperimentResultsModel::text(const CellResult& result, int column) const {
     const Experiment& experiment = m_experiment->frame->experiment;
+    if (isAsking(column) && scoresText(result)) return format::kAbsent;
     const auto counted = [&](std::int64_t number) {
         return result.runs == 0 ? format::kAbsent : format::count(number);
     };
@@ -136,6 +173,10 @@ QString ExperimentResultsModel::text(const CellResult& result, int column) const
             return result.cell.policy == 0             ? tr("baseline")
                    : result.p_value && result.runs > 0 ? format::probability(*result.p_value)
                                                        : format::kAbsent;
+        case kPerplexity:
+            return perplexityText(result.perplexity);
+        case kNllChange:
+            return result.cell.policy == 0 && scoresText(result) ? tr("baseline") : nllChangeText(result.nll_change);
         case kThinking:
             return format::fixed(result.thinking_tokens.mean, 1);
         case kTtft:
@@ -168,6 +209,7 @@ QString ExperimentResultsModel::text(const CellResult& result, int column) const
 }
 
 QVariant ExperimentResultsModel::sortValue(const CellResult& result, int column) const {
+    if (isAsking(column) && scoresText(result) && column != kMode && column != kSampling) return kNone;
     const auto counted = [&](std::int64_t number) { return result.runs == 0 ? kNone : static_cast<double>(number); };
     switch (column) {
         case kPolicy:
@@ -184,6 +226,10 @@ QVariant ExperimentResultsModel::sortValue(const CellResult& result, int column)
             return result.accuracy.share;
         case kPValue:
             return result.p_value && result.runs > 0 ? *result.p_value : kNone;
+        case kPerplexity:
+            return result.perplexity.mean;
+        case kNllChange:
+            return result.nll_change.mean;
         case kThinking:
             return result.thinking_tokens.mean;
         case kTtft:
@@ -218,6 +264,9 @@ QVariant ExperimentResultsModel::sortValue(const CellResult& result, int column)
 QString ExperimentResultsModel::tip(const CellResult& result, int column) const {
     if (column == kPolicy) return text(result, kPolicy);
     if (text(result, column) != format::kAbsent) return {};
+    if (isAsking(column) && scoresText(result)) return tr("A text is scored and not asked");
+    if ((column == kPerplexity || column == kNllChange) && !scoresText(result))
+        return tr("The items are asked and not scored");
     if (column == kBudget) return tr("Without thinking there is no budget");
     if (result.runs == 0) return tr("Nothing has run yet");
     if (column == kAccuracy) return tr("The items have no known answers");

@@ -21,6 +21,8 @@ public:
         kRuns,
         kAccuracy,
         kPValue,
+        kPerplexity,
+        kNllChange,
         kThinking,
         kTtft,
         kTpot,
@@ -51,6 +53,7 @@ public:
     QVariant headerData(int section, Qt::Orientation orientation, int role = Qt::DisplayRole) const override;
 
 private:
+    bool scoresText(const CellResult& result) const;
     QString text(const CellResult& result, int column) const;
     QVariant sortValue(const CellResult& result, int column) const;
     QString tip(const CellResult& result, int column) const;

@@ -1,5 +1,7 @@
 #include "views/models/experiment_runs_model.h"
 
+#include <cmath>
+
 #include "sessions/record_names.h"
 #include "views/format.h"
 #include "views/theme.h"
@@ -10,6 +12,12 @@ using namespace Qt::StringLiterals;
 
 QString onOneLine(const std::string& text) {
     return format::plainText(text).simplified();
+}
+
+QString scoreText(const RunResult& run) {
+    const double tokens = static_cast<double>(run.measures.scored_tokens);
+    return QObject::tr("perplexity %1, %2 tokens")
+        .arg(format::fixed(std::exp(run.measures.nll / tokens), 2), format::count(run.measures.scored_tokens));
 }
 
 void ExperimentRunsModel::show(const ExperimentPointer& experiment, std::optional<std::size_t> cell, RunFilter filter) {
@@ -30,6 +38,12 @@ void ExperimentRunsModel::show(const ExperimentPointer& experiment, std::optiona
 const TaskItem* ExperimentRunsModel::item(int row) const {
     const RunKey key = run(row).key;
     return m_experiment->frame->item(m_experiment->frame->cells[key.cell], key.item);
+}
+
+bool ExperimentRunsModel::scoresText() const {
+    if (m_rows.empty()) return false;
+    const ExperimentFrame& frame = *m_experiment->frame;
+    return frame.experiment.tasks[frame.cells[run(0).key.cell].task].scoresText();
 }
 
 int ExperimentRunsModel::rowCount(const QModelIndex& parent) const {
@@ -53,10 +67,13 @@ QString ExperimentRunsModel::text(int row, int column) const {
         case kExpected:
             return asked == nullptr || asked->reference.empty() ? format::kAbsent : onOneLine(asked->reference);
         case kAnswer:
+            if (scoresText()) return scoreText(shown);
             return shown.answer.empty() ? tr("(no answer)") : onOneLine(shown.answer);
         case kThinking:
+            if (scoresText()) return format::kAbsent;
             return format::count(shown.thinking_tokens);
         case kAnswerTokens:
+            if (scoresText()) return format::kAbsent;
             return format::count(shown.answer_tokens);
         case kEnd:
             return QString::fromStdString(std::string(stopReasonName(shown.stop_reason)));

@@ -29,6 +29,9 @@ public:
     QVariant data(const QModelIndex& index, int role = Qt::DisplayRole) const override;
     QVariant headerData(int section, Qt::Orientation orientation, int role = Qt::DisplayRole) const override;
 
+    /// Whether the runs are windows of a text.
+    bool scoresText() const;
+
 private:
     QString text(int row, int column) const;
 
@@ -37,6 +40,8 @@ private:
     std::vector<const RunResult*> m_rows;
 };
 
+/// What a run that scored a window of a text found.
+QString scoreText(const RunResult& run);
 /// On one line, for cells of a table.
 QString onOneLine(const std::string& text);
 
