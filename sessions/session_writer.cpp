@@ -19,7 +19,7 @@ namespace mixoscope {
 namespace {
 
 constexpr std::string_view kDoing = "The session cannot be written";
-constexpr int kBusyTimeoutMs = 1000;
+constexpr int kBusyTimeoutMs = 5000;  // of somebody who changes a title on a slow disk; nothing is lost meanwhile
 
 constexpr const char* kInsertRow =
     "INSERT INTO rows (serial, step, lane, rows_in_step, step_end_us, step_us, position, token, phase, flags, turn,"
@@ -302,8 +302,9 @@ void SessionWriter::finish() {
          {&m_impl->insert_row, &m_impl->insert_event, &m_impl->insert_token, &m_impl->insert_message,
           &m_impl->insert_settings, &m_impl->insert_metadata, &m_impl->update_totals})
         statement->tryReset();
-    // Whoever has the file open keeps its log beside it. What the log holds belongs into the file all the same: somebody
-    // may copy the file alone. It stays in the log only while someone is in the middle of reading, and loses nothing there.
+    // Whoever has the file open keeps its log beside it. What the log holds belongs into the file all the same:
+    // somebody may copy the file alone. It stays in the log only while someone is in the middle of reading, and loses
+    // nothing there.
     m_impl->database.tryExec("PRAGMA wal_checkpoint(TRUNCATE)");
     if (m_impl->database.tryExec("PRAGMA journal_mode = DELETE") != SQLITE_OK &&
         m_impl->database.getErrorCode() != SQLITE_BUSY && m_impl->database.getErrorCode() != SQLITE_LOCKED)
