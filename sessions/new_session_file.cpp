@@ -102,8 +102,10 @@ void createByName(const std::filesystem::path& path, std::span<const unsigned ch
 
 }  // namespace
 
-void createSessionFile(const std::filesystem::path& path, const std::function<void(SQLite::Database&)>& fill) {
+void createSessionFile(const std::filesystem::path& path, const std::function<void(SQLite::Database&)>& fill,
+                       std::size_t page_bytes) {
     SQLite::Database database(":memory:", SQLite::OPEN_READWRITE);
+    database.exec("PRAGMA page_size = " + std::to_string(page_bytes));
     migrateSession(database);
     fill(database);
     const DatabaseImage image(database);

@@ -21,6 +21,9 @@ namespace {
 constexpr std::string_view kDoing = "The session cannot be written";
 constexpr int kBusyTimeoutMs = 5000;  // of somebody who changes a title on a slow disk; nothing is lost meanwhile
 
+constexpr std::size_t kColumnBytes = 96;                  // of a row beside its routing, about
+constexpr std::size_t kLogBytes = std::size_t{4} << 20U;  // then what it holds is brought into the file
+
 constexpr const char* kInsertRow =
     "INSERT INTO rows (serial, step, lane, rows_in_step, step_end_us, step_us, position, token, phase, flags, turn,"
     " thinking_tokens, budget, logprob, rank, next_position, next_token, next_phase, next_flags, next_turn,"
@@ -52,10 +55,13 @@ void addModel(SQLite::Database& database, const SessionModel& model) {
 /// The new file with its tables and its model, open for writing.
 SQLite::Database createDatabase(const std::filesystem::path& path, const SessionModel& model) {
     try {
-        createSessionFile(path, [&](SQLite::Database& database) { addModel(database, model); });
+        const std::size_t page_bytes = pageBytesFor(kColumnBytes + routingBytes(model.shape));
+        createSessionFile(
+            path, [&](SQLite::Database& database) { addModel(database, model); }, page_bytes);
         SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs);
         database.exec("PRAGMA journal_mode = WAL");
         database.exec("PRAGMA synchronous = NORMAL");
+        database.exec("PRAGMA wal_autocheckpoint = " + std::to_string(kLogBytes / page_bytes));
         return database;
     } catch (const SQLite::Exception& exception) {
         throw sessionError(exception, path, kDoing);
