@@ -12,8 +12,10 @@
 #include "engine/error.h"
 #include "engine/model_hash.h"
 #include "sessions/experiment_difference.h"
+#include "sessions/new_session_file.h"
 #include "sessions/plain_name.h"
 #include "sessions/schema.h"
+#include "sessions/session_edit.h"
 
 namespace mixoscope {
 
@@ -135,6 +137,16 @@ bool hasExperiment(SQLite::Database& database) {
            database.execAndGet("SELECT count(*) FROM experiment").getInt() != 0;
 }
 
+void describeExperiment(SQLite::Database& database, const ExperimentIdentity& identity, const ExperimentFacts& facts) {
+    SQLite::Statement insert(database, "INSERT INTO experiment (id, json, model_hash, tasks_hash) VALUES (1, ?, ?, ?)");
+    insert.bind(1, identity.experiment_json);
+    insert.bind(2, identity.model_hash);
+    insert.bind(3, identity.tasks_hash);
+    insert.exec();
+    setMetadata(database, std::string(kFacts), factsJson(facts));
+}
+
+/// Of a file's name; letters, digits and a few signs stay.
 std::string folderName(const std::string& name) {
     std::string folder = plainName(name);
     return folder.find_first_not_of('.') == std::string::npos ? "experiment" : folder;
@@ -216,20 +228,9 @@ ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const
                      .where = file.string(),
                      .advice = "Go on with it with --resume, or give another directory"});
     try {
-        auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-        impl->database.exec("PRAGMA journal_mode = WAL");
+        createSessionFile(file, [&](SQLite::Database& database) { describeExperiment(database, identity, facts); });
+        auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE);
         impl->database.exec("PRAGMA synchronous = NORMAL");
-        migrateSession(impl->database);
-        SQLite::Statement insert(impl->database,
-                                 "INSERT INTO experiment (id, json, model_hash, tasks_hash) VALUES (1, ?, ?, ?)");
-        insert.bind(1, identity.experiment_json);
-        insert.bind(2, identity.model_hash);
-        insert.bind(3, identity.tasks_hash);
-        insert.exec();
-        SQLite::Statement describe(impl->database, "INSERT INTO session (key, value) VALUES (?, ?)");
-        describe.bind(1, std::string(kFacts));
-        describe.bind(2, factsJson(facts));
-        describe.exec();
         return ExperimentStore(std::move(impl));
     } catch (const SQLite::Exception& exception) {
         throw sessionError(exception, file, kWriting);

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "engine/error.h"
+#include "sessions/disk_sync.h"
 #include "sessions/schema.h"
 
 namespace mixoscope {
@@ -79,8 +80,8 @@ int writeAll(const Descriptor& file, std::span<const unsigned char> bytes) {
 }
 
 /// Writes a file without a name and gives it its name at the end. False: this file system has none such.
-bool createAtOnce(const std::filesystem::path& path, std::span<const unsigned char> bytes) {
-    const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
+bool createAtOnce(const std::filesystem::path& path, const std::filesystem::path& directory,
+                  std::span<const unsigned char> bytes) {
     const Descriptor file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
     if (!file.open()) return false;
     if (const int reason = writeAll(file, bytes); reason != 0) failCreating(path, reason);
@@ -101,14 +102,18 @@ void createByName(const std::filesystem::path& path, std::span<const unsigned ch
 
 }  // namespace
 
-void createSessionFile(const std::filesystem::path& path, const std::function<void(SQLite::Database&)>& fill) {
+void createSessionFile(const std::filesystem::path& path, const std::function<void(SQLite::Database&)>& fill,
+                       std::size_t page_bytes) {
     SQLite::Database database(":memory:", SQLite::OPEN_READWRITE);
+    database.exec("PRAGMA page_size = " + std::to_string(page_bytes));
     migrateSession(database);
     fill(database);
     const DatabaseImage image(database);
+    const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
     std::error_code failure;
-    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failure);
-    if (!createAtOnce(path, image.bytes())) createByName(path, image.bytes());
+    std::filesystem::create_directories(directory, failure);
+    if (!createAtOnce(path, directory, image.bytes())) createByName(path, image.bytes());
+    syncToDisk(directory);  // what is committed from now on would be lost with the name
 }
 
 }  // namespace mixoscope

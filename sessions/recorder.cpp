@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 /// From the first uncommitted record to its commit; below the 250 ms promised by what a commit itself may take.
 constexpr std::chrono::milliseconds kCommitAfter{150};
 constexpr int kIdleWaitMs = 1000;
-/// How long records may wait while a commit is due anyway: the engine then need not wake this thread at every token.
+/// How long records wait before they are taken in: the engine then need not wake this thread at every token.
 constexpr std::chrono::milliseconds kGather{20};
 constexpr std::size_t kDrainAtOnce = 256;
 
@@ -116,19 +116,17 @@ struct Recorder::Impl {
         }
     }
 
+    /// Nothing is drained for a while also after a commit: only then may others change the file.
     void waitForMore(const std::stop_token& stop, const SessionWriter& writer, Clock::time_point due) {
         {
             std::unique_lock lock(mutex);
             const auto attention = [&] {
                 return flush_wanted != flush_done || !pending.empty() || stop.stop_requested();
             };
-            if (attention()) return;
-            if (writer.dirty()) {
-                wanted.wait_until(lock, std::min(due, Clock::now() + kGather), attention);
-                return;
-            }
+            const Clock::time_point gathered = Clock::now() + kGather;
+            if (wanted.wait_until(lock, writer.dirty() ? std::min(due, gathered) : gathered, attention)) return;
         }
-        reader.wait(kIdleWaitMs);
+        if (!writer.dirty()) reader.wait(kIdleWaitMs);
     }
 
     std::size_t drain(SessionWriter& writer) {

@@ -18,6 +18,7 @@
 #include <thread>
 #include <utility>
 
+#include "sessions/disk_sync.h"
 #include "sessions/schema.h"
 #include "sessions/session_edit.h"
 #include "sessions/session_file.h"
@@ -128,22 +129,28 @@ void foldLog(const std::filesystem::path& session, std::string_view doing) {
     });
 }
 
-/// What was written is on the disk, not on its way.
-void syncFile(const std::filesystem::path& path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) return;
-    ::fsync(file);
-    ::close(file);
+/// What is damaged stays as it is: a new file would lack, without a word, whatever can no longer be found.
+void requireSound(SQLite::Database& database, const std::filesystem::path& session, std::string_view doing) {
+    const std::string found = database.execAndGet("PRAGMA quick_check(1)").getString();
+    if (found == "ok") return;
+    throw Error({.what = std::string(doing) + ": the file is damaged", .where = session.string(), .found = found});
+}
+
+/// Who waited while another program compacted the session would bring the old file back.
+void requireStillThere(const SQLite::Database& database) {
+    int moved = 0;
+    sqlite3_file_control(database.getHandle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (moved != 0) throw SQLite::Exception("another program has just replaced the file", SQLITE_BUSY);
 }
 
 /// Puts a complete file in the place of another one, with its permissions. A crash leaves one of the two.
 void replaceFile(const std::filesystem::path& with, const std::filesystem::path& file, const std::string& what) {
     std::error_code failure;
     std::filesystem::permissions(with, std::filesystem::status(file).permissions(), failure);
-    syncFile(with);
+    syncToDisk(with);
     std::filesystem::rename(with, file, failure);
     if (failure) cannot(what, file, failure);
-    syncFile(file.parent_path());
+    syncToDisk(file.parent_path());
 }
 
 }  // namespace
@@ -211,6 +218,8 @@ std::int64_t compactSession(const std::filesystem::path& session) {
         database.exec("PRAGMA locking_mode = EXCLUSIVE");
         database.exec("BEGIN EXCLUSIVE");
         database.exec("COMMIT");
+        requireStillThere(database);
+        requireSound(database, file, kDoing);
         SQLite::Statement vacuum(database, "VACUUM INTO ?");
         vacuum.bind(1, part.path().string());
         vacuum.exec();

@@ -5,15 +5,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
+#include <thread>
 #include <utility>
 
 #include "engine/chat_template.h"
 #include "engine/settings_json.h"
+#include "sessions/file_identity.h"
 #include "sessions/record_columns.h"
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
@@ -30,6 +35,8 @@ constexpr std::int64_t kMostLayers = 4096;
 constexpr std::int64_t kMostExperts = 32767;
 constexpr std::int64_t kMostCells = std::int64_t{1} << 16;  // layers × slots, and layers × experts: a row's numbers
 constexpr int kStepsBetweenQuestions = 200;                 // of SQLite's machine: some rows
+constexpr int kAttempts = 50;                               // to open a file that others change all the time
+constexpr std::chrono::milliseconds kPause{10};
 
 constexpr const char* kSelectRows =
     "SELECT serial, step, lane, rows_in_step, step_end_us, step_us, position, token, phase, flags, turn,"
@@ -66,19 +73,43 @@ void checkFile(const std::filesystem::path& path) {
                      .advice = {}});
 }
 
-bool hasBeside(const std::filesystem::path& path, const char* ending) {
+/// 0: there is no such file.
+std::uintmax_t bytesOf(const std::filesystem::path& path) {
     std::error_code failure;
-    return std::filesystem::file_size(path.string() + ending, failure) > 0 && !failure;
+    const std::uintmax_t bytes = std::filesystem::file_size(path, failure);
+    return failure ? 0 : bytes;
 }
+
+bool hasBeside(const std::filesystem::path& path, const char* ending) {
+    return bytesOf(path.string() + ending) > 0;
+}
+
+/// Does not wait: who has the file locked is alive and has nothing to be taken back. Whoever reads the file afterwards
+/// says what is wrong with it, if anything is.
+void takeBackWhatWasBegun(const std::filesystem::path& path) {
+    try {
+        SQLite::Database(path.string(), SQLite::OPEN_READWRITE).execAndGet("PRAGMA user_version");
+    } catch (const SQLite::Exception&) {
+    }
+}
+
+struct OpenedSession {
+    std::optional<FileIdentity> file;
+    std::uintmax_t bytes = 0;  // at most as many as SQLite takes it to have
+    SQLite::Database database;
+    bool as_it_is = false;  // without locks, as nobody was writing to it
+};
 
 /// A file whose writer closed it has no log beside it and is read as it is: nothing is written, not even beside it.
 /// A journal is that of somebody who changes a title or a bookmark right now; what a program that was killed had begun
 /// is taken back here, as whoever opens the file for writing would.
-SQLite::Database openReadOnly(const std::filesystem::path& path) {
+OpenedSession openReadOnly(const std::filesystem::path& path) {
     checkFile(path);
+    const std::optional<FileIdentity> file = identityOf(path);
+    const std::uintmax_t bytes = bytesOf(path);
     const bool has_journal = hasBeside(path, "-journal");
-    if (has_journal)
-        SQLite::Database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs).execAndGet("PRAGMA user_version");
+    if (has_journal) takeBackWhatWasBegun(path);
+    const bool as_it_is = !has_journal && !hasBeside(path, "-wal");
     std::string uri = "file:";
     for (const char character : std::filesystem::absolute(path).string()) {
         if (character == '%' || character == '?' || character == '#') {
@@ -90,8 +121,20 @@ SQLite::Database openReadOnly(const std::filesystem::path& path) {
             uri += character;
         }
     }
-    if (!has_journal && !hasBeside(path, "-wal")) uri += "?immutable=1";
-    return {uri, SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs};
+    if (as_it_is) uri += "?immutable=1";
+    return {file, bytes, SQLite::Database(uri, SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs), as_it_is};
+}
+
+/// What SQLite counts up in the file's head with every change, as it is in the file now.
+std::array<unsigned char, 4> changeCounter(const SQLite::Database& database) {
+    constexpr sqlite3_int64 kCounterAt = 24;
+    std::array<unsigned char, 4> counter{};
+    sqlite3_file* file = nullptr;
+    if (sqlite3_file_control(database.getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)) ==
+            SQLITE_OK &&
+        file->pMethods != nullptr)
+        file->pMethods->xRead(file, counter.data(), static_cast<int>(counter.size()), kCounterAt);
+    return counter;
 }
 
 }  // namespace
@@ -99,17 +142,54 @@ SQLite::Database openReadOnly(const std::filesystem::path& path) {
 struct SessionReader::Impl {
     std::filesystem::path path;
     std::function<bool()> cancelled;
-    mutable SQLite::Database database;
+    OpenedSession opened;
+    SQLite::Database& database = opened.database;
     SessionModel model;
+    std::map<std::string, std::string> metadata;  // of a file that is read as it is: that alone may be changed later
 
     Impl(const std::filesystem::path& file, std::function<bool()> is_cancelled)
-        : path(file), cancelled(std::move(is_cancelled)), database(openReadOnly(file)) {
-        if (cancelled) {
-            const auto ask = [](void* reader) { return static_cast<Impl*>(reader)->cancelled() ? 1 : 0; };
-            sqlite3_progress_handler(database.getHandle(), kStepsBetweenQuestions, ask, this);
+        : path(file), cancelled(std::move(is_cancelled)), opened(openReadOnly(file)) {
+        for (int attempt = 1; !readHead(attempt == kAttempts); ++attempt) {
+            std::this_thread::sleep_for(kPause);
+            opened = openReadOnly(path);
         }
-        checkSessionVersion(database, path);
-        readModel();
+    }
+
+    /// What the file says of itself. False: somebody changed it meanwhile, so that it may be half the one and half the
+    /// other.
+    bool readHead(bool last_attempt) {
+        // Whoever changes it has a log or a journal beside it for as long, and has counted before that is gone.
+        const auto before = changeCounter(database);
+        const auto being_changed = [&] { return hasBeside(path, "-journal") || hasBeside(path, "-wal"); };
+        const bool changed_before = being_changed();
+        const auto disturbed = [&] {
+            return opened.as_it_is && (changed_before || being_changed() || bytesOf(path) != opened.bytes ||
+                                       changeCounter(database) != before);
+        };
+        // What is wrong may be so because somebody compacted it, or is about to write the journal that was looked at.
+        const auto passing = [&] { return !last_attempt && (disturbed() || identityOf(path) != opened.file); };
+        try {
+            if (cancelled) {
+                const auto ask = [](void* reader) { return static_cast<Impl*>(reader)->cancelled() ? 1 : 0; };
+                sqlite3_progress_handler(database.getHandle(), kStepsBetweenQuestions, ask, this);
+            }
+            checkSessionVersion(database, path);
+            readModel();
+            if (opened.as_it_is) readMetadata();
+            if (!disturbed()) return true;
+        } catch (const SQLite::Exception& exception) {
+            if (!passing() && (last_attempt || exception.getErrorCode() != SQLITE_READONLY)) throw;
+        } catch (const Error&) {
+            if (!passing()) throw;
+        }
+        if (last_attempt) throw SQLite::Exception("it is being changed all the time", SQLITE_BUSY);
+        return false;
+    }
+
+    void readMetadata() {
+        metadata.clear();
+        SQLite::Statement select(database, "SELECT key, value FROM session");
+        while (select.executeStep()) metadata[select.getColumn(0).getString()] = select.getColumn(1).getString();
     }
 
     void readModel() {
@@ -288,19 +368,31 @@ struct SessionReader::Impl {
         const RecordColumns row_columns(rows, path, "rows");
         const RecordColumns event_columns(events, path, "events");
         RoutingRow routing;
+        std::int64_t row_from = first;
+        std::int64_t event_from = first;
         bool has_row = rows.executeStep();
         bool has_event = events.executeStep();
         while (has_row || has_event) {
             const bool row_first =
                 has_row && (!has_event || rows.getColumn(0).getInt64() < events.getColumn(0).getInt64());
             if (row_first) {
+                row_from = serialAfter(row_columns, row_from);
                 row(rowOf(rows, row_columns, routing));
                 has_row = rows.executeStep();
             } else {
+                event_from = serialAfter(event_columns, event_from);
                 event(event_columns.event());
                 has_event = events.executeStep();
             }
         }
+    }
+
+    /// SQLite takes the order of records from where they lie, and a damaged page can put them anywhere.
+    std::int64_t serialAfter(const RecordColumns& columns, std::int64_t least) const {
+        const std::int64_t serial = columns.serial(0);
+        if (serial < least)
+            refuseDamage(path, columns.place(0), "at least " + std::to_string(least), std::to_string(serial));
+        return serial + 1;
     }
 };
 
@@ -337,6 +429,10 @@ std::int64_t SessionReader::lostCount() const {
 }
 
 std::string SessionReader::metadata(const std::string& key) const {
+    if (m_impl->opened.as_it_is) {
+        const auto found = m_impl->metadata.find(key);
+        return found == m_impl->metadata.end() ? std::string() : found->second;
+    }
     return m_impl->guarded([&] {
         SQLite::Statement select(m_impl->database, "SELECT value FROM session WHERE key = ?");
         select.bind(1, key);
@@ -375,7 +471,11 @@ std::int64_t SessionReader::firstSerialFrom(std::int64_t serial) const {
                                  " coalesce((SELECT min(serial) FROM events WHERE serial >= ?1), ?2))");
         select.bind(1, serial);
         select.bind(2, kMostSerial + 1);
-        return select.executeStep() ? select.getColumn(0).getInt64() : kMostSerial + 1;
+        const std::int64_t found = select.executeStep() ? select.getColumn(0).getInt64() : kMostSerial + 1;
+        if (found < serial)
+            refuseDamage(m_impl->path, "tables rows and events, serial", "at least " + std::to_string(serial),
+                         std::to_string(found));
+        return found;
     });
 }
 

@@ -19,7 +19,10 @@ namespace mixoscope {
 namespace {
 
 constexpr std::string_view kDoing = "The session cannot be written";
-constexpr int kBusyTimeoutMs = 1000;
+constexpr int kBusyTimeoutMs = 5000;  // of somebody who changes a title on a slow disk; nothing is lost meanwhile
+
+constexpr std::size_t kColumnBytes = 96;                  // of a row beside its routing, about
+constexpr std::size_t kLogBytes = std::size_t{4} << 20U;  // then what it holds is brought into the file
 
 constexpr const char* kInsertRow =
     "INSERT INTO rows (serial, step, lane, rows_in_step, step_end_us, step_us, position, token, phase, flags, turn,"
@@ -52,10 +55,13 @@ void addModel(SQLite::Database& database, const SessionModel& model) {
 /// The new file with its tables and its model, open for writing.
 SQLite::Database createDatabase(const std::filesystem::path& path, const SessionModel& model) {
     try {
-        createSessionFile(path, [&](SQLite::Database& database) { addModel(database, model); });
+        const std::size_t page_bytes = pageBytesFor(kColumnBytes + routingBytes(model.shape));
+        createSessionFile(
+            path, [&](SQLite::Database& database) { addModel(database, model); }, page_bytes);
         SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs);
         database.exec("PRAGMA journal_mode = WAL");
         database.exec("PRAGMA synchronous = NORMAL");
+        database.exec("PRAGMA wal_autocheckpoint = " + std::to_string(kLogBytes / page_bytes));
         return database;
     } catch (const SQLite::Exception& exception) {
         throw sessionError(exception, path, kDoing);
@@ -302,8 +308,9 @@ void SessionWriter::finish() {
          {&m_impl->insert_row, &m_impl->insert_event, &m_impl->insert_token, &m_impl->insert_message,
           &m_impl->insert_settings, &m_impl->insert_metadata, &m_impl->update_totals})
         statement->tryReset();
-    // Whoever has the file open keeps its log beside it. What the log holds belongs into the file all the same: somebody
-    // may copy the file alone. It stays in the log only while someone is in the middle of reading, and loses nothing there.
+    // Whoever has the file open keeps its log beside it. What the log holds belongs into the file all the same:
+    // somebody may copy the file alone. It stays in the log only while someone is in the middle of reading, and loses
+    // nothing there.
     m_impl->database.tryExec("PRAGMA wal_checkpoint(TRUNCATE)");
     if (m_impl->database.tryExec("PRAGMA journal_mode = DELETE") != SQLITE_OK &&
         m_impl->database.getErrorCode() != SQLITE_BUSY && m_impl->database.getErrorCode() != SQLITE_LOCKED)

@@ -93,6 +93,16 @@ void checkExperts(const RoutingRow& row, const TraceShape& shape, std::string_vi
 
 }  // namespace
 
+std::size_t routingBytes(const TraceShape& shape) {
+    const auto layers = static_cast<std::uint32_t>(shape.moe_layers);
+    const std::uint32_t selections = layers * static_cast<std::uint32_t>(shape.slots);
+    return Counts{.ids = selections,
+                  .weights = selections,
+                  .router = layers,
+                  .distributions = shape.distributions ? layers * static_cast<std::uint32_t>(shape.experts) : 0}
+        .bytes();
+}
+
 void encodeRouting(const StepTrace& trace, std::vector<std::byte>& bytes) {
     const Counts counts{
         static_cast<std::uint32_t>(trace.expert_ids.size()), static_cast<std::uint32_t>(trace.expert_weights.size()),

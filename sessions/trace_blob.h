@@ -34,6 +34,9 @@ struct RoutingRow {
     std::vector<float> distributions;
 };
 
+/// Bytes of a row of this shape in which nothing is missing.
+std::size_t routingBytes(const TraceShape& shape);
+
 /// Replaces the content of `bytes`.
 void encodeRouting(const StepTrace& trace, std::vector<std::byte>& bytes);
 

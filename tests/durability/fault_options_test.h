@@ -7,6 +7,7 @@ namespace mixoscope::test {
 
 struct FaultOptions {
     std::uint32_t kills = 100;
+    std::uint32_t corruptions = 400;
     std::uint32_t seed = 12;
 };
 

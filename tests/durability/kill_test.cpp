@@ -2,7 +2,6 @@
 // a session opens, is sound, and holds everything that was acknowledged as committed.
 #include <SQLiteCpp/Database.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -210,14 +209,6 @@ private:
     std::int64_t m_killed_us = 0;
 };
 
-/// A killed process loses nothing that it has given to the kernel, whatever the file system. In memory the rounds do
-/// not wait for a disk, which under load can take longer than a test may.
-void keepFilesInMemory() {
-    std::error_code failure;
-    if (std::filesystem::is_directory("/dev/shm", failure) && access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 1);
-}
-
 struct Round {
     RecordingPlan plan;
     bool from_opened = false;  // the lifetime counts from when the first file was there, not from its first moment
@@ -257,7 +248,6 @@ Round roundOf(std::uint32_t number, std::uint32_t seed) {
 }
 
 TEST(KilledRecorder, leavesSoundFilesWithEverythingAcknowledged) {
-    keepFilesInMemory();
     const test::FaultOptions& options = test::faultOptions();
     std::mt19937 random(options.seed);
     Figures figures;

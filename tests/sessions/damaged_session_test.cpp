@@ -3,17 +3,11 @@
 #include <SQLiteCpp/Statement.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "engine/error.h"
-#include "sessions/csv_export.h"
-#include "sessions/npz_export.h"
-#include "sessions/perfetto_export.h"
 #include "sessions/recorded_conversation.h"
-#include "sessions/routing_replay.h"
 #include "sessions/session_file.h"
-#include "sessions/session_library.h"
 #include "sessions/session_replay.h"
+#include "support/every_reader.h"
 #include "support/paths.h"
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
@@ -129,32 +123,6 @@ TEST_F(DamagedSession, FiguresThatReadersGoByAreRefused) {
     }
 }
 
-/// Everything that reads a session.
-void readInEveryWay(const std::filesystem::path& file, const std::filesystem::path& out) {
-    const auto attempt = [&](const std::function<void()>& work) {
-        try {
-            work();
-        } catch (const Error&) {  // as it should
-        }
-    };
-    attempt([&] {
-        SessionReplay replay(file);
-        while (replay.readMore(64)) {
-        }
-        replay.snapshot();
-        for (std::int64_t step = 1; step <= replay.index()->count(); step += 5) {
-            replay.seek(step);
-            replay.snapshot();
-        }
-        replay.modelAtHand();
-    });
-    attempt([&] { exportCsv(file, out / "csv"); });
-    attempt([&] { exportNpz(file, out / "a.npz"); });
-    attempt([&] { exportPerfetto(file, out / "a.json"); });
-    attempt([&] { thumbnailOf(file); });
-    for (const LaneId lane : {0, 1}) attempt([&] { routingOfSession(file, lane); });
-}
-
 /// Changes a column in all rows of a table or in the last one. False: the database would not have it.
 bool damage(const std::filesystem::path& file, const std::string& table, const std::string& column,
             const std::string& value, bool everywhere) {
@@ -198,7 +166,7 @@ TEST_P(EveryFigure, LeadsNobodyAstrayWhateverItIs) {
             std::filesystem::copy_file(file, damaged, std::filesystem::copy_options::overwrite_existing);
             if (!damage(damaged, table, column, value, everywhere)) continue;
             ++changed;
-            ASSERT_NO_THROW(readInEveryWay(damaged, directory.path()));
+            ASSERT_NO_THROW(test::readInEveryWay(damaged, directory.path()));
         }
     }
     EXPECT_GT(changed, 300);

@@ -1,19 +1,30 @@
 // Files of earlier versions, stored as they were written: they are read as they are, and brought to today's version
 // whole.
 #include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Statement.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <span>
 
 #include "engine/error.h"
+#include "sessions/csv_export.h"
 #include "sessions/experiment_results.h"
 #include "sessions/experiment_store.h"
+#include "sessions/new_session_file.h"
+#include "sessions/npz_export.h"
 #include "sessions/schema.h"
+#include "sessions/session_bookmarks.h"
 #include "sessions/session_file.h"
+#include "sessions/session_library.h"
+#include "sessions/session_list.h"
+#include "sessions/session_replay.h"
 #include "sessions/session_snapshot.h"
 #include "support/paths.h"
 #include "support/recorded_session.h"
@@ -22,20 +33,25 @@
 namespace mixoscope {
 namespace {
 
+std::filesystem::path fileOf(int version) {
+    return test::goldenDirectory() / "sessions" / ("version" + std::to_string(version) + ".mixo");
+}
+
+/// A conversation of one turn, recorded by the session code of version 1.
 std::filesystem::path version1() {
-    return test::goldenDirectory() / "sessions" / "version1.mixo";
+    return fileOf(1);
 }
 
 /// A comparison of two lanes, judged on the baseline's tokens. Written by the last session code of version 2 (today's
 /// without the schema's third step; nothing else of it has changed) with
 /// `compare --prompt 2+3? --greedy --forced --max-tokens 8 --lane policy=model --lane policy=top-k:k=1`.
 std::filesystem::path version2() {
-    return test::goldenDirectory() / "sessions" / "version2.mixo";
+    return fileOf(2);
 }
 
-/// An experiment of two items under two policies, written by the last program of version 3 with `sweep`.
+/// An experiment of four items, two policies and two budgets, swept on the demo model by the session code of version 3.
 std::filesystem::path version3() {
-    return test::goldenDirectory() / "sessions" / "version3.mixo";
+    return fileOf(3);
 }
 
 /// Copied, brought to today's version in place.
@@ -43,6 +59,15 @@ void migrate(const std::filesystem::path& from, const std::filesystem::path& to)
     std::filesystem::copy_file(from, to);
     SQLite::Database database(to.string(), SQLite::OPEN_READWRITE);
     migrateSession(database);
+}
+
+std::string refusal(const std::function<void()>& action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return {};
 }
 
 int versionOf(const std::filesystem::path& file) {
@@ -93,36 +118,131 @@ void expectWholeComparison(const std::filesystem::path& file) {
     EXPECT_EQ(shown->comparison->lanes[1].forced_generated.ranPerLayer(), 1.0);
 }
 
-/// Whether each of the runs was right: the first item's answer is, whatever the policy.
-void expectWholeExperiment(const ExperimentStore& store) {
-    std::vector<RunResult> runs;
-    store.forRuns([&](const RunResult& run) { runs.push_back(run); });
-    ASSERT_EQ(runs.size(), 4U);
-    for (const RunResult& run : runs) {
-        EXPECT_EQ(run.correct, run.key.item == 0);
-        EXPECT_EQ(run.answer_tokens, 6);
-        EXPECT_EQ(run.measures.load.size(), 4U * 64U);
-        EXPECT_EQ(run.measures.ran, 6 * 4 * (run.key.cell == 0 ? 4 : 1));
-        EXPECT_EQ(run.measures.scored_tokens, 0);
-        EXPECT_EQ(run.measures.nll, 0.0);
+void expectWholeExperiment(const std::filesystem::path& file) {
+    const ExperimentStore store = ExperimentStore::open(file);
+    EXPECT_EQ(store.done().size(), 16U);
+    const ExperimentIdentity identity = store.identity();
+    ExperimentTally tally(std::make_shared<const ExperimentFrame>(
+        frameOf(parseExperiment(std::as_bytes(std::span(identity.experiment_json)), file), store.facts())));
+    store.forRuns([&](const RunResult& run) { tally.add(run); });
+    const std::vector<CellResult>& results = tally.results();
+    ASSERT_EQ(results.size(), 4U);
+    const std::int64_t correct[] = {4, 1, 2, 1};  // as it said when it was swept
+    for (std::size_t cell = 0; cell < results.size(); ++cell) {
+        EXPECT_EQ(results[cell].accuracy.successes, correct[cell]) << cell;
+        EXPECT_EQ(results[cell].accuracy.trials, 4) << cell;
     }
-    const std::string json = store.identity().experiment_json;
-    ExperimentTally tally(std::make_shared<ExperimentFrame>(
-        frameOf(parseExperiment(std::as_bytes(std::span(json)), "sums.json"), store.facts())));
-    for (const RunResult& run : runs) tally.add(run);
-    EXPECT_EQ(tally.results().front().accuracy.successes, 1);
-    EXPECT_TRUE(std::isnan(tally.results().front().perplexity.mean));
+    EXPECT_DOUBLE_EQ(results[0].thinking_tokens.mean, 62.75);
+    EXPECT_DOUBLE_EQ(results[2].active_experts, 1.0);
 }
 
-TEST(SessionVersion, AnExperimentOfVersionThreeIsReadAndNotChanged) {
+/// Every table and index with the statement that made it.
+std::vector<std::string> tablesOf(const std::filesystem::path& file) {
+    SQLite::Database database(file.string(), SQLite::OPEN_READONLY);
+    SQLite::Statement select(database, "SELECT name || ': ' || coalesce(sql, '') FROM sqlite_master ORDER BY name");
+    std::vector<std::string> tables;
+    while (select.executeStep()) tables.push_back(select.getColumn(0).getString());
+    return tables;
+}
+
+std::string contentOf(const std::filesystem::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(SessionVersion, AFileOfEachIsKept) {
+    for (int version = 1; version <= kSessionVersion; ++version) {
+        ASSERT_TRUE(std::filesystem::exists(fileOf(version))) << "who adds a version keeps a file of the one before";
+        EXPECT_EQ(versionOf(fileOf(version)), version);
+    }
+}
+
+TEST(SessionVersion, WhateverIsBroughtToTodaysHasTheTablesOfANewFile) {
     const test::TemporaryDirectory directory;
-    const std::filesystem::path file = directory / "read.mixo";
-    std::filesystem::copy_file(version3(), file);
-    ASSERT_EQ(versionOf(file), 3);
-    expectWholeExperiment(ExperimentStore::open(file));
-    EXPECT_EQ(versionOf(file), 3);
+    createSessionFile(directory / "new.mixo", [](SQLite::Database&) {});
+    const std::vector<std::string> today = tablesOf(directory / "new.mixo");
+    EXPECT_GT(today.size(), 12U);
+    for (int version = 1; version <= kSessionVersion; ++version) {
+        SCOPED_TRACE("version " + std::to_string(version));
+        const std::filesystem::path file = directory / (std::to_string(version) + ".mixo");
+        migrate(fileOf(version), file);
+        EXPECT_EQ(versionOf(file), kSessionVersion);
+        EXPECT_EQ(tablesOf(file), today);
+        SQLite::Database database(file.string(), SQLite::OPEN_READONLY);
+        EXPECT_EQ(database.execAndGet("PRAGMA integrity_check").getString(), "ok");
+    }
 }
 
+/// Titles, tags and bookmarks are kept in what all versions have.
+TEST(SessionVersion, AFileOfAnEarlierVersionIsChangedCopiedAndCompactedAsItIs) {
+    const test::TemporaryDirectory directory;
+    const std::pair<int, void (*)(const std::filesystem::path&)> versions[] = {{1, expectWhole},
+                                                                               {2, expectWholeComparison}};
+    for (const auto& [version, expect_whole] : versions) {
+        SCOPED_TRACE("version " + std::to_string(version));
+        const std::filesystem::path file = directory / (std::to_string(version) + ".mixo");
+        std::filesystem::copy_file(fileOf(version), file);
+        renameSession(file, "another title");
+        setSessionTags(file, {std::string(50'000, 'x')});
+        setSessionTags(file, {"tag"});
+        setSessionBookmark(file, {.row = 5, .note = "note"});
+        EXPECT_GT(compactSession(file), 40'000);
+        for (const std::filesystem::path& changed : {file, duplicateSession(file)}) {
+            EXPECT_EQ(versionOf(changed), version);
+            const SessionReader reader(changed);
+            EXPECT_EQ(sessionTags(reader), std::vector<std::string>{"tag"});
+            EXPECT_EQ(sessionBookmarks(reader).size(), 1U);
+            expect_whole(changed);
+        }
+    }
+}
+
+/// Whatever one does to it: it is refused with its name, its version and what to do, and stays as it is.
+TEST(SessionVersion, AFileOfALaterVersionIsRefusedByEveryoneAndNotChanged) {
+    const test::TemporaryDirectory directory;
+    for (int version = 2; version <= kSessionVersion; ++version) {
+        const std::filesystem::path file = directory / ("later" + std::to_string(version) + ".mixo");
+        std::filesystem::copy_file(fileOf(version), file);
+        SQLite::Database(file.string(), SQLite::OPEN_READWRITE)
+            .exec("PRAGMA user_version = " + std::to_string(kSessionVersion + 1));
+        const std::string before = contentOf(file);
+        const std::function<void()> actions[] = {
+            [&] { SessionReplay replay(file); },
+            [&] { exportCsv(file, directory / "csv"); },
+            [&] { exportNpz(file, directory / "a.npz"); },
+            [&] { renameSession(file, "x"); },
+            [&] { setSessionBookmark(file, {.row = 1, .note = {}}); },
+            [&] { duplicateSession(file); },
+            [&] { compactSession(file); },
+            [&] { importSession(file, directory / "library"); },
+            [&] { ExperimentStore::open(file); },
+        };
+        for (const auto& action : actions) {
+            const std::string said = refusal(action);
+            EXPECT_NE(said.find(file.string() + ", user_version"), std::string::npos) << said;
+            EXPECT_NE(said.find("newer version"), std::string::npos) << said;
+            EXPECT_NE(said.find("found " + std::to_string(kSessionVersion + 1)), std::string::npos) << said;
+        }
+        EXPECT_EQ(contentOf(file), before);
+    }
+    for (const ListedSession& listed : SessionList().list(directory.path())) {
+        ASSERT_TRUE(listed.error.has_value());
+        EXPECT_NE(listed.error->what.find("newer version"), std::string::npos);
+    }
+    EXPECT_FALSE(std::filesystem::exists(directory / "a.npz"));
+    EXPECT_TRUE(std::filesystem::is_empty(directory / "library"));
+}
+
+TEST(SessionVersion, AFileOfVersionThreeIsReadAndNotChanged) {
+    const test::TemporaryDirectory directory;
+    const std::filesystem::path file = directory / "a.mixo";
+    std::filesystem::copy_file(version3(), file);
+    expectWholeExperiment(file);
+    EXPECT_EQ(versionOf(file), 3);
+    EXPECT_EQ(contentOf(file), contentOf(version3()));
+}
+
+/// What was run before texts were scored has scored nothing.
 TEST(SessionVersion, AnExperimentOfVersionThreeIsGoneOnWith) {
     const test::TemporaryDirectory directory;
     const std::filesystem::path file = directory / "resumed.mixo";
@@ -133,25 +253,35 @@ TEST(SessionVersion, AnExperimentOfVersionThreeIsGoneOnWith) {
     EXPECT_EQ(versionOf(file), 3) << "what is refused is not changed";
     ExperimentStore store = ExperimentStore::resume(file, ExperimentStore::open(file).identity());
     EXPECT_EQ(versionOf(file), kSessionVersion);
-    expectWholeExperiment(store);
+    expectWholeExperiment(file);
+    store.forRuns([&](const RunResult& found) {
+        EXPECT_EQ(found.measures.scored_tokens, 0);
+        EXPECT_EQ(found.measures.nll, 0.0);
+    });
     RunResult run;
-    run.key = {0, 2};
-    run.measures.load.resize(4 * 64);
+    run.key = {0, 4};
+    run.measures.load.resize(store.facts().loadCounts());
     run.measures.scored_tokens = 5;
     run.measures.nll = 12.5;
     store.add(run);
-    run.key = {0, 3};
+    run.key = {0, 5};
     run.measures.nll = std::numeric_limits<double>::quiet_NaN();
     store.add(run);
     store.commit();
     store.forRuns([&](const RunResult& found) {
-        if (found.key == RunKey{0, 2}) {
+        if (found.key == RunKey{0, 4}) {
             EXPECT_EQ(found.measures.scored_tokens, 5);
             EXPECT_EQ(found.measures.nll, 12.5);
         }
-        EXPECT_EQ(std::isnan(found.measures.nll), (found.key == RunKey{0, 3})) << "not a number stays none";
+        EXPECT_EQ(std::isnan(found.measures.nll), (found.key == RunKey{0, 5})) << "not a number stays none";
     });
-    EXPECT_EQ(store.done().size(), 6U);
+    EXPECT_EQ(store.done().size(), 18U);
+}
+
+TEST(SessionVersion, AFileOfVersionThreeIsBroughtToTodaysWhole) {
+    const test::TemporaryDirectory directory;
+    migrate(version3(), directory / "migrated.mixo");
+    expectWholeExperiment(directory / "migrated.mixo");
 }
 
 TEST(SessionVersion, AFileOfVersionTwoIsReadAndNotChanged) {
