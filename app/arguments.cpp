@@ -56,6 +56,7 @@ void addCommands(CLI::App& program, CommandAction& action) {
     addGenerateCommand(program, action);
     addCompareCommand(program, action);
     addExportCommand(program, action);
+    addImportCommand(program, action);
     addSweepCommand(program, action);
     addBenchCommand(program, action);
 }

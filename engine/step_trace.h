@@ -68,7 +68,7 @@ constexpr bool isNotRun(Id id) {
     return id <= -2;
 }
 
-/// Router facts of one row in one MoE layer.
+/// Router facts of one row in one MoE layer; NaN: not recorded (engine/unrecorded.h).
 struct RouterFacts {
     float entropy = 0.0F;           // of the router distribution, normalised to [0, 1]
     float top_probability = 0.0F;   // of the likeliest expert
@@ -97,7 +97,7 @@ struct StepTrace {
 
     std::span<const std::int16_t> expert_ids;  // (moe_layers, slots): those that ran, the likeliest
                                                // first, then selections that did not run (notRunId), −1 unused
-    std::span<const float> expert_weights;     // (moe_layers, slots), 0 where nothing ran
+    std::span<const float> expert_weights;     // (moe_layers, slots), 0 where nothing ran; empty: not recorded
     std::span<const RouterFacts> router;       // (moe_layers)
     std::span<const float> distributions;      // (moe_layers, experts) or empty
 };

@@ -8,6 +8,7 @@
 
 #include "engine/settings_json.h"
 #include "engine/tokenizer.h"
+#include "engine/unrecorded.h"
 
 namespace mixoscope {
 
@@ -16,7 +17,6 @@ namespace {
 constexpr std::string_view kThinkOpen = "<think>";
 constexpr std::string_view kThinkClose = "</think>";
 constexpr std::uint8_t kGenerated = token_flag::kSampled | token_flag::kInjected | token_flag::kForced;
-constexpr std::int64_t kNotClocked = -1;  // the time of a token that another lane chose
 
 bool has(const TokenTrace& token, std::uint8_t flag) {
     return (token.flags & flag) != 0;
@@ -173,7 +173,7 @@ private:
         const History shared = m_history.publish();
         for (std::int32_t position = std::max(prompt_tokens, 0); position < tokens; ++position) {
             const TokenRecord& token = shared.token(position);
-            addGenerated(token.trace, token.bytes, kNotClocked);
+            addGenerated(token.trace, token.bytes, kNotTimed);
         }
     }
 
@@ -187,7 +187,7 @@ private:
         TurnFacts& turn = m_snapshot.turns.back();
         m_last_generated = token.position;
         if (turn.first_generated_position < 0) turn.first_generated_position = token.position;
-        if (time_us != kNotClocked) clock(turn, time_us);
+        if (time_us != kNotTimed) clock(turn, time_us);
         if (!turn.block_closed) turn.budget_at_end = token.budget;
         turn.thinking_tokens = std::max(turn.thinking_tokens, token.thinking_tokens);
         if (has(token, token_flag::kInjected)) ++turn.injected_tokens;
@@ -215,7 +215,7 @@ private:
 
     void addThinking(TurnFacts& turn, const TokenTrace& token, std::string_view bytes, std::int64_t time_us) {
         if (m_thinking_since_us < 0) m_thinking_since_us = time_us;
-        if (!turn.block_closed && time_us != kNotClocked) turn.thinking_ms = milliseconds(m_thinking_since_us, time_us);
+        if (!turn.block_closed && time_us != kNotTimed) turn.thinking_ms = milliseconds(m_thinking_since_us, time_us);
         const bool tag = has(token, token_flag::kTag) && !has(token, token_flag::kStray);
         if (tag && bytes == kThinkClose) {
             turn.block_opened = turn.block_closed = true;

@@ -94,8 +94,9 @@ void TraceChecks::addLayer(const StepTrace& trace, std::int32_t layer, std::int3
     const auto index = static_cast<std::size_t>(layer);
     const Place here{layer, trace.token.position};
     const bool has_router = index < trace.router.size();
-    if ((index + 1) * slots > trace.expert_ids.size() || (index + 1) * slots > trace.expert_weights.size() ||
-        !has_router) {
+    const bool weighed = !trace.expert_weights.empty();
+    if ((index + 1) * slots > trace.expert_ids.size() ||
+        (weighed && (index + 1) * slots > trace.expert_weights.size()) || !has_router) {
         row_complete = false;
         if (!m_bad_row.known()) m_bad_row = here;
         if (k >= 0) m_expected_selections += k;
@@ -109,7 +110,7 @@ void TraceChecks::addLayer(const StepTrace& trace, std::int32_t layer, std::int3
         if (isNotRun(trace.expert_ids[slot])) ++not_run;
         if (trace.expert_ids[slot] < 0) continue;
         ++seen;
-        sum += static_cast<double>(trace.expert_weights[slot]);
+        if (weighed) sum += static_cast<double>(trace.expert_weights[slot]);
     }
     const std::int32_t expected = k >= 0 ? k : facts.active + not_run;
     if (k >= 0) {
@@ -128,6 +129,8 @@ void TraceChecks::addLayer(const StepTrace& trace, std::int32_t layer, std::int3
         if ((facts.flags & layer_flag::kNone) != 0) return;  // so the policy had it
         row_complete = false;
         if (!m_bad_row.known()) m_bad_row = here;
+    } else if (!weighed) {
+        ++m_unweighed_layers;
     } else if (m_weights_sum_to_one && (facts.flags & layer_flag::kOwnSum) == 0) {
         ++m_weighed_layers;
         const double error = std::abs(sum - 1.0);
@@ -202,7 +205,9 @@ CheckResult TraceChecks::weightSums() const {
     CheckResult check = unrunCheck(CheckKind::kWeightSums, "Weights sum to 1");
     check.ran = m_weighed_layers > 0;
     if (!check.ran) {
-        if (!m_weights_sum_to_one) {
+        if (m_unweighed_layers > 0) {
+            check.equation = "no weights were recorded";
+        } else if (!m_weights_sum_to_one) {
             check.equation = "this model does not renormalise its weights";
         } else if (m_selections > 0) {
             check.equation = "the policy does not renormalise its weights";

@@ -78,8 +78,9 @@ private:
     std::int32_t m_smallest_k = -1;
     std::int32_t m_largest_k = -1;
     std::int64_t m_incomplete_rows = 0;
-    std::int64_t m_weighed_layers = 0;  // layers of rows whose weights were to sum to 1
-    double m_worst_weight_sum = 0.0;    // max |Σw − 1|
+    std::int64_t m_weighed_layers = 0;    // layers of rows whose weights were to sum to 1
+    std::int64_t m_unweighed_layers = 0;  // layers of rows whose weights were not recorded
+    double m_worst_weight_sum = 0.0;      // max |Σw − 1|
     std::int64_t m_first_serial = -1;
     std::int64_t m_next_serial = 0;
     std::int64_t m_missing_serials = 0;

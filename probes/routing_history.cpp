@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 #include <utility>
 
 namespace mixoscope {
@@ -23,6 +24,8 @@ std::size_t chunkOf(std::int32_t position) {
 std::size_t rowOf(std::int32_t position) {
     return static_cast<std::size_t>(position % kHistoryChunkRows);
 }
+
+constexpr float kNotRecorded = std::numeric_limits<float>::quiet_NaN();
 
 /// Chunks that hold `tokens` positions.
 std::size_t chunksFor(std::int32_t tokens) {
@@ -183,7 +186,7 @@ void HistoryWriter::addRow(const StepTrace& trace, std::string_view token_bytes)
     const std::size_t row = rowOf(position);
     const std::size_t layers = layersOf(m_shape);
     copyRow(trace.expert_ids, chunk.expert_ids, row, layers * slotsOf(m_shape), std::int16_t{-1});
-    copyRow(trace.expert_weights, chunk.expert_weights, row, layers * slotsOf(m_shape), 0.0F);
+    copyRow(trace.expert_weights, chunk.expert_weights, row, layers * slotsOf(m_shape), kNotRecorded);
     copyRow(trace.router, chunk.router, row, layers, RouterFacts{});
     if (m_shape.distributions)
         copyRow(trace.distributions, chunk.distributions, row, layers * expertsOf(m_shape), 0.0F);

@@ -49,7 +49,7 @@ public:
 
     const TokenRecord& token(std::int32_t position) const;
     std::span<const std::int16_t> experts(std::int32_t position, std::int32_t layer) const;  // (slots)
-    std::span<const float> weights(std::int32_t position, std::int32_t layer) const;         // (slots)
+    std::span<const float> weights(std::int32_t position, std::int32_t layer) const;  // (slots); NaN: not recorded
     const RouterFacts& router(std::int32_t position, std::int32_t layer) const;
     std::span<const float> distribution(std::int32_t position, std::int32_t layer) const;  // (experts) or empty
 

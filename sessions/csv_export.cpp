@@ -1,6 +1,7 @@
 #include "sessions/csv_export.h"
 
 #include <fstream>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,6 +11,7 @@
 #include "engine/error.h"
 #include "engine/lane_settings.h"
 #include "engine/settings_json.h"
+#include "engine/unrecorded.h"
 #include "probes/load.h"
 #include "sessions/comparison_export.h"
 #include "sessions/csv_writer.h"
@@ -25,6 +27,13 @@ std::string settingText(const std::string& key, const nlohmann::json& value) {
     if (key == "budget" && value.is_number_integer()) return budgetText(value.get<std::int64_t>());
     if (key == "mode" && value.is_number_integer()) return modeName(value.get<std::int64_t>());
     return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+/// Nothing for a time that was not recorded.
+CsvWriter& addTime(CsvWriter& table, std::int64_t time_us) {
+    return time_us == kNotTimed ? table.field(std::string_view()) : table.field(time_us);
 }
 
 /// Writes the tables that follow from records, in one pass over them.
@@ -138,7 +147,8 @@ private:
     void addToken(LaneId lane, const StepTrace& trace, const TokenTrace& token) {
         m_tokens.field(lane).field(trace.step).field(token.position).field(token.id).field(bytesOf(token.id));
         m_tokens.field(phaseKey(token.phase)).field((token.flags & token_flag::kInjected) != 0 ? 1 : 0);
-        m_tokens.field(token.logprob).field(trace.step_end_us).endRow();
+        m_tokens.field(token.logprob);
+        addTime(m_tokens, trace.step_end_us).endRow();
         ++m_token_count;
     }
 
@@ -156,18 +166,21 @@ private:
             place(m_router, layer).field(facts.entropy).field(facts.top_probability).field(facts.margin()).endRow();
             for (std::size_t slot = 0; slot < slots; ++slot) {
                 const std::size_t at = layer * slots + slot;
-                if (at >= trace.expert_ids.size() || at >= trace.expert_weights.size() || trace.expert_ids[at] == -1)
+                const bool weighed = !trace.expert_weights.empty();
+                if (at >= trace.expert_ids.size() || (weighed && at >= trace.expert_weights.size()) ||
+                    trace.expert_ids[at] == -1)
                     continue;
                 const std::int16_t id = trace.expert_ids[at];
                 place(m_routing, layer).field(static_cast<std::int64_t>(slot));
                 m_routing.field(static_cast<std::int32_t>(isNotRun(id) ? notRunId(id) : id));
-                m_routing.field(trace.expert_weights[at]).field(isNotRun(id) ? 1 : 0).endRow();
+                m_routing.field(weighed ? trace.expert_weights[at] : kNaN).field(isNotRun(id) ? 1 : 0).endRow();
             }
         }
     }
 
     void addSetting(const LaneEvent& event, std::string_view setting, std::string_view old, std::string_view now) {
-        m_settings.field(event.lane).field(event.step).field(event.position).field(event.time_us);
+        m_settings.field(event.lane).field(event.step).field(event.position);
+        addTime(m_settings, event.time_us);
         m_settings.field(setting).field(old).field(now).endRow();
     }
 
@@ -245,6 +258,7 @@ void writeRun(const SessionReader& reader, const std::filesystem::path& session,
                           {"title", reader.metadata("title")},
                           {"created_utc", reader.metadata("created_utc")},
                           {"backend", reader.metadata("backend")},
+                          {"imported_from", reader.metadata("imported_from")},
                           {"rows", reader.rowCount()},
                           {"events", reader.eventCount()},
                           {"lost", reader.lostCount()},

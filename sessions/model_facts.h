@@ -19,6 +19,7 @@ struct ModelFacts {
     std::string directory;
     std::string description;  // "4 layers × 32 experts, top-4, BF16"
     std::string backend;
+    std::string imported_from;  // the engine whose routing was imported; empty: our own recorded it
     ModelConfig config;
     ThinkingSupport thinking_support = ThinkingSupport::kHybrid;
     std::vector<std::int32_t> moe_layers;  // model layer of each trace layer

@@ -68,7 +68,7 @@ public:
             const std::int16_t id = cell < trace.expert_ids.size() ? trace.expert_ids[cell] : std::int16_t{-1};
             npz.append<std::int16_t>(m_experts, isNotRun(id) ? notRunId(id) : id);
             npz.append<bool>(m_ran, id >= 0);
-            npz.append<float>(m_weights, cell < trace.expert_weights.size() ? trace.expert_weights[cell] : 0.0F);
+            npz.append<float>(m_weights, cell < trace.expert_weights.size() ? trace.expert_weights[cell] : kNaN);
         }
         for (std::size_t layer = 0; layer < m_layers; ++layer) {
             const bool known = layer < trace.router.size();

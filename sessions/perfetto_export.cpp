@@ -205,6 +205,11 @@ private:
 
 void exportPerfetto(const std::filesystem::path& session, const std::filesystem::path& out) {
     const SessionReader reader(session);
+    if (const std::string engine = reader.metadata("imported_from"); !engine.empty())
+        throw Error({.what = "This session has no timing to export",
+                     .where = session.string(),
+                     .expected = "a session recorded by Mixoscope",
+                     .found = "routing imported from " + engine});
     OutputFile file(out, session);
     TraceWriter trace(reader, file);
     reader.replay([&](const StepTrace& row) { trace.add(row); }, [&](const LaneEvent& event) { trace.add(event); });

@@ -46,7 +46,8 @@ std::shared_ptr<const RecordedRouting> read(const std::filesystem::path& path, L
     const std::shared_ptr<const RecordedRouting> recorded = line.at(lane);
     if (recorded->rowCount() == 0)
         throw Error({.what = "The session has recorded no routing of this lane",
-                     .where = path.string() + ", lane " + std::to_string(lane)});
+                     .where = path.string() + ", lane " + std::to_string(lane),
+                     .expected = "experts with their weights"});
     return recorded;
 }
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/unrecorded.h"
 #include "sessions/error_parts.h"
 #include "sessions/session_replay.h"
 
@@ -17,7 +18,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kFrame{16};
-constexpr std::chrono::milliseconds kReadingFrame{100};  // views of a long session have more to do for each
+constexpr std::chrono::milliseconds kReadingFrame{100};      // views of a long session have more to do for each
+constexpr std::chrono::duration<double> kUntimedStep{0.05};  // of a recording that tells no times
 constexpr std::int64_t kRecordsAtOnce = 1024;
 constexpr double kLongestWait_s = 86400.0;  // whatever the speed: a clock holds it
 
@@ -145,6 +147,8 @@ struct SessionPlayer::Impl {
     /// How long after the step before it a step is played.
     Clock::duration lengthOf(const PlaybackIndex& index, std::int64_t step) const {
         if (step < 2 || step > index.count() || playback.speed == 0.0) return {};
+        if (index.step(step).time_us == kNotTimed)
+            return std::chrono::duration_cast<Clock::duration>(kUntimedStep / playback.speed);
         const auto gap_us = static_cast<double>(index.step(step).time_us - index.step(step - 1).time_us);
         const double recorded_s = std::clamp(gap_us * 1e-6, 0.0, kLongestPlayedStep_s);
         const double seconds = std::min(recorded_s / playback.speed, kLongestWait_s);

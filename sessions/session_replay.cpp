@@ -35,6 +35,7 @@ std::shared_ptr<const ModelFacts> factsOf(const SessionReader& reader, const Ses
     facts->config = recordedConfig(model);
     facts->moe_layers = model.moe_layers;
     facts->backend = reader.metadata("backend");
+    facts->imported_from = reader.metadata("imported_from");
     facts->description = reader.metadata("model_description");
     if (facts->description.empty() && facts->config.num_hidden_layers > 0)
         facts->description = modelDescription(facts->config, {});

@@ -5,7 +5,7 @@
 //   1   u8   0
 //   2   u16  0
 //   4   u32  I, number of expert ids (layers × slots)
-//   8   u32  W, number of expert weights
+//   8   u32  W, number of expert weights (0: not recorded)
 //   12  u32  R, number of router facts (layers)
 //   16  u32  D, number of probabilities (layers × experts, 0 without distributions)
 //   20  I × i16                                              expert ids; −1 unused, −2 − e: e was selected, did not run

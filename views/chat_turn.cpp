@@ -93,10 +93,12 @@ void ChatTurn::takeTokens(const TurnFacts& facts, const History& history, bool e
 void ChatTurn::takeFacts(const ChatTurnSource& source) {
     const TurnFacts& facts = *source.facts;
     m_prompt_facts = QObject::tr("prompt %1 tokens").arg(format::count(facts.prompt_tokens));
-    m_settings_facts = describe(facts.settings, source.mode);
+    m_settings_facts =
+        source.knows_settings ? describe(facts.settings, source.mode) : QObject::tr("settings not recorded");
     m_has_block = facts.block_opened;
     m_block.thinking_tokens = facts.thinking_tokens;
-    m_block.budget = m_generating && !facts.block_closed ? facts.settings.budget : facts.budget_at_end;
+    const bool in_force = source.knows_settings && m_generating && !facts.block_closed;
+    m_block.budget = in_force ? facts.settings.budget : facts.budget_at_end;
     m_block.thinking_ms = facts.thinking_ms;
     m_block.closed = facts.block_closed;
     m_block.open = m_generating && facts.block_opened && !facts.block_closed;

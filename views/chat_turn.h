@@ -23,6 +23,7 @@ struct ChatTurnSource {
     LaneState state = LaneState::kIdle;  // of the lane
     bool current = false;                // the lane's last turn
     bool recorded = false;               // of a recording: nothing in it can be pressed
+    bool knows_settings = true;          // false: the engine that it was imported from did not tell them
 };
 
 /// Marks of the shared selection, in positions of the lane; −1 and empty: none.

@@ -79,6 +79,7 @@ void ChatView::rebuild() {
             source.state = lane->state;
             source.current = turn + 1 == lane->turns.size();
             source.recorded = m_snapshot->recorded;
+            source.knows_settings = m_snapshot->model == nullptr || m_snapshot->model->imported_from.empty();
         }
         // Another conversation: nothing of what is shown can be kept.
         if (count < m_turns.size() && m_turns[count]->userText() != source.user_text) m_turns.resize(count);

@@ -16,6 +16,7 @@
 #include <cmath>
 
 #include "engine/lane_settings.h"
+#include "engine/unrecorded.h"
 
 namespace mixoscope {
 namespace {
@@ -182,6 +183,7 @@ QString csvPhase(Phase phase) {
 }
 
 QString csvBudget(std::int32_t budget) {
+    if (budget == kUnknownBudget) return {};
     return budget == kUnlimitedBudget ? u"unlimited"_s : QString::number(budget);
 }
 

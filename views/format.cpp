@@ -3,6 +3,8 @@
 #include <QStringList>
 #include <cmath>
 
+#include "engine/unrecorded.h"
+
 namespace mixoscope::format {
 namespace {
 
@@ -115,15 +117,16 @@ QString bytes(std::int64_t value) {
 }
 
 QString budget(std::int32_t budget) {
+    if (budget == kUnknownBudget) return kAbsent;
     return budget == kUnlimitedBudget ? u"unlimited"_s : count(budget);
 }
 
 QString budgetOnAxis(std::int32_t budget) {
-    return budget == kUnlimitedBudget ? u"∞"_s : count(budget);
+    return budget == kUnlimitedBudget ? u"∞"_s : format::budget(budget);
 }
 
 QString counter(std::int32_t thinking_tokens, std::int32_t limit) {
-    return count(thinking_tokens) + u" / "_s + budget(limit);
+    return limit == kUnknownBudget ? count(thinking_tokens) : count(thinking_tokens) + u" / "_s + budget(limit);
 }
 
 QString range(std::int64_t first, std::int64_t last) {

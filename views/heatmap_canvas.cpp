@@ -245,7 +245,8 @@ void HeatmapCanvas::refreshLayerExpert() {
         return;
     }
     if (m_scope == LayerExpertScope::kToken) {
-        const auto value = m_value == HeatmapValue::kProbability ? m_value : HeatmapValue::kWeight;
+        const bool own = m_value == HeatmapValue::kProbability || m_value == HeatmapValue::kChosen;
+        const auto value = own ? m_value : HeatmapValue::kWeight;
         m_layer_expert = layerExpertOfToken(history(), m_selection.shownToken(), value);
     } else {
         const TokenRange range =
@@ -302,6 +303,8 @@ QString HeatmapCanvas::valueName() const {
             return tr("Weight");
         case HeatmapValue::kProbability:
             return tr("Probability");
+        case HeatmapValue::kChosen:
+            return tr("Chosen");
         case HeatmapValue::kShare:
             return tr("Share of rows");
         case HeatmapValue::kEntropy:
@@ -342,8 +345,10 @@ QString HeatmapCanvas::describeCell(std::int32_t row, std::int32_t key) const {
         if (!hasRouting(rows, position)) return lostLine();
         const std::int32_t slot = slotOfExpert(rows.experts(position, layer), expert);
         if (slot >= 0) {
-            lines << tr("Weight %1, rank %2 of %3")
-                         .arg(format::probability(rows.weights(position, layer)[slot]))
+            const double weight = rows.weights(position, layer)[slot];
+            lines << tr("%1, rank %2 of %3")
+                         .arg(std::isnan(weight) ? tr("Weight not recorded")
+                                                 : tr("Weight %1").arg(format::probability(weight)))
                          .arg(slot + 1)
                          .arg(rows.router(position, layer).active);
         } else if (rows.router(position, layer).next_expert == expert) {

@@ -33,7 +33,7 @@ void forEachExpert(const History& history, std::int32_t position, std::int32_t l
     const auto experts = history.experts(position, layer);
     const auto weights = history.weights(position, layer);
     for (std::size_t slot = 0; slot < experts.size(); ++slot) {
-        if (experts[slot] >= 0) put(experts[slot], weights[slot]);
+        if (experts[slot] >= 0) put(experts[slot], value == HeatmapValue::kChosen ? 1.0F : weights[slot]);
     }
 }
 
@@ -54,8 +54,20 @@ bool hasRouting(const History& history, std::int32_t position) {
            (facts.active > 0 || facts.next_expert >= 0 || facts.top_probability > 0.0F);
 }
 
+bool hasWeights(const History& history) {
+    const std::int32_t layers = history.shape().moe_layers;
+    for (std::int32_t position = 0; layers > 0 && position < history.rowCount(); ++position) {
+        for (std::int32_t layer = 0; layer < layers; ++layer) {
+            const auto experts = history.experts(position, layer);
+            if (!experts.empty() && experts[0] >= 0) return !std::isnan(history.weights(position, layer)[0]);
+        }
+    }
+    return true;
+}
+
 bool hasTrueZero(HeatmapValue value) {
-    return value == HeatmapValue::kWeight || value == HeatmapValue::kProbability || value == HeatmapValue::kShare;
+    return value == HeatmapValue::kWeight || value == HeatmapValue::kProbability || value == HeatmapValue::kChosen ||
+           value == HeatmapValue::kShare;
 }
 
 void TokenColumns::reset(const History& history, const ColumnSource& source, std::int32_t columns) {
@@ -138,7 +150,7 @@ HeatmapData layerExpertOfToken(const History& history, std::int32_t position, He
     data.columns = history.shape().experts;
     data.values.assign(static_cast<std::size_t>(data.rows) * data.columns, 0.0F);
     data.next_experts.assign(static_cast<std::size_t>(data.rows), -1);
-    data.high = weightScale(history.shape().slots);
+    data.high = value == HeatmapValue::kChosen ? 1.0F : weightScale(history.shape().slots);
     for (std::int32_t layer = 0; layer < data.rows; ++layer) {
         forEachExpert(history, position, layer, value, [&](std::int32_t expert, float cell) {
             data.values[static_cast<std::size_t>(expert) * data.rows + layer] = cell;

@@ -22,6 +22,7 @@ enum class HeatmapValue : std::uint8_t {
     kEntropy,
     kMargin,
     kTopProbability,
+    kChosen,  // 1 for the chosen experts, 0 elsewhere: of recordings without weights
 };
 /// True if it has a zero that means "none": shown with the map for sparse values.
 bool hasTrueZero(HeatmapValue value);
@@ -119,6 +120,9 @@ private:
     Step m_last_step = -1;
     HeatmapData m_data;
 };
+
+/// False if the experts of the tokens are known without their weights, as in what other engines record.
+bool hasWeights(const History& history);
 
 /// False for a position whose record was lost: nothing is known of its routing.
 bool hasRouting(const History& history, std::int32_t position);

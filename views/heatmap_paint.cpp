@@ -155,10 +155,12 @@ void HeatmapCanvas::paintNumbers(QPainter& painter) const {
     const std::int32_t tokens = hasTokenAxis() ? columnSource().tokens_per_column : 1;
     const QRectF first = cellRect(0, 0, tokens);
     if (first.width() < kNumberCell || first.height() < kNumberCell) return;
+    const HeatmapValue shown = hasTokenAxis() ? m_value : m_layer_expert.value;
+    if (shown == HeatmapValue::kChosen) return;  // the same number in every cell
     painter.save();
     painter.setClipRect(m_layout.plot);
     painter.setFont(textFont(font_size::kTick, QFont::Medium));
-    const bool sparse = hasTrueZero(hasTokenAxis() ? m_value : m_layer_expert.value);
+    const bool sparse = hasTrueZero(shown);
     const std::int32_t begin = hasTokenAxis() ? m_first_column : 0;
     const std::int32_t end = hasTokenAxis() ? m_end_column : m_layer_expert.columns;
     for (std::int32_t column = begin; column < end; ++column) {
@@ -362,10 +364,12 @@ void HeatmapCanvas::paintHeadline(QPainter& painter) const {
     painter.setPen(colours().text);
     painter.drawText(line, Qt::AlignLeft | Qt::AlignVCenter, title);
     const double used = painter.fontMetrics().horizontalAdvance(title) + 16.0;
-    const bool numbers = cellRect(0, 0, 1).width() >= kNumberCell && cellRect(0, 0, 1).height() >= kNumberCell;
+    const bool numbers = cellRect(0, 0, 1).width() >= kNumberCell && cellRect(0, 0, 1).height() >= kNumberCell &&
+                         m_layer_expert.value != HeatmapValue::kChosen;
     QStringList notes;
     if (numbers) notes << tr("numbers: %1 × 100").arg(valueName().toLower());
-    if (!m_layer_expert.next_experts.empty()) notes << tr("dashed: next, not chosen");
+    if (std::ranges::any_of(m_layer_expert.next_experts, [](std::int16_t expert) { return expert >= 0; }))
+        notes << tr("dashed: next, not chosen");
     painter.setFont(textFont(font_size::kCaption));
     painter.setPen(colours().muted_text);
     const QRectF rest = line.adjusted(used, 0, 0, 0);

@@ -156,7 +156,8 @@ void HeatmapView::fillValues() {
     } else if (m_canvas->projection() == Projection::kLayerExpert && m_canvas->scope() != LayerExpertScope::kToken) {
         choices = {{HeatmapValue::kShare, tr("share of rows")}};
     } else {
-        choices = {{HeatmapValue::kWeight, tr("weight")}};
+        choices = {m_has_weights ? std::pair{HeatmapValue::kWeight, tr("weight")}
+                                 : std::pair{HeatmapValue::kChosen, tr("chosen")}};
         if (m_has_distributions) choices.push_back({HeatmapValue::kProbability, tr("probability")});
     }
     const auto kept = std::find_if(choices.begin(), choices.end(),
@@ -166,6 +167,14 @@ void HeatmapView::fillValues() {
     for (const auto& [value, name] : choices) m_values->addItem(name, static_cast<int>(value));
     m_values->setCurrentIndex(kept == choices.end() ? 0 : static_cast<int>(kept - choices.begin()));
     m_canvas->setValue(kept == choices.end() ? choices.front().first : kept->first);
+}
+
+void HeatmapView::offerProjections() {
+    QAbstractButton* by_token = m_projections->button(static_cast<int>(Projection::kLayerToken));
+    if (m_projection_tip.isEmpty()) m_projection_tip = by_token->toolTip();
+    by_token->setEnabled(m_has_weights);
+    by_token->setToolTip(m_has_weights ? m_projection_tip : tr("Entropy, margin and probabilities were not recorded"));
+    if (!m_has_weights && m_canvas->projection() == Projection::kLayerToken) setProjection(Projection::kExpertToken);
 }
 
 void HeatmapView::setProjection(Projection projection) {
@@ -178,8 +187,11 @@ void HeatmapView::setProjection(Projection projection) {
 void HeatmapView::setSnapshot(const SnapshotPointer& snapshot) {
     m_canvas->setSnapshot(snapshot);
     const bool distributions = m_canvas->history().shape().distributions;
-    if (distributions != m_has_distributions) {
+    const bool weights = hasWeights(m_canvas->history());
+    if (distributions != m_has_distributions || weights != m_has_weights) {
         m_has_distributions = distributions;
+        m_has_weights = weights;
+        offerProjections();
         fillValues();
     }
     syncControls();

@@ -43,6 +43,7 @@ private:
     QWidget* makeProjectionSwitch();
     QWidget* makeLayerStepper();
     void fillValues();
+    void offerProjections();
     void syncControls();
     void syncRows();
     void showMenu(QPoint global_position);
@@ -60,6 +61,8 @@ private:
     QToolButton* m_follow;
     QScrollBar* m_rows;  // hidden while all rows fit
     bool m_has_distributions = false;
+    bool m_has_weights = true;
+    QString m_projection_tip;  // of Layer × token while it can be chosen
 };
 
 }  // namespace mixoscope

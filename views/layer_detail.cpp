@@ -18,6 +18,21 @@ constexpr double kHeader = 24.0;
 constexpr double kTitles = 20.0;
 constexpr double kRank = 18.0;
 
+/// Experts without weights: boxes of one size and no colour, so that nothing looks like a weight.
+void paintUnweighed(QPainter& painter, const QRectF& area, const std::vector<TokenLayersModel::Segment>& segments) {
+    const double width = area.width() / static_cast<double>(segments.size());
+    double x = area.left();
+    for (const auto& segment : segments) {
+        const QRectF box(x, area.top(), width, area.height());
+        painter.setPen(QPen(colours().border, 1.0));
+        painter.drawRect(box.adjusted(-0.5, -0.5, -0.5, 0.5));
+        painter.setPen(colours().text);
+        const QString id = QString::number(segment.expert);
+        if (painter.fontMetrics().horizontalAdvance(id) + 4 <= box.width()) painter.drawText(box, Qt::AlignCenter, id);
+        x += width;
+    }
+}
+
 }  // namespace
 
 void ExpertSegmentsDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
@@ -30,6 +45,11 @@ void ExpertSegmentsDelegate::paint(QPainter* painter, const QStyleOptionViewItem
     painter->setClipRect(area.adjusted(-1, -1, 1, 1));
     painter->setFont(textFont(font_size::kTick, QFont::Medium));
     const auto& segments = model->segments(index.row());
+    if (!segments.empty() && std::isnan(segments.front().weight)) {
+        paintUnweighed(*painter, area, segments);
+        painter->restore();
+        return;
+    }
     double sum = 0.0;
     for (const auto& segment : segments) sum += segment.weight;
     // Weights that do not sum to 1 (no renormalisation) leave the rest of the row empty.
@@ -66,7 +86,9 @@ void LayerDetail::show(const QString& layer_name, const RouterFacts& facts, std:
     m_next = next;
     QStringList lines;
     for (const Rank& rank : m_chosen)
-        lines << tr("expert %1: weight %2").arg(rank.expert).arg(format::probability(rank.weight));
+        lines << (std::isnan(rank.weight)
+                      ? tr("expert %1: weight not recorded").arg(rank.expert)
+                      : tr("expert %1: weight %2").arg(rank.expert).arg(format::probability(rank.weight)));
     setAccessibleDescription(tr("Layer %1: %2").arg(m_layer_name, lines.join(u", "_s)));
     if (resized) {
         setMinimumHeight(minimumSizeHint().height());
@@ -102,7 +124,8 @@ void LayerDetail::paintEvent(QPaintEvent*) {
             ? tr("every expert chosen")
             : tr("margin p(%1) − p(%2) = %3").arg(k).arg(k + 1).arg(format::probability(m_facts.margin()));
     painter.drawText(header.adjusted(10, 0, -10, 0), Qt::AlignRight | Qt::AlignVCenter,
-                     tr("%1 · entropy %2").arg(margin, format::entropy(m_facts.entropy)));
+                     std::isnan(m_facts.entropy) ? tr("weights, margin and entropy not recorded")
+                                                 : tr("%1 · entropy %2").arg(margin, format::entropy(m_facts.entropy)));
     const double right = width() - 10.0;
     const QRectF titles(10, kHeader, right - 10, kTitles);
     painter.drawText(titles, Qt::AlignLeft | Qt::AlignVCenter, tr("Rank"));
@@ -135,9 +158,10 @@ void LayerDetail::paintRank(QPainter& painter, double y, int rank, const Rank& v
     if (chosen) {
         painter.drawText(QRectF(right - 164, y, 54, kRank), Qt::AlignRight | Qt::AlignVCenter,
                          format::probability(values.weight));
-        painter.fillRect(
-            QRectF(bar_room.topLeft(), QSizeF(values.weight / strongest * bar_room.width(), bar_room.height())),
-            colours().accent);
+        if (!std::isnan(values.weight))
+            painter.fillRect(
+                QRectF(bar_room.topLeft(), QSizeF(values.weight / strongest * bar_room.width(), bar_room.height())),
+                colours().accent);
         painter.setFont(monoFont(font_size::kCaption, QFont::Bold));
     } else {
         painter.setFont(textFont(font_size::kCaption));

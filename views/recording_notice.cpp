@@ -80,7 +80,11 @@ QString whyNotContinued(const WorkbenchSnapshot& snapshot) {
 void RecordingNotice::showSnapshot(const WorkbenchSnapshot& snapshot) {
     const QString name = snapshot.model == nullptr ? QString() : format::plainText(snapshot.model->name);
     const QString hand = snapshot.playback == nullptr ? QString() : modelAtHandText(snapshot.playback->model);
-    m_model->setText(hand.isEmpty() ? name : tr("Model %1, %2").arg(name, hand));
+    QString text = hand.isEmpty() ? name : tr("Model %1, %2").arg(name, hand);
+    if (snapshot.model != nullptr && !snapshot.model->imported_from.empty())
+        text += tr(" · routing imported from %1, which recorded no weights, probabilities, times or settings")
+                    .arg(format::plainText(snapshot.model->imported_from));
+    m_model->setText(text);
     m_model->setToolTip(format::plainText(snapshot.recorder.file.string()));
     m_leave->setVisible(snapshot.playback != nullptr);
 }

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/unrecorded.h"
 #include "views/axis_ticks.h"
 #include "views/chart_frame.h"
 #include "views/chart_refresh.h"
@@ -141,7 +142,8 @@ void ThinkChart::fitAxes() {
     // Room above for unlimited budgets, which have no number.
     const ValueScale scale = m_frame->fitValueAxis(*m_tokens_axis, highest * 1.12);
     QList<QPointF> steps;
-    for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool known = std::ranges::find(all, kUnknownBudget, &TurnFacts::budget_at_end) == all.end();
+    for (std::size_t i = 0; known && i < all.size(); ++i) {
         const bool unlimited = all[i].budget_at_end == kUnlimitedBudget;
         const double budget = unlimited ? scale.high : all[i].budget_at_end;
         steps << QPointF(static_cast<double>(i) - 0.5, budget) << QPointF(static_cast<double>(i) + 0.5, budget);

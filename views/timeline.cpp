@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "views/format.h"
+#include "views/heatmap_data.h"
 #include "views/painting.h"
 #include "views/theme.h"
 #include "views/token_strip.h"
@@ -272,7 +273,12 @@ void Timeline::paintEntropy(QPainter& painter, const QRectF& track) const {
         low = std::min(low, value);
         high = std::max(high, value);
     }
-    if (low > high) return;
+    if (low > high) {
+        if (hasWeights(history())) return;
+        painter.setPen(colours().muted_text);
+        painter.drawText(track.adjusted(6, 0, 0, 0), Qt::AlignLeft | Qt::AlignVCenter, tr("not recorded"));
+        return;
+    }
     const double pad = std::max((high - low) * 0.1, 0.005);
     painter.setPen(QPen(colours().muted_text, 1.0));
     painter.drawLines(columnLines(
@@ -403,8 +409,9 @@ bool Timeline::event(QEvent* event) {
     } else if (position >= 0 && help->pos().y() > kHeader) {
         const TokenRecord& token = history().token(position);
         const double entropy = meanEntropy(history(), position);
-        const QString value =
-            std::isnan(entropy) ? tr("not routed yet") : tr("mean entropy %1 of 1").arg(format::entropy(entropy));
+        const QString value = !std::isnan(entropy) ? tr("mean entropy %1 of 1").arg(format::entropy(entropy))
+                              : position < history().rowCount() ? tr("entropy not recorded")
+                                                                : tr("not routed yet");
         QToolTip::showText(help->globalPos(),
                            toolTipText(tr("Position %1 “%2”, %3, %4\nClick selects, drag selects a range")
                                            .arg(format::count(position), format::tokenText(token.bytes),

@@ -190,11 +190,17 @@ void TokenInspector::refreshHeader(const History& history, std::int32_t position
     if (!std::isnan(token.trace.logprob)) facts << tr("log-prob %1").arg(format::logProbability(token.trace.logprob));
     if (token.trace.rank >= 0) facts << tr("rank %1").arg(format::count(token.trace.rank + 1));
     if (m_model->rowCount() == 0) {
-        facts << tr("not routed yet: it is fed to the model in the next step");
+        facts << (position < history.rowCount() ? tr("its routing is not in the recording")
+                                                : tr("not routed yet: it is fed to the model in the next step"));
     } else {
-        facts << tr("mean entropy %1").arg(format::entropy(m_model->meanEntropy()));
-        facts << tr("%1 × %2 experts").arg(history.shape().slots).arg(m_model->rowCount());
-        facts << tr("ties %1").arg(m_model->ties());
+        const QString experts = tr("%1 × %2 experts").arg(history.shape().slots).arg(m_model->rowCount());
+        const double entropy = m_model->meanEntropy();
+        if (std::isnan(entropy)) {
+            facts << experts << tr("weights, margins and entropies not recorded");
+        } else {
+            facts << tr("mean entropy %1").arg(format::entropy(entropy)) << experts;
+            facts << tr("ties %1").arg(m_model->ties());
+        }
     }
     m_facts->setText(facts.join(u" · "_s));
 }
@@ -258,14 +264,18 @@ QString TokenInspector::csv() const {
         const RouterFacts& facts = m_model->facts(row);
         int rank = 0;
         for (const auto& segment : m_model->segments(row)) {
-            text += u"%1,%2,%3,%4,%5,%6,%7,%8,%9\n"_s.arg(m_model->layerName(row))
-                        .arg(++rank)
-                        .arg(segment.expert)
-                        .arg(QString::number(segment.weight, 'g', 7), QString::number(facts.entropy, 'g', 7),
-                             QString::number(facts.margin(), 'g', 7))
-                        .arg(facts.next_expert)
-                        .arg(QString::number(facts.next_probability, 'g', 7))
-                        .arg((facts.flags & layer_flag::kTie) != 0 ? 1 : 0);
+            const bool recorded = !std::isnan(facts.entropy);
+            const QStringList fields{
+                m_model->layerName(row),
+                QString::number(++rank),
+                QString::number(segment.expert),
+                csvNumber(segment.weight),
+                csvNumber(facts.entropy),
+                csvNumber(facts.margin()),
+                recorded ? QString::number(facts.next_expert) : QString(),
+                csvNumber(facts.next_probability),
+                recorded ? QString::number((facts.flags & layer_flag::kTie) != 0 ? 1 : 0) : QString()};
+            text += fields.join(u',') + u'\n';
         }
     }
     return text;

@@ -144,7 +144,8 @@ void TokenStrip::paintEvent(QPaintEvent*) {
         if (hasFocus()) paintFocusFrame(painter, rect());
         return;
     }
-    painter.drawText(header.adjusted(used, 0, 0, 0), Qt::AlignLeft | Qt::AlignVCenter, tr("bar: mean router entropy"));
+    painter.drawText(header.adjusted(used, 0, 0, 0), Qt::AlignLeft | Qt::AlignVCenter,
+                     hasWeights(tokens) ? tr("bar: mean router entropy") : tr("entropy not recorded"));
     painter.setFont(monoFont());
     const QString place = m_selection.token() < 0 ? format::count(tokens.tokenCount())
                                                   : u"%1 / %2"_s.arg(format::count(m_selection.token()),
@@ -234,8 +235,9 @@ bool TokenStrip::event(QEvent* event) {
                 toolTipText(tr("“%1”, position %2, id %3, %4\n%5\nClick selects, Shift+click extends")
                                 .arg(format::tokenText(token.bytes), format::count(position),
                                      QString::number(token.trace.id), phase,
-                                     std::isnan(entropy) ? tr("Not routed yet")
-                                                         : tr("Mean entropy %1 of 1").arg(format::entropy(entropy)))),
+                                     !std::isnan(entropy) ? tr("Mean entropy %1 of 1").arg(format::entropy(entropy))
+                                     : position < history().rowCount() ? tr("Entropy not recorded")
+                                                                       : tr("Not routed yet"))),
                 this);
         } else {
             QToolTip::hideText();

@@ -24,6 +24,7 @@ void addTraceCommand(CLI::App& program, CommandAction& action);
 void addCompareCommand(CLI::App& program, CommandAction& action);
 void addGenerateCommand(CLI::App& program, CommandAction& action);
 void addExportCommand(CLI::App& program, CommandAction& action);
+void addImportCommand(CLI::App& program, CommandAction& action);
 void addBenchCommand(CLI::App& program, CommandAction& action);
 void addSweepCommand(CLI::App& program, CommandAction& action);
 #ifdef MIXO_WITH_GUI

@@ -4,6 +4,7 @@
 
 #include "app/resource_directory.h"
 #include "engine/error.h"
+#include "engine/model_description.h"
 
 namespace mixoscope {
 
@@ -43,6 +44,10 @@ void ModelOptions::addThreads(CLI::App& command) {
 
 Model ModelOptions::open() const {
     return openModel(model, resourceDirectory() / "demo");
+}
+
+Model ModelOptions::openDescription() const {
+    return openModelDescription(model, resourceDirectory() / "demo");
 }
 
 std::shared_ptr<LoadedModel> ModelOptions::load() const {

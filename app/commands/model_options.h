@@ -23,6 +23,8 @@ struct ModelOptions {
     void addHostBackend(CLI::App& command);
 
     Model open() const;
+    /// The model without its weights.
+    Model openDescription() const;
     /// The model with its back end and its identity for session files.
     std::shared_ptr<LoadedModel> load() const;
     /// Where the model's forward passes run.

@@ -65,9 +65,8 @@ ControlBar::ControlBar(QUndoStack& undo, QWidget* parent)
     addControl(tr("Model"), m_model);
     m_device_action = addControl(tr("Device"), m_device);
     addSeparator();
-    addControl(tr("Mode"), m_mode);
-    addWidget(m_budget);
-    addControl(tr("Routing policy"), m_policy);
+    m_settings_actions = {addControl(tr("Mode"), m_mode), addWidget(m_budget),
+                          addControl(tr("Routing policy"), m_policy)};
     auto* space = new QWidget(this);
     space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
     addWidget(space);
@@ -99,6 +98,8 @@ void ControlBar::showModel(const WorkbenchSnapshot& snapshot) {
                                              : tr("Where the model runs"));
     m_captions[kModelCaption]->setText(snapshot.recorded ? tr("Recorded with") : tr("Model"));
     m_captions[kDeviceCaption]->setText(snapshot.recorded ? tr("Device then") : tr("Device"));
+    m_knows_settings = model == nullptr || model->imported_from.empty();
+    showSettings();
 
     QString reason;
     if (snapshot.state == WorkbenchState::kLoading) {
@@ -143,6 +144,12 @@ void ControlBar::showRecording(const WorkbenchSnapshot& snapshot) {
 void ControlBar::setChatting(bool chatting) {
     const QList<QAction*> all = actions();
     for (QAction* action : all.mid(all.indexOf(m_device_action) + 1)) action->setVisible(chatting);
+    m_chatting = chatting;
+    showSettings();
+}
+
+void ControlBar::showSettings() {
+    for (QAction* action : m_settings_actions) action->setVisible(m_chatting && m_knows_settings);
 }
 
 void ControlBar::fitWidth(int window_width) {

@@ -38,6 +38,7 @@ public:
 private:
     QAction* addControl(const QString& caption, QWidget* control);
     void showModel(const WorkbenchSnapshot& snapshot);
+    void showSettings();
     void showProgress(const WorkbenchSnapshot& snapshot);
     void showRecording(const WorkbenchSnapshot& snapshot);
     /// Controls that did not fit do not tell the bar that they need less room now.
@@ -51,7 +52,10 @@ private:
     QToolButton* m_record;
     QAction* m_device_action;
     QList<QLabel*> m_captions;
-    QString m_shown_model;  // whose support the mode switch shows
+    QList<QAction*> m_settings_actions;  // mode, budget and policy
+    bool m_chatting = true;
+    bool m_knows_settings = true;  // false: of a recording that does not tell them
+    QString m_shown_model;         // whose support the mode switch shows
 };
 
 }  // namespace mixoscope

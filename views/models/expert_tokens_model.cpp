@@ -1,6 +1,7 @@
 #include "views/models/expert_tokens_model.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "views/format.h"
 #include "views/theme.h"
@@ -12,7 +13,8 @@ constexpr std::int32_t kTokensBefore = 5;
 constexpr std::int32_t kTokensAfter = 5;
 
 bool same(const ExpertHit& a, const ExpertHit& b) {
-    return a.position == b.position && a.rank == b.rank && a.weight == b.weight;
+    return a.position == b.position && a.rank == b.rank &&
+           (a.weight == b.weight || (std::isnan(a.weight) && std::isnan(b.weight)));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "views/models/token_layers_model.h"
 
+#include <cmath>
+
 #include "views/format.h"
 #include "views/heatmap_data.h"
 #include "views/theme.h"
@@ -71,7 +73,9 @@ QString TokenLayersModel::text(const Row& row, int column) {
         case kExperts: {
             QStringList parts;
             for (const Segment& segment : row.segments) {
-                parts << u"%1: %2"_s.arg(segment.expert).arg(format::probability(segment.weight));
+                const QString expert = QString::number(segment.expert);
+                parts << (std::isnan(segment.weight) ? expert
+                                                     : u"%1: %2"_s.arg(expert, format::probability(segment.weight)));
             }
             return parts.join(u", "_s);
         }
