@@ -10,6 +10,7 @@ const std::vector<std::string> kWords = {"info", "generate", "compare", "sweep",
 
 TEST(NearestWord, OneOrTwoLettersAreForgiven) {
     EXPECT_EQ(nearestWord("dmeo", kWords), "demo") << "swapped";
+    EXPECT_EQ(nearestWord("epxrot", kWords), "export") << "two pairs swapped";
     EXPECT_EQ(nearestWord("generat", kWords), "generate") << "left out";
     EXPECT_EQ(nearestWord("swweep", kWords), "sweep") << "twice";
     EXPECT_EQ(nearestWord("xeport", kWords), "export");

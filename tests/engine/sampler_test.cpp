@@ -107,8 +107,10 @@ TEST(CounterRandom, IsUniformAndSeedsAndPositionsAreIndependent) {
         EXPECT_LT(chi_square, 110.0) << "seed " << seed;  // 63 degrees of freedom: 1 in 5000 is above
     }
     EXPECT_NE(uniformAt(1, 0), uniformAt(0, 1));
-    EXPECT_NE(uniformAt(1ULL << 32, 0), uniformAt(1, 0));
-    EXPECT_NE(uniformAt(0, 1ULL << 32), uniformAt(0, 1));
+    for (const std::uint64_t low : {0ULL, 1ULL}) {  // the upper halves count, and not as the lower ones
+        EXPECT_NE(uniformAt(1ULL << 32, 0), uniformAt(low, 0));
+        EXPECT_NE(uniformAt(0, 1ULL << 32), uniformAt(0, low));
+    }
 }
 
 TEST(Sampler, GreedyTakesTheLargestAndTheLowerIdOfEquals) {

@@ -133,15 +133,19 @@ TEST(History, aLostRowLeavesAGapAndNothingStale) {
 }
 
 TEST(History, anIncompleteRowIsPadded) {
+    HistoryWriter whole(kShape);
+    write(whole, 0, 5);
+    write(whole, 1, 5);
     HistoryWriter writer(kShape);
-    PatternRow row(0, 5, false);
+    writer.copyFrom(whole, 1, 2);  // the row at 1 is there as the other lane wrote it; this one writes its own over it
+    PatternRow row(1, 5, false);
     row.trace.expert_ids = row.trace.expert_ids.first(4);
     row.trace.router = {};
     writer.addRow(row.trace, "5");
     const History history = writer.publish();
-    EXPECT_EQ(history.experts(0, 1)[0], row.ids[3]);
-    EXPECT_EQ(history.experts(0, 1)[1], -1);
-    EXPECT_EQ(history.router(0, 1).entropy, 0.0F);
+    EXPECT_EQ(history.experts(1, 1)[0], row.ids[3]);
+    EXPECT_EQ(history.experts(1, 1)[1], -1);
+    EXPECT_EQ(history.router(1, 1).entropy, 0.0F);
 }
 
 TEST(History, aRowThatIsComputedAgainEndsWhatFollowedIt) {

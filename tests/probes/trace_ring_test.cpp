@@ -182,19 +182,25 @@ constexpr int kHour = 3'600'000;  // a lost wake-up exceeds the test's time limi
 template <typename Write>
 void expectWakes(Write&& write) {
     constexpr std::uint64_t kRounds = 300;
+    constexpr std::chrono::seconds kLongest{60};  // of a wait that nothing ends; others take microseconds
     TraceRing ring(kShape, 16);
     auto reader = ring.makeReader();
+    std::atomic<bool> overslept{false};
     std::thread watcher([&] {
-        while (reader.position() < kRounds) {
+        while (reader.position() < kRounds && !overslept) {
             reader.drain({});
-            if (reader.position() < kRounds) reader.wait(kHour);
+            if (reader.position() == kRounds) return;
+            const auto start = std::chrono::steady_clock::now();
+            reader.wait(static_cast<int>(std::chrono::milliseconds(kLongest).count()));
+            overslept = std::chrono::steady_clock::now() - start >= kLongest;
         }
     });
-    for (std::uint64_t round = 0; round < kRounds; ++round) {
+    for (std::uint64_t round = 0; round < kRounds && !overslept; ++round) {
         write(ring);
-        while (reader.position() <= round) std::this_thread::yield();
+        while (reader.position() <= round && !overslept) std::this_thread::yield();
     }
     watcher.join();
+    EXPECT_FALSE(overslept) << "a wake-up was lost after record " << ring.written();
     EXPECT_EQ(reader.lost(), 0);
 }
 

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 
 #include "engine/error.h"
+#include "sessions/crc32.h"
 #include "support/synthetic_trace.h"
 
 namespace mixoscope {
@@ -131,6 +133,35 @@ TEST(TraceBlob, randomBytesNeverCrashTheDecoder) {
         if (!bytes.empty() && round % 2 == 0) bytes[0] = std::byte{1};
         EXPECT_FALSE(refusal(bytes, {3, 4, 16, true}).empty());
     }
+}
+
+TEST(TraceBlob, changedBytesUnderAFittingChecksumAreRefusedOrWithinTheModel) {
+    const TraceShape shape{3, 4, 16, true};
+    std::vector<std::byte> whole;
+    encodeRouting(someRow(shape, 2).view(), whole);
+    const std::size_t sealed = whole.size() - sizeof(std::uint32_t);
+    std::mt19937 random(98);
+    int taken = 0;
+    int refused = 0;
+    for (int round = 0; round < 4000; ++round) {
+        std::vector<std::byte> bytes = whole;
+        bytes[random() % sealed] = static_cast<std::byte>(random() % 256);
+        const std::uint32_t checksum = crc32(std::span(bytes).first(sealed));
+        std::memcpy(bytes.data() + sealed, &checksum, sizeof(checksum));
+        if (!refusal(bytes, shape).empty()) {
+            ++refused;
+            continue;
+        }
+        ++taken;
+        RoutingRow row;
+        decodeRouting(bytes, shape, "here", row);
+        EXPECT_EQ(row.expert_ids.size() + row.expert_weights.size() + row.router.size() + row.distributions.size(),
+                  12U + 12U + 3U + 48U);
+        for (const std::int16_t id : row.expert_ids) EXPECT_TRUE(id < 16 && id >= notRunId(std::int16_t{15})) << id;
+        for (const RouterFacts& facts : row.router) EXPECT_TRUE(facts.next_expert < 16 && facts.next_expert >= -1);
+    }
+    EXPECT_GT(taken, 1000);
+    EXPECT_GT(refused, 100);
 }
 
 }  // namespace
