@@ -192,7 +192,7 @@ struct ExperimentRunner::Impl {
         store_file = file;
         try {
             prepare(experiment);
-            ExperimentStore::resume(file, identityOf(*sweep));
+            store.requireSame(identityOf(*sweep));
             frame = std::make_shared<const ExperimentFrame>(frameOf(*sweep));
         } catch (const std::exception& exception) {
             unusable = partsOf(exception);

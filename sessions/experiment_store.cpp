@@ -2,7 +2,9 @@
 
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <chrono>
@@ -12,6 +14,7 @@
 #include "engine/error.h"
 #include "engine/model_hash.h"
 #include "sessions/experiment_difference.h"
+#include "sessions/read_only_database.h"
 #include "sessions/schema.h"
 
 namespace mixoscope {
@@ -118,11 +121,6 @@ void bindRun(SQLite::Statement& row, const RunResult& run) {
                  .advice = advice});
 }
 
-void requireSame(const std::filesystem::path& file, const char* what, const std::string& recorded,
-                 const std::string& asked, const char* advice) {
-    if (recorded != asked) refuse(file, what, recorded, asked, advice);
-}
-
 bool hasExperiment(SQLite::Database& database) {
     return database.execAndGet("SELECT count(*) FROM sqlite_master WHERE name = 'experiment'").getInt() != 0 &&
            database.execAndGet("SELECT count(*) FROM experiment").getInt() != 0;
@@ -147,16 +145,15 @@ bool sameExperiment(const ExperimentIdentity& a, const ExperimentIdentity& b) {
 
 bool holdsExperiment(const std::filesystem::path& file) {
     try {
-        SQLite::Database database(file.string(), SQLite::OPEN_READONLY, kBusyTimeoutMs);
+        SQLite::Database database = openReadOnly(file);
         return hasExperiment(database);
-    } catch (const SQLite::Exception&) {
+    } catch (const std::exception&) {
         return false;
     }
 }
 
 struct ExperimentStore::Impl {
-    Impl(std::filesystem::path path, int flags)
-        : file(std::move(path)), database(file.string(), flags, kBusyTimeoutMs) {}
+    Impl(std::filesystem::path path, SQLite::Database opened) : file(std::move(path)), database(std::move(opened)) {}
 
     /// Runs `action`; what SQLite throws becomes an Error.
     template <typename Action>
@@ -211,7 +208,8 @@ ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const
                      .where = file.string(),
                      .advice = "Go on with it with --resume, or give another directory"});
     try {
-        auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        auto impl = std::make_unique<Impl>(
+            file, SQLite::Database(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs));
         impl->database.exec("PRAGMA journal_mode = WAL");
         impl->database.exec("PRAGMA synchronous = NORMAL");
         migrateSession(impl->database);
@@ -231,34 +229,56 @@ ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const
     }
 }
 
-ExperimentStore ExperimentStore::open(const std::filesystem::path& file) {
+ExperimentStore ExperimentStore::checked(const std::filesystem::path& file, Access access) {
     std::error_code error;
     if (!std::filesystem::exists(file, error))
         throw Error(
             {.what = "There is no such file", .where = file.string(), .expected = "the .mixo file of an experiment"});
     try {
-        auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE);
+        auto impl = std::make_unique<Impl>(
+            file, access == Access::kRead ? openReadOnly(file)
+                                          : SQLite::Database(file.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs));
         checkSessionVersion(impl->database, file);
         if (!hasExperiment(impl->database))
             throw Error({.what = "This session holds no experiment", .where = file.string()});
         return ExperimentStore(std::move(impl));
     } catch (const SQLite::Exception& exception) {
-        throw sessionError(exception, file, kReading);
+        throw sessionError(exception, file, access == Access::kRead ? kReading : kWriting);
     }
 }
 
+ExperimentStore ExperimentStore::open(const std::filesystem::path& file) {
+    return checked(file, Access::kRead);
+}
+
 ExperimentStore ExperimentStore::resume(const std::filesystem::path& file, const ExperimentIdentity& identity) {
-    ExperimentStore store = open(file);
-    const ExperimentIdentity recorded = store.identity();
-    if (recorded.experiment_json != identity.experiment_json) {
-        const auto [before, now] = experimentDifference(recorded.experiment_json, identity.experiment_json);
+    // SQLite would open what is write-protected, and fail at the first run.
+    for (const std::filesystem::path& written : {file, std::filesystem::absolute(file).parent_path()}) {
+        if (::access(written.c_str(), F_OK) == 0 && ::faccessat(AT_FDCWD, written.c_str(), W_OK, AT_EACCESS) != 0)
+            throw Error({.what = "The experiment can be read, but not gone on with",
+                         .where = written.string(),
+                         .expected = "a file in a folder, both of which may be written to",
+                         .found = "no permission",
+                         .advice = "Copy experiment.mixo to a folder of your own"});
+    }
+    ExperimentStore store = checked(file, Access::kWrite);
+    store.requireSame(identity);
+    return store;
+}
+
+void ExperimentStore::requireSame(const ExperimentIdentity& asked) const {
+    const std::filesystem::path& file = m_impl->file;
+    const ExperimentIdentity recorded = identity();
+    if (recorded.experiment_json != asked.experiment_json) {
+        const auto [before, now] = experimentDifference(recorded.experiment_json, asked.experiment_json);
         refuse(file, "experiment", before, now, "Undo the change of the experiment file, or give another directory");
     }
-    requireSame(file, "model", recorded.model_hash, identity.model_hash,
-                "Open the model that it was begun with, or give another directory");
-    requireSame(file, "task file", recorded.tasks_hash, identity.tasks_hash,
-                "Bring the task files back, or give another directory");
-    return store;
+    if (recorded.model_hash != asked.model_hash)
+        refuse(file, "model", recorded.model_hash, asked.model_hash,
+               "Open the model that it was begun with, or give another directory");
+    if (recorded.tasks_hash != asked.tasks_hash)
+        refuse(file, "task file", recorded.tasks_hash, asked.tasks_hash,
+               "Bring the task files back, or give another directory");
 }
 
 ExperimentIdentity ExperimentStore::identity() const {

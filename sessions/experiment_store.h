@@ -33,12 +33,14 @@ public:
     /// Goes on with a file. Throws Error when it is no experiment, or one of another experiment, model or task file:
     /// which of them, what was recorded and what is asked for.
     static ExperimentStore resume(const std::filesystem::path& file, const ExperimentIdentity& identity);
-    /// Only to read.
+    /// Only to read, also where nothing may be written. Throws Error.
     static ExperimentStore open(const std::filesystem::path& file);
     ~ExperimentStore();
     ExperimentStore(ExperimentStore&&) noexcept;
 
     ExperimentIdentity identity() const;
+    /// Throws Error when the runs are of another experiment, model or task file.
+    void requireSame(const ExperimentIdentity& asked) const;
     ExperimentFacts facts() const;
     std::set<RunKey> done() const;
     /// Takes a run in; it is committed within kCommitEvery of it, with the next add() or by commit(). Throws Error.
@@ -48,7 +50,9 @@ public:
     void forRuns(const std::function<void(const RunResult&)>& visit) const;
 
 private:
+    enum class Access { kRead, kWrite };
     struct Impl;
+    static ExperimentStore checked(const std::filesystem::path& file, Access access);
     explicit ExperimentStore(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> m_impl;
 };

@@ -13,6 +13,7 @@
 #include "sessions/experiment_store.h"
 #include "sessions/loaded_model.h"
 #include "sessions/sweep.h"
+#include "support/read_only_directory.h"
 #include "support/temporary_directory.h"
 #include "support/tiny_model.h"
 
@@ -66,6 +67,13 @@ protected:
     }
     static std::vector<std::vector<std::string>> table(const ExperimentSnapshot& snapshot) {
         return withoutTimes(resultsCsv(snapshot.frame->experiment, snapshot.results));
+    }
+    /// Who reads there must be able to get there.
+    test::ReadOnlyDirectory letNobodyWrite(const std::filesystem::path& folder) const {
+        using std::filesystem::perms;
+        std::filesystem::permissions(directory.path(), perms::group_exec | perms::others_exec,
+                                     std::filesystem::perm_options::add);
+        return test::ReadOnlyDirectory(folder);
     }
     /// As `mixoscope sweep` makes it.
     std::vector<std::vector<std::string>> sweptTable() const {
@@ -173,6 +181,46 @@ TEST_F(ExperimentRunnerTest, ResultsAreReadWhereModelAndTasksAreNot) {
     reader->run();
     reader->waitIdle();
     EXPECT_EQ(reader->snapshot()->state, ExperimentState::kReady);
+}
+
+TEST_F(ExperimentRunnerTest, ResultsAreReadWhereNothingMayBeWritten) {
+    const auto runner = makeRunner();
+    runner->open(directory / "e.json");
+    runner->run();
+    ASSERT_TRUE(waitFor(*runner, [](const auto& s) { return s.done >= 3; }));
+    runner->stop();
+    runner->waitIdle();
+    const ExperimentPointer before = runner->snapshot();
+    ASSERT_FALSE(before->isComplete()) << "the stop came too late to be one";
+    const test::ReadOnlyDirectory read_only = letNobodyWrite(before->store.parent_path());
+    EXPECT_TRUE(holdsExperiment(before->store));
+    const auto reader = makeRunner();
+    reader->open(before->store);
+    reader->waitIdle();
+    const ExperimentPointer shown = reader->snapshot();
+    ASSERT_FALSE(shown->error.has_value()) << Error(*shown->error).what();
+    EXPECT_FALSE(shown->unusable.has_value()) << Error(*shown->unusable).what();
+    EXPECT_EQ(table(*shown), table(*before));
+    reader->run();
+    reader->waitIdle();
+    ASSERT_TRUE(reader->snapshot()->error.has_value());
+    EXPECT_EQ(reader->snapshot()->error->what, "The experiment can be read, but not gone on with");
+    EXPECT_EQ(doneIn(*reader), before->done);
+}
+
+TEST_F(ExperimentRunnerTest, ResultsOfAKilledSweepAreReadWhereNothingMayBeWritten) {
+    const auto loaded = loadModel((directory / "model").string(), {}, [](std::string_view) {});
+    Sweep sweep(loaded, readExperiment(directory / "e.json"));
+    ExperimentStore store = ExperimentStore::create(directory / "swept.mixo", identityOf(sweep), factsOf(sweep));
+    EXPECT_TRUE(sweep.run({}, [&](const RunResult& run) { store.add(run); }, {}));
+    store.commit();
+    // What a kill leaves: a log that was not brought into the file.
+    std::filesystem::create_directory(directory / "medium");
+    for (const char* name : {"swept.mixo", "swept.mixo-wal"})
+        std::filesystem::copy_file(directory / name, directory / "medium" / name);
+    const std::filesystem::path file = directory / "medium" / "swept.mixo";
+    const test::ReadOnlyDirectory read_only = letNobodyWrite(directory / "medium");
+    EXPECT_EQ(ExperimentStore::open(file).done(), store.done());
 }
 
 TEST_F(ExperimentRunnerTest, AnotherExperimentOfTheSameNameHasAFileOfItsOwn) {
