@@ -1,8 +1,10 @@
 #include "sessions/experiment_frame.h"
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "sessions/session_name.h"
 #include "sessions/sweep.h"
 
 namespace mixoscope {
@@ -23,7 +25,16 @@ std::vector<std::int64_t> numbersOf(const json& object, const char* key) {
     return numbers;
 }
 
+std::string textOf(const json& object, const char* key) {
+    const auto text = object.find(key);
+    return text != object.end() && text->is_string() ? text->get<std::string>() : std::string();
+}
+
 }  // namespace
+
+ExperimentStretch stretchOf(const Sweep& sweep) {
+    return {.begun = utcTime(std::time(nullptr)), .program = MIXO_VERSION, .backend = sweep.backendDescription()};
+}
 
 ExperimentFacts factsOf(const Sweep& sweep) {
     ExperimentFacts facts{.model_description = sweep.modelDescription(),
@@ -35,11 +46,15 @@ ExperimentFacts factsOf(const Sweep& sweep) {
 }
 
 std::string factsJson(const ExperimentFacts& facts) {
+    json stretches = json::array();
+    for (const ExperimentStretch& stretch : facts.stretches)
+        stretches.push_back({{"begun", stretch.begun}, {"program", stretch.program}, {"backend", stretch.backend}});
     return json{{"model_description", facts.model_description},
                 {"items", facts.items},
                 {"moe_layers", facts.moe_layers},
                 {"experts", facts.experts},
-                {"expert_bytes", facts.expert_bytes}}
+                {"expert_bytes", facts.expert_bytes},
+                {"stretches", stretches}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -47,13 +62,20 @@ ExperimentFacts parseFacts(const std::string& text) {
     const json object = json::parse(text, nullptr, false);
     ExperimentFacts facts;
     if (!object.is_object()) return facts;
-    if (const auto found = object.find("model_description"); found != object.end() && found->is_string())
-        facts.model_description = found->get<std::string>();
+    facts.model_description = textOf(object, "model_description");
     facts.items = numbersOf(object, "items");
     facts.expert_bytes = numbersOf(object, "expert_bytes");
     if (object.contains("moe_layers") && object.contains("experts")) {
         facts.moe_layers = numberOf(object["moe_layers"]);
         facts.experts = numberOf(object["experts"]);
+    }
+    if (const auto list = object.find("stretches"); list != object.end() && list->is_array()) {
+        for (const json& stretch : *list) {
+            if (!stretch.is_object()) continue;
+            facts.stretches.push_back({.begun = textOf(stretch, "begun"),
+                                       .program = textOf(stretch, "program"),
+                                       .backend = textOf(stretch, "backend")});
+        }
     }
     return facts;
 }

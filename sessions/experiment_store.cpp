@@ -299,6 +299,17 @@ ExperimentFacts ExperimentStore::facts() const {
     });
 }
 
+void ExperimentStore::begin(const ExperimentStretch& stretch) {
+    ExperimentFacts known = facts();
+    known.stretches.push_back(stretch);
+    m_impl->guarded(kWriting, [&] {
+        SQLite::Statement replace(m_impl->database, "INSERT OR REPLACE INTO session (key, value) VALUES (?, ?)");
+        replace.bind(1, std::string(kFacts));
+        replace.bind(2, factsJson(known));
+        replace.exec();
+    });
+}
+
 std::set<RunKey> ExperimentStore::done() const {
     return m_impl->guarded(kReading, [&] {
         std::set<RunKey> keys;
@@ -335,6 +346,20 @@ void ExperimentStore::forRuns(const std::function<void(const RunResult&)>& visit
         SQLite::Statement row(m_impl->database, kSelectRuns);
         while (row.executeStep()) visit(runOf(row));
     });
+}
+
+std::vector<std::shared_ptr<const CellRuns>> cellRuns(const ExperimentStore& store, std::size_t cells,
+                                                      const std::function<void(const RunResult&)>& visit) {
+    std::vector<std::shared_ptr<CellRuns>> read(cells);
+    store.forRuns([&](const RunResult& run) {
+        visit(run);
+        if (run.key.cell >= cells) return;
+        auto& cell = read[run.key.cell];
+        if (cell == nullptr) cell = std::make_shared<CellRuns>();
+        cell->push_back(run);
+        cell->back().measures.load = {};
+    });
+    return {read.begin(), read.end()};
 }
 
 std::filesystem::path experimentStoreFor(const std::filesystem::path& directory, const std::string& name,

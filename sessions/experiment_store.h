@@ -42,6 +42,8 @@ public:
     /// Throws Error when the runs are of another experiment, model or task file.
     void requireSame(const ExperimentIdentity& asked) const;
     ExperimentFacts facts() const;
+    /// Notes who makes the runs that are added from now on. Throws Error.
+    void begin(const ExperimentStretch& stretch);
     std::set<RunKey> done() const;
     /// Takes a run in; it is committed within kCommitEvery of it, with the next add() or by commit(). Throws Error.
     void add(const RunResult& run);
@@ -56,6 +58,13 @@ private:
     explicit ExperimentStore(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> m_impl;
 };
+
+/// The finished runs of a cell in the order of their items, without the counts of their load.
+using CellRuns = std::vector<RunResult>;
+/// The runs of a store by cell; null: none. `visit` is given each before its load is left out. Throws Error, and what
+/// `visit` throws.
+std::vector<std::shared_ptr<const CellRuns>> cellRuns(const ExperimentStore& store, std::size_t cells,
+                                                      const std::function<void(const RunResult&)>& visit);
 
 /// Where an experiment's runs are kept: the first of NAME/experiment.mixo, NAME-2/experiment.mixo … in `directory` that
 /// is not there yet or holds this very experiment. Throws Error when it cannot be looked up.

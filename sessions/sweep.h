@@ -71,6 +71,7 @@ public:
 
     const Model& model() const { return m_loaded->model; }
     const std::string& modelDescription() const { return m_loaded->facts.description; }
+    const std::string& backendDescription() const { return m_loaded->facts.backend; }
     const Experiment& experiment() const { return m_experiment; }
     const std::vector<ExperimentCell>& cells() const { return m_cells; }
     const std::vector<TaskSet>& tasks() const { return m_tasks; }

@@ -151,6 +151,7 @@ int runSweep(const SweepOptions& options, CommandStreams& streams) {
                                 ? ExperimentStore::resume(file, identity)
                                 : ExperimentStore::create(file, identity, factsOf(sweep));
     const std::set<RunKey> done = store.done();
+    if (done.size() < sweep.runCount()) store.begin(stretchOf(sweep));
 
     bool complete = false;
     {

@@ -12,6 +12,7 @@
 #include "sessions/experiment_results.h"
 #include "sessions/experiment_store.h"
 #include "sessions/loaded_model.h"
+#include "sessions/session_name.h"
 #include "sessions/sweep.h"
 #include "support/read_only_directory.h"
 #include "support/temporary_directory.h"
@@ -153,6 +154,19 @@ TEST_F(ExperimentRunnerTest, GoesOnWhereItWasStoppedAlsoInAnotherProgram) {
     again->run();
     again->waitIdle();
     EXPECT_EQ(doneIn(*again), again->snapshot()->total);
+    again->run();  // nothing is left to do, and no stretch to be noted
+    again->waitIdle();
+    const auto stretches = again->snapshot()->stretches;
+    ASSERT_EQ(stretches.size(), 2U);
+    EXPECT_EQ(stretches.back().backend, again->snapshot()->model->backend);
+    EXPECT_GT(utcSeconds(stretches.front().begun), 0);
+    EXPECT_LE(utcSeconds(stretches.front().begun), utcSeconds(stretches.back().begun));
+    const ExperimentPointer read = readExperimentResults(again->snapshot()->store);
+    ASSERT_EQ(read->stretches.size(), 2U);
+    EXPECT_EQ(read->stretches.back().program, stretches.back().program);
+    EXPECT_EQ(read->identity.model_hash, again->snapshot()->identity.model_hash);
+    EXPECT_EQ(table(*read), table(*again->snapshot()));
+    EXPECT_TRUE(read->isComplete());
     EXPECT_EQ(table(*again->snapshot()), sweptTable());
 }
 
