@@ -1,4 +1,4 @@
-// `mixoscope export`: a recorded session as CSV tables, NumPy arrays or a timing trace.
+// `mixoscope export`: a recorded session as tables, arrays, scalars or a timing trace.
 #include <filesystem>
 #include <memory>
 
@@ -7,6 +7,7 @@
 #include "sessions/csv_export.h"
 #include "sessions/npz_export.h"
 #include "sessions/perfetto_export.h"
+#include "sessions/tensorboard_export.h"
 
 namespace mixoscope {
 
@@ -17,18 +18,23 @@ struct ExportOptions {
     std::string csv_directory;
     std::string npz_file;
     std::string perfetto_file;
+    std::string tensorboard_directory;
 };
 
 }  // namespace
 
 void addExportCommand(CLI::App& program, CommandAction& action) {
     auto options = std::make_shared<ExportOptions>();
-    CLI::App* command = program.add_subcommand("export", "A recorded session as tables, arrays or a timing trace");
-    command->add_option("session", options->session, "Session file (.mixo)")->required();
+    CLI::App* command = program.add_subcommand(
+        "export", "A recorded session as tables, arrays, scalars or a timing trace");
+    command->add_option("session", options->session, "Session file (.mixo)")
+        ->required();
     auto* targets = command->add_option_group("targets", "One or more of");
     targets->add_option("--csv", options->csv_directory, "Directory for CSV tables; made if it isn't there");
     targets->add_option("--npz", options->npz_file, "File for the routing as NumPy arrays (.npz)");
     targets->add_option("--perfetto", options->perfetto_file, "File for the timing, for ui.perfetto.dev (.json)");
+    targets->add_option("--tensorboard", options->tensorboard_directory,
+                        "Directory for scalars over the steps, for TensorBoard; made if it isn't there");
     targets->require_option(1, 0);
     command->callback([options, &action] {
         action = [options](CommandStreams& streams) {
@@ -40,6 +46,7 @@ void addExportCommand(CLI::App& program, CommandAction& action) {
             write(options->csv_directory, exportCsv);
             write(options->npz_file, exportNpz);
             write(options->perfetto_file, exportPerfetto);
+            write(options->tensorboard_directory, exportTensorBoard);
             return kDone;
         };
     });
