@@ -19,7 +19,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr std::size_t kLargestFile = 1U << 20;
-constexpr std::int64_t kMostLanes = 64;
+constexpr std::string_view kAllTasksName = "all tasks";
 constexpr std::size_t kMostChoices = 1000;  // of one kind
 
 [[noreturn]] void fail(std::string what, std::string where, std::string expected, std::string found) {
@@ -80,6 +80,12 @@ std::uint64_t seedOf(const json& value, const std::string& where) {
     fail("This is no seed", where, "a whole number of at least 0", describeJson(value));
 }
 
+std::int32_t lanesOf(const json& value, const std::string& where) {
+    if (value.is_number_integer() && value >= 1 && value <= Experiment::kMostLanes) return value.get<std::int32_t>();
+    fail("This is no number of runs in a batch", where, "a whole number from 1 to " + std::to_string(Experiment::kMostLanes),
+         describeJson(value));
+}
+
 Experiment::Sampling samplingOf(const json& value, const std::string& where) {
     constexpr std::string_view kKnown[] = {"greedy", "temperature", "top_p", "top_k", "min_p"};
     if (!value.is_object())
@@ -125,6 +131,8 @@ std::vector<ExperimentTask> tasksOf(const JsonFields& fields, const std::filesys
     for (const json& entry : *list) {
         const std::string where = fields.at("tasks") + ", task " + std::to_string(tasks.size() + 1);
         ExperimentTask task = taskOf(entry, where, directory);
+        if (task.name == kAllTasksName)
+            fail("This name stands for all tasks together", where + ", field name", "another name", task.name);
         const auto same = [&](const ExperimentTask& other) { return other.name == task.name; };
         if (std::ranges::any_of(tasks, same))
             fail("Two tasks have one name", where + ", field name", "another name", task.name);
@@ -179,8 +187,11 @@ Experiment parseExperiment(std::span<const std::byte> text, const std::filesyste
     experiment.max_tokens =
         static_cast<std::int32_t>(fields.optionalInteger("max_tokens", 0, std::numeric_limits<std::int32_t>::max())
                                       .value_or(experiment.max_tokens));
-    experiment.lanes =
-        static_cast<std::int32_t>(fields.optionalInteger("lanes", 1, kMostLanes).value_or(experiment.lanes));
+    if (const json* lanes = fields.find("lanes"); lanes != nullptr && !lanes->is_array()) {
+        experiment.lanes = {lanesOf(*lanes, fields.at("lanes"))};
+    } else {
+        experiment.lanes = choices(fields, "lanes", experiment.lanes, lanesOf);
+    }
     return experiment;
 }
 
@@ -207,7 +218,8 @@ std::string experimentJson(const Experiment& experiment) {
                            {"sampling", samplings},
                            {"seeds", experiment.seeds},
                            {"soft_switch", experiment.soft_switch},
-                           {"lanes", experiment.lanes}};
+                           {"lanes", experiment.lanes.size() == 1 ? ordered_json(experiment.lanes.front())
+                                                                  : ordered_json(experiment.lanes)}};
     if (experiment.max_tokens > 0) object["max_tokens"] = experiment.max_tokens;
     return object.dump(2);
 }
@@ -222,12 +234,14 @@ std::vector<ExperimentCell> experimentCells(const Experiment& experiment) {
                     const bool budgeted = mode == ThinkingMode::kThink;
                     for (std::size_t budget = 0; budget < (budgeted ? experiment.budgets.size() : 1); ++budget) {
                         for (std::size_t seed = 0; seed < seeds; ++seed) {
-                            cells.push_back({.task = task,
-                                             .policy = policy,
-                                             .sampling = sampling,
-                                             .mode = mode,
-                                             .budget = budgeted ? experiment.budgets[budget] : kUnlimitedBudget,
-                                             .seed = experiment.seeds[seed]});
+                            for (const std::int32_t lanes : experiment.lanes)
+                                cells.push_back({.task = task,
+                                                 .policy = policy,
+                                                 .sampling = sampling,
+                                                 .mode = mode,
+                                                 .budget = budgeted ? experiment.budgets[budget] : kUnlimitedBudget,
+                                                 .seed = experiment.seeds[seed],
+                                                 .lanes = lanes});
                         }
                     }
                 }
@@ -240,6 +254,10 @@ std::vector<ExperimentCell> experimentCells(const Experiment& experiment) {
 std::string experimentPrompt(const Experiment& experiment, const ExperimentCell& cell, const std::string& prompt) {
     if (!experiment.soft_switch) return prompt;
     return prompt + (cell.mode == ThinkingMode::kThink ? " /think" : " /no_think");
+}
+
+std::string taskName(const Experiment& experiment, const ExperimentCell& cell) {
+    return cell.task == ExperimentCell::kAllTasks ? std::string(kAllTasksName) : experiment.tasks[cell.task].name;
 }
 
 std::string samplingText(const Experiment::Sampling& sampling) {

@@ -1,7 +1,9 @@
 #include "sessions/experiment_frame.h"
 
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 
 #include "sessions/session_name.h"
@@ -80,7 +82,37 @@ ExperimentFacts parseFacts(const std::string& text) {
     return facts;
 }
 
+ExperimentCell ExperimentFrame::choice(std::size_t result) const {
+    if (result < cells.size()) return cells[result];
+    ExperimentCell pooled = cells[result - cells.size()];
+    pooled.task = ExperimentCell::kAllTasks;
+    return pooled;
+}
+
+std::vector<std::size_t> ExperimentFrame::cellsOf(std::size_t result) const {
+    if (result < cells.size()) return {result};
+    std::vector<std::size_t> of_all;
+    for (std::size_t cell = result - cells.size(); cell < cells.size(); cell += cellsOfATask()) of_all.push_back(cell);
+    return of_all;
+}
+
+std::optional<std::size_t> ExperimentFrame::pooledOf(std::size_t cell) const {
+    if (pooledCount() == 0) return std::nullopt;
+    return cells.size() + cell % cellsOfATask();
+}
+
+std::optional<std::size_t> ExperimentFrame::find(const ExperimentCell& wanted) const {
+    for (std::size_t result = 0; result < resultCount(); ++result) {
+        if (choice(result) == wanted) return result;
+    }
+    return std::nullopt;
+}
+
 std::int64_t ExperimentFrame::items(const ExperimentCell& cell) const {
+    if (cell.task == ExperimentCell::kAllTasks) {
+        const bool known = facts.items.size() == experiment.tasks.size() && !std::ranges::count(facts.items, 0);
+        return known ? std::accumulate(facts.items.begin(), facts.items.end(), std::int64_t{0}) : 0;
+    }
     return cell.task < facts.items.size() ? facts.items[cell.task] : 0;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,12 +46,28 @@ struct ExperimentFrame {
     std::vector<TaskSet> tasks;  // (tasks), or none where the files cannot be read
     ExperimentFacts facts;
 
-    /// Of the cell's task; 0: not known.
+    /// Results are there of each cell and, of several tasks, of every other choice over all tasks together; they are
+    /// numbered so, the cells first.
+    std::size_t resultCount() const { return cells.size() + pooledCount(); }
+    ExperimentCell choice(std::size_t result) const;
+    /// The cells whose runs a result counts.
+    std::vector<std::size_t> cellsOf(std::size_t result) const;
+    /// The result over all tasks that counts the runs of the cell; none with one task.
+    std::optional<std::size_t> pooledOf(std::size_t cell) const;
+    /// The result of a choice.
+    std::optional<std::size_t> find(const ExperimentCell& choice) const;
+
+    /// Of the cell's task, or of all; 0: not known.
     std::int64_t items(const ExperimentCell& cell) const;
     /// Null where the task's file cannot be read.
     const TaskItem* item(const ExperimentCell& cell, std::size_t item) const;
     /// Runs of all cells; 0: not known.
     std::int64_t runCount() const;
+
+private:
+    /// Cells are ordered by task, and each task has the same ones.
+    std::size_t cellsOfATask() const { return cells.size() / experiment.tasks.size(); }
+    std::size_t pooledCount() const { return experiment.tasks.size() > 1 ? cellsOfATask() : 0; }
 };
 ExperimentFrame frameOf(const Sweep& sweep);
 /// Of what a file says alone.

@@ -1,4 +1,5 @@
-// What an experiment's runs say: a row a cell, with intervals and with a paired test against the first policy.
+// What an experiment's runs say: a row a cell, and a row over all tasks, with intervals and with a paired test against
+// the first policy.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +16,10 @@
 
 namespace mixoscope {
 
-/// Mean, median and 90th percentile of the runs' values; NaN without runs.
+/// Mean, 10th percentile, median and 90th percentile of the runs' values; NaN without runs.
 struct Spread {
     double mean = 0.0;
+    double p10 = 0.0;
     double median = 0.0;
     double p90 = 0.0;
 };
@@ -26,7 +28,7 @@ struct CellResult {
     ExperimentCell cell;
     std::int64_t items = 0;  // of the task; 0: not known
     std::int64_t runs = 0;   // that have finished
-    Proportion accuracy;     // of the judged runs
+    Proportion accuracy;     // of the judged runs; over all tasks each item weighs the same
     /// Against the first policy on the same items with everything else equal: items that only the first, and only this
     /// policy, got right, and the exact McNemar test. Absent for the first policy.
     std::optional<std::int64_t> only_baseline;
@@ -35,9 +37,10 @@ struct CellResult {
     Spread thinking_tokens;
     Spread answer_tokens;
     double ttft_ms = 0.0;  // means; in a batch, beside others
-    double tpot_ms = 0.0;
+    Spread tpot_ms;
     double latency_ms = 0.0;
     double tokens_per_s = 0.0;          // of the batch: generated rows over the time that their steps took
+    Spread run_tokens_per_s;            // the same of the batch as each run met it
     double active_experts = 0.0;        // that ran, per generated row and MoE layer
     double expert_bytes = 0.0;          // weights of the experts that ran, per generated row
     double prompt_dropped_share = 0.0;  // of the prompts' selections
@@ -60,15 +63,15 @@ public:
 
     /// Throws Error for a run that is none of the frame's: a file that was damaged or changed by hand.
     void add(const RunResult& run);
-    /// One result a cell, in the order of the cells, also for cells without runs.
+    /// As ExperimentFrame numbers them, also those without runs.
     const std::vector<CellResult>& results();
 
 private:
     struct Gathered;
-    void refresh(std::size_t cell);
+    void refresh(std::size_t result);
 
     std::shared_ptr<const ExperimentFrame> m_frame;
-    std::vector<Gathered> m_gathered;  // by cell
+    std::vector<Gathered> m_gathered;  // (results)
     std::vector<std::size_t> m_baseline;
     std::vector<bool> m_changed;
     std::vector<CellResult> m_results;
@@ -77,10 +80,10 @@ private:
 /// The results of all runs that the store has.
 std::vector<CellResult> experimentResults(const Sweep& sweep, const ExperimentStore& store);
 
-/// results.csv as text: a row a cell.
+/// results.csv as text: a row a result.
 std::string resultsCsv(const Experiment& experiment, const std::vector<CellResult>& results);
 
-/// results.csv (a row a cell) and runs.csv (a row a run), with header rows. Throws Error.
+/// results.csv (a row a result) and runs.csv (a row a run), with header rows. Throws Error.
 void exportResults(const Sweep& sweep, const ExperimentStore& store, const std::filesystem::path& directory);
 
 /// The same of runs that are at hand; `for_runs` calls what it is given with each, by cell and item.

@@ -94,6 +94,19 @@ Sweep::Sweep(std::shared_ptr<LoadedModel> loaded, Experiment experiment)
     const TraceShape shape = traceShapeOf(model.config, m_slots, false);
     m_load_counts = static_cast<std::size_t>(shape.moe_layers) * static_cast<std::size_t>(shape.experts);
     for (const ExperimentTask& task : m_experiment.tasks) m_tasks.push_back(readTask(task));
+    if (m_experiment.lanes.size() > 1) requireFullBatches();
+}
+
+void Sweep::requireFullBatches() const {
+    const auto most = static_cast<std::size_t>(std::ranges::max(m_experiment.lanes));
+    for (std::size_t task = 0; task < m_tasks.size(); ++task) {
+        if (m_tasks[task].items.size() < most)
+            throw Error(
+                {.what = "A task has too few items to compare batches of these sizes",
+                 .where = m_experiment.at("lanes"),
+                 .expected = "at least " + std::to_string(most) + " items in task " + m_experiment.tasks[task].name,
+                 .found = std::to_string(m_tasks[task].items.size()) + " items"});
+    }
 }
 
 void SweepPause::ask(bool pause) {
@@ -192,7 +205,8 @@ bool Sweep::run(const std::set<RunKey>& done, const std::function<void(const Run
 
 bool Sweep::runCell(std::vector<RunKey> waiting, const std::function<void(const RunResult&)>& finished,
                     const std::stop_token& stop, SweepPause* pause) {
-    const auto lanes = std::min<std::size_t>(static_cast<std::size_t>(m_experiment.lanes), waiting.size());
+    const ExperimentCell& cell = m_cells[waiting.front().cell];
+    const auto lanes = std::min<std::size_t>(static_cast<std::size_t>(cell.lanes), waiting.size());
     Batch batch(*this, static_cast<std::int32_t>(lanes));
     while (!waiting.empty() || !batch.runs.empty()) {
         const bool hold = pause != nullptr && pause->isAsked();

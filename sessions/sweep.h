@@ -93,6 +93,8 @@ public:
 
 private:
     struct Batch;
+    /// Throws Error where a batch of one of several sizes could not be filled.
+    void requireFullBatches() const;
     void start(Batch& batch, RunKey key) const;
     RunResult resultOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const;
     bool runCell(std::vector<RunKey> waiting, const std::function<void(const RunResult&)>& finished,

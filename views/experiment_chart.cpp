@@ -29,9 +29,11 @@ QString accuracyText(const Proportion& accuracy) {
 QString describeCell(const ExperimentSnapshot& experiment, std::size_t cell) {
     const Experiment& asked = experiment.frame->experiment;
     const CellResult& result = experiment.results[cell];
-    const ExperimentCell& choice = experiment.frame->cells[cell];
+    const ExperimentCell choice = experiment.frame->choice(cell);
     QStringList lines{u"%1 · %2"_s.arg(QString::fromStdString(asked.policies[choice.policy]),
                                        placeText({choice.mode, choice.budget}))};
+    if (choice.task == ExperimentCell::kAllTasks) lines.front() += u" · "_s + QObject::tr("all tasks");
+    if (asked.lanes.size() > 1) lines.front() += u" · "_s + QObject::tr("%1 in a batch").arg(choice.lanes);
     const QString runs = result.items > 0
                              ? QObject::tr("%1 of %2 runs").arg(format::count(result.runs), format::count(result.items))
                              : QObject::tr("%1 runs").arg(format::count(result.runs));
@@ -85,7 +87,8 @@ QString ExperimentChart::policy(std::size_t index) const {
 QString ExperimentChart::placeFields(std::size_t index, const ExperimentPlace& place) const {
     const Experiment& experiment = frame().experiment;
     return u"%1,%2,%3,%4,%5"_s.arg(
-        csvField(QString::fromStdString(experiment.tasks[m_selection.task()].name)), csvField(policy(index)),
+        csvField(QString::fromStdString(taskName(experiment, m_selection.choice(index, place)))),
+        csvField(policy(index)),
         csvField(QString::fromStdString(samplingText(experiment.samplings[m_selection.sampling()]))),
         QString::fromStdString(modeName(static_cast<std::int64_t>(place.mode))), csvBudget(place.budget));
 }

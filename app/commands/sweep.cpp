@@ -92,12 +92,13 @@ private:
 };
 
 nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult& result) {
-    nlohmann::ordered_json json = {{"task", experiment.tasks[result.cell.task].name},
+    nlohmann::ordered_json json = {{"task", taskName(experiment, result.cell)},
                                    {"policy", experiment.policies[result.cell.policy]},
                                    {"sampling", samplingText(experiment.samplings[result.cell.sampling])},
                                    {"mode", modeName(static_cast<std::int64_t>(result.cell.mode))},
                                    {"budget", budgetText(result.cell.budget)},
                                    {"seed", result.cell.seed},
+                                   {"lanes", result.cell.lanes},
                                    {"runs", result.runs},
                                    {"correct", result.accuracy.successes},
                                    {"judged", result.accuracy.trials},
@@ -109,6 +110,7 @@ nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult
                                    {"load_cv", result.load_cv},
                                    {"prompt_dropped_share", result.prompt_dropped_share},
                                    {"dropped_share", result.dropped_share},
+                                   {"tpot_ms", result.tpot_ms.mean},
                                    {"tokens_per_s", result.tokens_per_s}};
     if (result.p_value) json["p_value"] = *result.p_value;
     return json;
@@ -119,20 +121,21 @@ void writeTable(const Experiment& experiment, const std::vector<CellResult>& res
     for (const std::string& policy : experiment.policies) longest = std::max(longest, policy.size());
     const int policy_width = static_cast<int>(longest) + 2;
     out << std::left << std::setw(14) << "task" << std::setw(policy_width) << "policy" << std::setw(10) << "mode"
-        << std::setw(11) << "budget" << std::right << std::setw(20) << "accuracy, 95 %" << std::setw(8) << "N"
-        << std::setw(9) << "experts" << std::setw(7) << "CV" << std::setw(18) << "dropped of prompt" << std::setw(10)
-        << "tokens/s" << '\n';
+        << std::setw(11) << "budget" << std::setw(7) << "lanes" << std::right << std::setw(20) << "accuracy, 95 %"
+        << std::setw(8) << "N" << std::setw(9) << "experts" << std::setw(7) << "CV" << std::setw(18)
+        << "dropped of prompt" << std::setw(10) << "tokens/s" << '\n';
     for (const CellResult& result : results) {
         std::ostringstream accuracy;
         accuracy << std::fixed << std::setprecision(1) << 100.0 * result.accuracy.share << " ("
                  << 100.0 * result.accuracy.low << "-" << 100.0 * result.accuracy.high << ")";
-        out << std::left << std::setw(14) << experiment.tasks[result.cell.task].name << std::setw(policy_width)
+        out << std::left << std::setw(14) << taskName(experiment, result.cell) << std::setw(policy_width)
             << experiment.policies[result.cell.policy] << std::setw(10)
             << modeName(static_cast<std::int64_t>(result.cell.mode)) << std::setw(11) << budgetText(result.cell.budget)
-            << std::right << std::setw(20) << (result.accuracy.trials > 0 ? accuracy.str() : "-") << std::fixed
-            << std::setprecision(1) << std::setw(8) << result.thinking_tokens.mean << std::setprecision(2)
-            << std::setw(9) << result.active_experts << std::setw(7) << result.load_cv << std::setprecision(1)
-            << std::setw(16) << 100.0 * result.prompt_dropped_share << " %" << std::setprecision(0) << std::setw(10)
+            << std::setw(7) << result.cell.lanes << std::right << std::setw(20)
+            << (result.accuracy.trials > 0 ? accuracy.str() : "-") << std::fixed << std::setprecision(1) << std::setw(8)
+            << result.thinking_tokens.mean << std::setprecision(2) << std::setw(9) << result.active_experts
+            << std::setw(7) << result.load_cv << std::setprecision(1) << std::setw(16)
+            << 100.0 * result.prompt_dropped_share << " %" << std::setprecision(0) << std::setw(10)
             << result.tokens_per_s << '\n';
     }
 }

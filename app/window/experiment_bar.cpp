@@ -63,6 +63,8 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
     m_sampling_shown = addControl(tr("Sampling"), m_sampling);
     m_seed = makeChoice(u"experiment_seed"_s, tr("Seed"), tr("Choose the seed that the charts show"));
     m_seed_shown = addControl(tr("Seed"), m_seed);
+    m_lanes = makeChoice(u"experiment_batch"_s, tr("Batch"), tr("Choose how many runs in a batch the charts show"));
+    m_lanes_shown = addControl(tr("Batch"), m_lanes);
     m_policies = makeChoice(u"experiment_policies"_s, tr("Policies in charts"),
                             tr("A chart tells eight policies apart: the first and those chosen here; map and table "
                                "show all"));
@@ -80,6 +82,7 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
     choose(m_task, &ExperimentSelection::setTask);
     choose(m_sampling, &ExperimentSelection::setSampling);
     choose(m_seed, &ExperimentSelection::setSeed);
+    choose(m_lanes, &ExperimentSelection::setLanes);
     choose(m_policies, &ExperimentSelection::setPage);
     connect(&m_selection, &ExperimentSelection::changed, this, &ExperimentBar::refresh);
     refresh();
@@ -121,13 +124,16 @@ void ExperimentBar::refresh() {
     QStringList tasks;
     QStringList samplings;
     QStringList seeds;
+    QStringList sizes;
     QStringList pages;
     if (frame != nullptr) {
         const Experiment& experiment = frame->experiment;
         for (const ExperimentTask& task : experiment.tasks) tasks << QString::fromStdString(task.name);
+        if (tasks.size() > 1) tasks << tr("all tasks");
         for (const Experiment::Sampling& sampling : experiment.samplings)
             samplings << QString::fromStdString(samplingText(sampling));
         for (const std::uint64_t seed : experiment.seeds) seeds << QString::number(seed);
+        for (const std::int32_t lanes : experiment.lanes) sizes << QString::number(lanes);
         for (std::size_t page = 0; page < m_selection.pageCount(); ++page) {
             const std::size_t first = 2 + page * ExperimentSelection::kPageSize;
             const std::size_t last = std::min(first + ExperimentSelection::kPageSize - 1, experiment.policies.size());
@@ -140,6 +146,7 @@ void ExperimentBar::refresh() {
     fill(*m_task, *m_task_shown, tasks, m_selection.task());
     fill(*m_sampling, *m_sampling_shown, samplings, m_selection.sampling());
     fill(*m_seed, *m_seed_shown, seeds, m_selection.seed());
+    fill(*m_lanes, *m_lanes_shown, sizes, m_selection.lanes());
     fill(*m_policies, *m_policies_shown, pages, m_selection.page());
     const QString name = frame == nullptr ? tr("none open") : QString::fromStdString(frame->experiment.name);
     m_experiment->setText(m_experiment->fontMetrics().elidedText(name, Qt::ElideMiddle, kWidestName - 40));

@@ -16,6 +16,7 @@
 #include "views/accuracy_cost_chart.h"
 #include "views/accuracy_map.h"
 #include "views/background.h"
+#include "views/batch_speed_chart.h"
 #include "views/experiment_editor.h"
 #include "views/experiment_progress.h"
 #include "views/experiment_results_view.h"
@@ -57,6 +58,7 @@ ExperimentWorkspace::ExperimentWorkspace(const WorkbenchOptions& options, QWidge
       m_start(new ExperimentStart(window)),
       m_budget_chart(new AccuracyBudgetChart(m_selection, window)),
       m_cost_chart(new AccuracyCostChart(m_selection, window)),
+      m_batch_chart(new BatchSpeedChart(m_selection, window)),
       m_map(new AccuracyMap(m_selection, window)),
       m_distribution(new ThinkDistribution(m_selection, window)),
       m_results(new ExperimentResultsView(m_selection, window)),
@@ -93,7 +95,7 @@ void ExperimentWorkspace::connectParts() {
     connect(m_bar, &ExperimentBar::editAsked, this, &ExperimentWorkspace::editorAsked);
     connect(m_start, &ExperimentStart::fileAsked, this, [this](const QString& file) { open(file); });
     for (ExperimentChart* chart :
-         std::initializer_list<ExperimentChart*>{m_budget_chart, m_cost_chart, m_map, m_distribution})
+         std::initializer_list<ExperimentChart*>{m_budget_chart, m_cost_chart, m_batch_chart, m_map, m_distribution})
         connect(chart, &ExperimentChart::runsAsked, this, &ExperimentWorkspace::runsAsked);
     connect(m_results, &ExperimentResultsView::runsAsked, this, &ExperimentWorkspace::runsAsked);
     connect(m_runs, &ExperimentRunsView::askAsked, this, &ExperimentWorkspace::ask);
@@ -154,7 +156,7 @@ bool ExperimentWorkspace::mayOpen() {
 }
 
 std::vector<ExportableView*> ExperimentWorkspace::exportableViews() const {
-    return {m_budget_chart, m_cost_chart, m_map, m_distribution, m_results, m_runs};
+    return {m_budget_chart, m_cost_chart, m_batch_chart, m_map, m_distribution, m_results, m_runs};
 }
 
 void ExperimentWorkspace::fillMenu() {

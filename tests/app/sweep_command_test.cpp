@@ -57,7 +57,8 @@ protected:
             rows.emplace_back();
             for (std::size_t column = 0; column < records[row].size(); ++column) {
                 const std::string& header = records[0][column];
-                if (!header.ends_with("_ms") && header != "tokens_per_s") rows.back()[header] = records[row][column];
+                if (!header.ends_with("_ms") && !header.starts_with("tokens_per_s"))
+                    rows.back()[header] = records[row][column];
             }
         }
         return rows;

@@ -58,7 +58,7 @@ protected:
         auto rows = readCsv(csv, "results");
         std::vector<std::size_t> times;
         for (std::size_t column = 0; column < rows.front().size(); ++column) {
-            if (rows.front()[column].ends_with("_ms") || rows.front()[column] == "tokens_per_s")
+            if (rows.front()[column].ends_with("_ms") || rows.front()[column].starts_with("tokens_per_s"))
                 times.push_back(column);
         }
         for (auto& row : rows) {
@@ -254,6 +254,107 @@ TEST_F(ExperimentRunnerTest, AnotherExperimentOfTheSameNameHasAFileOfItsOwn) {
     EXPECT_EQ(runs(), directory / "kept" / "e" / "experiment.mixo");
     EXPECT_TRUE(holdsExperiment(directory / "kept" / "e" / "experiment.mixo"));
     EXPECT_FALSE(holdsExperiment(directory / "e.json"));
+}
+
+TEST_F(ExperimentRunnerTest, ResultsOverAllTasksCountEveryItemOnce) {
+    std::ofstream(directory / "few.jsonl") << R"({"prompt": "one", "answer": "x"})" << '\n'
+                                           << R"({"prompt": "two", "answer": "x"})" << '\n'
+                                           << R"({"prompt": "three", "answer": "x"})" << '\n';
+    experiment["tasks"] = {{{"file", "t.jsonl"}}, {{"file", "few.jsonl"}}};
+    experiment["lanes"] = {1, 2};
+    write();
+    const Experiment asked = readExperiment(directory / "e.json");
+    const ExperimentFacts facts{.model_description = {}, .items = {8, 3}};
+    const auto frame = std::make_shared<const ExperimentFrame>(frameOf(asked, facts));
+    ASSERT_EQ(frame->cells.size(), 2U * 8U);
+    ASSERT_EQ(frame->resultCount(), 3U * 8U);
+    ExperimentTally tally(frame);
+    // Items of the first task that each policy gets right: 0 to 5 and 0 to 2; of the second: none and 0.
+    for (std::size_t cell = 0; cell < frame->cells.size(); ++cell) {
+        const ExperimentCell& choice = frame->cells[cell];
+        for (std::size_t item = 0; item < (choice.task == 0 ? 8U : 3U); ++item) {
+            RunResult run;
+            run.key = {cell, item};
+            run.judged = true;
+            run.correct = choice.task == 0 ? item < (choice.policy == 0 ? 6U : 3U) : choice.policy == 1 && item == 0;
+            run.tpot_ms = static_cast<double>(item + 1);
+            run.measures.rows = 10;
+            run.measures.generated_ms = 5.0 * static_cast<double>(item + 1);
+            tally.add(run);
+        }
+    }
+    for (std::size_t index = 0; index < 8; ++index) {
+        const CellResult& pooled = tally.results()[frame->cells.size() + index];
+        EXPECT_EQ(pooled.cell.task, ExperimentCell::kAllTasks);
+        EXPECT_EQ(taskName(asked, pooled.cell), "all tasks");
+        EXPECT_EQ(frame->find(pooled.cell), frame->cells.size() + index);
+        EXPECT_EQ(frame->cellsOf(frame->cells.size() + index), (std::vector<std::size_t>{index, index + 8}));
+        EXPECT_EQ(pooled.items, 11);
+        EXPECT_EQ(pooled.runs, 11);
+        const Proportion expected = wilsonInterval(pooled.cell.policy == 0 ? 6 : 4, 11);
+        EXPECT_EQ(pooled.accuracy.successes, expected.successes);
+        EXPECT_EQ(pooled.accuracy.trials, 11);
+        EXPECT_DOUBLE_EQ(pooled.accuracy.low, expected.low);
+        EXPECT_DOUBLE_EQ(pooled.accuracy.high, expected.high);
+        EXPECT_DOUBLE_EQ(pooled.tokens_per_s, 1000.0 * 110.0 / (5.0 * (36.0 + 6.0)));
+        if (pooled.cell.policy == 0) {
+            EXPECT_FALSE(pooled.p_value.has_value());
+            continue;
+        }
+        EXPECT_EQ(pooled.only_baseline, 3) << "items 3 to 5 of the first task";
+        EXPECT_EQ(pooled.only_this, 1) << "item 0 of the second task, not that of the first";
+        EXPECT_DOUBLE_EQ(*pooled.p_value, mcNemarTest(3, 1));
+    }
+    const CellResult& first = tally.results().front();
+    EXPECT_DOUBLE_EQ(first.tpot_ms.mean, 4.5);
+    EXPECT_DOUBLE_EQ(first.tpot_ms.p10, 1.0);
+    EXPECT_DOUBLE_EQ(first.tpot_ms.median, 4.0);
+    EXPECT_DOUBLE_EQ(first.tpot_ms.p90, 8.0);
+    EXPECT_DOUBLE_EQ(first.run_tokens_per_s.p90, 2000.0);
+    const auto rows = readCsv(resultsCsv(asked, tally.results()), "results");
+    ASSERT_EQ(rows.size(), 1U + 24U);
+    EXPECT_EQ(rows.back()[0], "all tasks");
+    EXPECT_EQ(rows[0][6], "lanes");
+    EXPECT_EQ(rows.back()[6], "2");
+    EXPECT_EQ(rows[0].size(), rows.back().size());
+}
+
+TEST_F(ExperimentRunnerTest, BatchesOfAnySizeGiveTheSameAnswersAndMustBeFull) {
+    experiment["lanes"] = {1, 4, 8};
+    experiment["budgets"] = {5};
+    write();
+    const auto runner = makeRunner();
+    runner->open(directory / "e.json");
+    runner->run();
+    runner->waitIdle();
+    const ExperimentPointer shown = runner->snapshot();
+    ASSERT_FALSE(shown->error.has_value()) << Error(*shown->error).what();
+    ASSERT_TRUE(shown->isComplete());
+    ASSERT_EQ(shown->runs.size(), 6U);
+    for (std::size_t cell = 0; cell < 6; ++cell) {
+        const CellRuns& alone = *shown->runs[cell / 3 * 3];
+        for (std::size_t item = 0; item < 8; ++item)
+            EXPECT_EQ((*shown->runs[cell])[item].answer, alone[item].answer) << cell << ' ' << item;
+    }
+    // How many runs stand side by side: the time that they wait for their answers against that which the batch takes.
+    const auto beside = [&](std::size_t cell) {
+        double waited = 0.0;
+        double taken = 0.0;
+        for (const RunResult& run : *shown->runs[cell]) {
+            waited += run.latency_ms;
+            taken += run.measures.prompt_ms + run.measures.generated_ms;
+        }
+        return waited / taken;
+    };
+    EXPECT_GT(beside(1), 1.5 * beside(0));
+    EXPECT_GT(beside(2), 1.3 * beside(1));
+    experiment["lanes"] = {1, 9};
+    write();
+    runner->open(directory / "e.json");
+    runner->waitIdle();
+    ASSERT_TRUE(runner->snapshot()->unusable.has_value());
+    EXPECT_NE(std::string(Error(*runner->snapshot()->unusable).what()).find("field lanes"), std::string::npos);
+    EXPECT_EQ(runner->snapshot()->unusable->found, "8 items");
 }
 
 TEST_F(ExperimentRunnerTest, WhatCannotBeRunIsShownWithTheReason) {

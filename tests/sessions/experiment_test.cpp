@@ -41,7 +41,7 @@ TEST(Experiment, ReadsEveryField) {
     EXPECT_EQ(experiment.budgets, (std::vector<std::int32_t>{0, 32, kUnlimitedBudget}));
     EXPECT_TRUE(experiment.soft_switch);
     EXPECT_EQ(experiment.max_tokens, 300);
-    EXPECT_EQ(experiment.lanes, 4);
+    EXPECT_EQ(experiment.lanes, std::vector<std::int32_t>{4});
     EXPECT_EQ(samplingText(experiment.samplings[0]), "greedy");
     EXPECT_EQ(samplingText(experiment.samplings[2]), "default");
 }
@@ -75,6 +75,16 @@ TEST(Experiment, CellsLeaveOutChoicesWithoutEffect) {
     }
 }
 
+TEST(Experiment, BatchSizesAreChoicesOfACell) {
+    const Experiment one = parse(R"({"tasks": [{"file": "a.jsonl"}], "lanes": [4]})");
+    EXPECT_EQ(experimentJson(one), experimentJson(parse(R"({"tasks": [{"file": "a.jsonl"}], "lanes": 4})")));
+    const Experiment several = parse(R"({"tasks": [{"file": "a.jsonl"}], "budgets": [8, 16], "lanes": [1, 8]})");
+    EXPECT_EQ(experimentJson(parse(experimentJson(several))), experimentJson(several));
+    std::vector<std::pair<std::int32_t, std::int32_t>> cells;
+    for (const ExperimentCell& cell : experimentCells(several)) cells.emplace_back(cell.budget, cell.lanes);
+    EXPECT_EQ(cells, (std::vector<std::pair<std::int32_t, std::int32_t>>{{8, 1}, {8, 8}, {16, 1}, {16, 8}}));
+}
+
 TEST(Experiment, RefusesWhatItDoesNotKnowAndNamesTheField) {
     const std::string task = R"("tasks": [{"file": "a.jsonl"}])";
     EXPECT_NE(refusal("{}").find("field tasks"), std::string::npos);
@@ -98,6 +108,9 @@ TEST(Experiment, RefusesWhatItDoesNotKnowAndNamesTheField) {
         std::string::npos)
         << word;
     EXPECT_NE(refusal("{" + task + R"(, "lanes": 0})").find("field lanes"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "lanes": [1, 65]})").find("field lanes, choice 2"), std::string::npos);
+    EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "name": "all tasks"}]})").find("field name"),
+              std::string::npos);
     EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "layout": "x"}]})").find("field layout"), std::string::npos);
     EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "answer": "x"}]})").find("field answer"), std::string::npos);
     EXPECT_EQ(refusal("{\n \"tasks\": [],}"), "/there/e.json: This is not valid JSON (line 2, column 14)");
