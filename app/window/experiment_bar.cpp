@@ -30,7 +30,8 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
       m_experiment(new QToolButton(this)),
       m_menu(new QMenu(m_experiment)),
       m_edit(new QToolButton(this)),
-      m_csv(new QToolButton(this)) {
+      m_csv(new QToolButton(this)),
+      m_report(new QToolButton(this)) {
     setObjectName(u"experiment_bar"_s);
     setMovable(false);
     setContextMenuPolicy(Qt::PreventContextMenu);
@@ -45,6 +46,11 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
     m_csv->setIcon(themedIcon(u"table"_s));
     m_csv->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     m_csv->setFocusPolicy(Qt::StrongFocus);
+    m_report->setObjectName(u"experiment_report"_s);
+    m_report->setText(tr("Report"));
+    m_report->setIcon(themedIcon(u"image"_s));
+    m_report->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    m_report->setFocusPolicy(Qt::StrongFocus);
     m_edit->setObjectName(u"experiment_edit"_s);
     m_edit->setText(tr("Edit…"));
     m_edit->setFocusPolicy(Qt::StrongFocus);
@@ -72,9 +78,16 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
     auto* space = new QWidget(this);
     space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
     addWidget(space);
-    addControl(tr("Export results"), m_csv);
+    auto* exports = new QWidget(this);
+    auto* export_row = new QHBoxLayout(exports);
+    export_row->setContentsMargins(0, 0, 0, 0);
+    export_row->setSpacing(6);
+    export_row->addWidget(m_csv);
+    export_row->addWidget(m_report);
+    addControl(tr("Export results"), exports);
     connect(m_edit, &QToolButton::clicked, this, &ExperimentBar::editAsked);
     connect(m_csv, &QToolButton::clicked, this, &ExperimentBar::csvAsked);
+    connect(m_report, &QToolButton::clicked, this, &ExperimentBar::reportAsked);
     const auto choose = [this](QComboBox* box, void (ExperimentSelection::*set)(std::size_t)) {
         connect(box, &QComboBox::activated, this,
                 [this, set](int index) { (m_selection.*set)(static_cast<std::size_t>(index)); });
@@ -121,6 +134,9 @@ void ExperimentBar::refresh() {
     const bool any = m_selection.experiment() != nullptr && m_selection.experiment()->done > 0;
     m_csv->setEnabled(any);
     m_csv->setToolTip(any ? tr("Write results.csv and runs.csv, as mixoscope sweep does") : tr("Nothing has run yet"));
+    m_report->setEnabled(any);
+    m_report->setToolTip(any ? tr("Write tables, charts and settings as one HTML file, as mixoscope export --html does")
+                             : tr("Nothing has run yet"));
     QStringList tasks;
     QStringList samplings;
     QStringList seeds;

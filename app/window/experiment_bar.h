@@ -24,6 +24,7 @@ public:
 
 Q_SIGNALS:
     void csvAsked();
+    void reportAsked();
     void editAsked();
 
 private:
@@ -49,6 +50,7 @@ private:
     QAction* m_lanes_shown;
     QAction* m_policies_shown;
     QToolButton* m_csv;
+    QToolButton* m_report;
 };
 
 }  // namespace mixoscope

@@ -19,6 +19,7 @@
 #include "views/batch_speed_chart.h"
 #include "views/experiment_editor.h"
 #include "views/experiment_progress.h"
+#include "views/experiment_report.h"
 #include "views/experiment_results_view.h"
 #include "views/experiment_runs_view.h"
 #include "views/experiment_start.h"
@@ -89,6 +90,7 @@ void ExperimentWorkspace::connectParts() {
     connect(m_progress, &ExperimentProgress::pauseAsked, this, [this] { m_runner->pause(); });
     connect(m_progress, &ExperimentProgress::stopAsked, this, &ExperimentWorkspace::stop);
     connect(m_bar, &ExperimentBar::csvAsked, this, &ExperimentWorkspace::exportCsv);
+    connect(m_bar, &ExperimentBar::reportAsked, this, &ExperimentWorkspace::exportReport);
     connect(m_start, &ExperimentStart::demoAsked, this, &ExperimentWorkspace::openDemo);
     connect(m_start, &ExperimentStart::browseAsked, this, &ExperimentWorkspace::browse);
     connect(m_start, &ExperimentStart::newAsked, this, &ExperimentWorkspace::openNew);
@@ -263,6 +265,17 @@ void ExperimentWorkspace::exportCsv() {
                      };
                      exportResults(*experiment->frame, experiment->results, forRuns,
                                    std::filesystem::path(directory.toStdString()));
+                 });
+}
+
+void ExperimentWorkspace::exportReport() {
+    const QString name = QString::fromStdString(m_latest->frame->experiment.name) + u".html"_s;
+    const QString path =
+        QFileDialog::getSaveFileName(m_window, tr("Export a report"), name, tr("Web page (*.html *.htm)"));
+    if (path.isEmpty()) return;
+    tellWhenDone(m_status, tr("Report written to %1").arg(path),
+                 [report = experimentReport(m_latest, QDateTime::currentDateTimeUtc()), path, store = m_latest->store] {
+                     saveReport(report, path.toStdString(), store);
                  });
 }
 

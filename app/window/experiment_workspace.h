@@ -73,6 +73,7 @@ public:
     void setRecent(const QStringList& files);
     void copySelection() const;
     void exportCsv();
+    void exportReport();
 
 Q_SIGNALS:
     /// There is an experiment to show now, or none any more.

@@ -76,7 +76,12 @@ void MainWindow::makeExperimentMenu() {
     menu.addSeparator();
     QAction* csv = add(u"experiment_csv"_s, tr("Export the results as CSV…"), tr("Write results.csv and runs.csv"), {},
                        &ExperimentWorkspace::exportCsv);
-    connect(&menu, &QMenu::aboutToShow, csv, [this, csv] { csv->setEnabled(m_experiments->latest()->done > 0); });
+    QAction* report =
+        add(u"experiment_report"_s, tr("Export a report (HTML)…"),
+            tr("Write tables, charts and settings as one HTML file"), {}, &ExperimentWorkspace::exportReport);
+    connect(&menu, &QMenu::aboutToShow, csv, [this, csv, report] {
+        for (QAction* action : {csv, report}) action->setEnabled(m_experiments->latest()->done > 0);
+    });
 }
 
 void MainWindow::connectExperiments() {
