@@ -33,7 +33,7 @@ QString describeCell(const ExperimentSnapshot& experiment, std::size_t cell) {
     QStringList lines{u"%1 · %2"_s.arg(QString::fromStdString(asked.policies[choice.policy]),
                                        placeText({choice.mode, choice.budget}))};
     if (choice.task == ExperimentCell::kAllTasks) lines.front() += u" · "_s + QObject::tr("all tasks");
-    if (asked.lanes.size() > 1) lines.front() += u" · "_s + QObject::tr("%1 in a batch").arg(choice.lanes);
+    if (asked.lanes.size() > 1) lines.front() += u" · "_s + QObject::tr("batch of %1").arg(choice.lanes);
     const QString runs = result.items > 0
                              ? QObject::tr("%1 of %2 runs").arg(format::count(result.runs), format::count(result.items))
                              : QObject::tr("%1 runs").arg(format::count(result.runs));

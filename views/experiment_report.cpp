@@ -212,7 +212,7 @@ private:
             names << QString::fromStdString(samplingText(experiment.samplings[choice.sampling]));
         if (experiment.seeds.size() > 1 && !experiment.samplings[choice.sampling].greedy)
             names << QObject::tr("seed %1").arg(choice.seed);
-        if (experiment.lanes.size() > 1) names << QObject::tr("%1 runs in a batch").arg(choice.lanes);
+        if (experiment.lanes.size() > 1) names << QObject::tr("batch of %1").arg(choice.lanes);
         if (m_selection.pageCount() > 1)
             names << QObject::tr("policies 1, %1")
                          .arg(format::range(static_cast<std::int64_t>(m_selection.shownPolicies()[1]) + 1,

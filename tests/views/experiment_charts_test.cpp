@@ -178,18 +178,18 @@ TEST_F(ExperimentCharts, AllTasksTogetherAreAChoiceAmongTheTasks) {
     sample.tasks = {"sums", "words"};
     show(sampleExperiment(sample));
     const auto& results = selection.experiment()->results;
-    const CellResult of_one = results[cellAt(1, 2)];
+    const CellResult of_one = results[cellAt(1, 4)];
     selection.setTask(2);
-    const CellResult& pooled = results[cellAt(1, 2)];
+    const CellResult& pooled = results[cellAt(1, 4)];
     EXPECT_EQ(pooled.accuracy.trials, 2 * of_one.accuracy.trials);
     EXPECT_EQ(pooled.accuracy.successes, 2 * of_one.accuracy.successes) << "both tasks have the same made-up runs";
     EXPECT_LT(pooled.accuracy.high - pooled.accuracy.low, of_one.accuracy.high - of_one.accuracy.low);
     for (ExperimentChart* chart : charts()) {
         chart->renderToImage(1.0);
-        EXPECT_FALSE(chart->markOf(cellAt(1, 2)).isNull()) << chart->viewName().toStdString();
+        EXPECT_FALSE(chart->markOf(cellAt(1, 4)).isNull()) << chart->viewName().toStdString();
     }
-    click(map, cellAt(1, 2));
-    EXPECT_EQ(selection.cell(), cellAt(1, 2));
+    click(map, cellAt(1, 4));
+    EXPECT_EQ(selection.cell(), cellAt(1, 4));
     EXPECT_EQ(selection.task(), 2U);
     EXPECT_TRUE(budget.csv().contains(u"\nall tasks,"_s));
     const auto lengths = parseCsv(distribution.csv());

@@ -141,9 +141,8 @@ TEST(ExperimentReport, HasPartsForAllTasksAndBatchSizesAndSaysWhatIsNotFinished)
     const ReadReport read = readReport(html);
     EXPECT_EQ(read.error, QString());
     EXPECT_EQ(read.headings.mid(0, 6),
-              (QStringList{u"all tasks · 1 runs in a batch"_s, u"all tasks · 4 runs in a batch"_s,
-                           u"sums · 1 runs in a batch"_s, u"sums · 4 runs in a batch"_s, u"words · 1 runs in a batch"_s,
-                           u"words · 4 runs in a batch"_s}));
+              (QStringList{u"all tasks · batch of 1"_s, u"all tasks · batch of 4"_s, u"sums · batch of 1"_s,
+                           u"sums · batch of 4"_s, u"words · batch of 1"_s, u"words · batch of 4"_s}));
     EXPECT_EQ(read.captions.count(u"Time per token against batch size"_s), 3);
     EXPECT_EQ(read.captions.count(u"Accuracy against budget"_s), 3) << "answers do not depend on the batch";
     EXPECT_EQ(read.captions.count(u"Accuracy against latency"_s), 6);
