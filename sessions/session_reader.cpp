@@ -2,7 +2,6 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +13,7 @@
 
 #include "engine/chat_template.h"
 #include "engine/settings_json.h"
+#include "sessions/read_only_database.h"
 #include "sessions/record_columns.h"
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
@@ -24,7 +24,6 @@ namespace mixoscope {
 namespace {
 
 constexpr std::string_view kDoing = "The session cannot be read";
-constexpr int kBusyTimeoutMs = 1000;
 /// These and kMostPositions bound what a damaged file can make its readers allocate.
 constexpr std::int64_t kMostLayers = 4096;
 constexpr std::int64_t kMostExperts = 32767;
@@ -39,60 +38,6 @@ constexpr const char* kSelectRows =
 constexpr const char* kSelectEvents =
     "SELECT serial, step, time_us, lane, position, kind, old_value, value, text FROM events"
     " WHERE serial >= ? AND serial < ? ORDER BY serial";
-
-/// What the file system alone can say. The file is not opened for it: closing it again would end the locks that a
-/// recorder of this process holds on it, as POSIX locks belong to the process and not to the descriptor, and another
-/// program could then take its log away.
-void checkFile(const std::filesystem::path& path) {
-    std::error_code failure;
-    if (std::filesystem::is_directory(path, failure))
-        throw Error({.what = "This is a directory, not a session",
-                     .where = path.string(),
-                     .expected = {},
-                     .found = {},
-                     .advice = {}});
-    if (::access(path.c_str(), R_OK) != 0)
-        throw Error({.what = "The session cannot be opened",
-                     .where = path.string(),
-                     .expected = "a readable file",
-                     .found = std::filesystem::exists(path, failure) ? "no permission" : "no such file",
-                     .advice = {}});
-    // SQLite takes an empty file for an empty database.
-    if (std::filesystem::file_size(path, failure) == 0 && !failure)
-        throw Error({.what = "This file is not a session of Mixoscope",
-                     .where = path.string(),
-                     .expected = "a SQLite database",
-                     .found = "an empty file",
-                     .advice = {}});
-}
-
-bool hasBeside(const std::filesystem::path& path, const char* ending) {
-    std::error_code failure;
-    return std::filesystem::file_size(path.string() + ending, failure) > 0 && !failure;
-}
-
-/// A file whose writer closed it has no log beside it and is read as it is: nothing is written, not even beside it.
-/// A journal is that of somebody who changes a title or a bookmark right now; what a program that was killed had begun
-/// is taken back here, as whoever opens the file for writing would.
-SQLite::Database openReadOnly(const std::filesystem::path& path) {
-    checkFile(path);
-    const bool has_journal = hasBeside(path, "-journal");
-    if (has_journal)
-        SQLite::Database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs).execAndGet("PRAGMA user_version");
-    std::string uri = "file:";
-    for (const char character : std::filesystem::absolute(path).string()) {
-        if (character == '%' || character == '?' || character == '#') {
-            constexpr char kHex[] = "0123456789ABCDEF";
-            uri += '%';
-            uri += kHex[static_cast<unsigned char>(character) >> 4U];
-            uri += kHex[static_cast<unsigned char>(character) & 15U];
-        } else {
-            uri += character;
-        }
-    }
-    if (!has_journal && !hasBeside(path, "-wal")) uri += "?immutable=1";
-    return {uri, SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs};
-}
 
 }  // namespace
 
