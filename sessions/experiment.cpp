@@ -19,7 +19,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr std::size_t kLargestFile = 1U << 20;
-constexpr std::int64_t kMostLanes = 64;
+constexpr std::string_view kAllTasksName = "all tasks";
 constexpr std::size_t kMostChoices = 1000;  // of one kind
 constexpr std::int64_t kLargestWindow = std::numeric_limits<std::int32_t>::max();
 
@@ -79,6 +79,12 @@ std::int32_t budgetOf(const json& value, const std::string& where) {
 std::uint64_t seedOf(const json& value, const std::string& where) {
     if (value.is_number_unsigned()) return value.get<std::uint64_t>();
     fail("This is no seed", where, "a whole number of at least 0", describeJson(value));
+}
+
+std::int32_t lanesOf(const json& value, const std::string& where) {
+    if (value.is_number_integer() && value >= 1 && value <= Experiment::kMostLanes) return value.get<std::int32_t>();
+    fail("This is no number of runs in a batch", where,
+         "a whole number from 1 to " + std::to_string(Experiment::kMostLanes), describeJson(value));
 }
 
 Experiment::Sampling samplingOf(const json& value, const std::string& where) {
@@ -142,6 +148,8 @@ std::vector<ExperimentTask> tasksOf(const JsonFields& fields, const std::filesys
     for (const json& entry : *list) {
         const std::string where = fields.at("tasks") + ", task " + std::to_string(tasks.size() + 1);
         ExperimentTask task = taskOf(entry, where, directory);
+        if (task.name == kAllTasksName)
+            fail("This name stands for all tasks together", where + ", field name", "another name", task.name);
         const auto same = [&](const ExperimentTask& other) { return other.name == task.name; };
         if (std::ranges::any_of(tasks, same))
             fail("Two tasks have one name", where + ", field name", "another name", task.name);
@@ -198,8 +206,11 @@ Experiment parseExperiment(std::span<const std::byte> text, const std::filesyste
     experiment.max_tokens =
         static_cast<std::int32_t>(fields.optionalInteger("max_tokens", 0, std::numeric_limits<std::int32_t>::max())
                                       .value_or(experiment.max_tokens));
-    experiment.lanes =
-        static_cast<std::int32_t>(fields.optionalInteger("lanes", 1, kMostLanes).value_or(experiment.lanes));
+    if (const json* lanes = fields.find("lanes"); lanes != nullptr && !lanes->is_array()) {
+        experiment.lanes = {lanesOf(*lanes, fields.at("lanes"))};
+    } else {
+        experiment.lanes = choices(fields, "lanes", experiment.lanes, lanesOf);
+    }
     return experiment;
 }
 
@@ -226,7 +237,8 @@ std::string experimentJson(const Experiment& experiment) {
                            {"sampling", samplings},
                            {"seeds", experiment.seeds},
                            {"soft_switch", experiment.soft_switch},
-                           {"lanes", experiment.lanes}};
+                           {"lanes", experiment.lanes.size() == 1 ? ordered_json(experiment.lanes.front())
+                                                                  : ordered_json(experiment.lanes)}};
     if (experiment.max_tokens > 0) object["max_tokens"] = experiment.max_tokens;
     return object.dump(2);
 }
@@ -236,8 +248,12 @@ std::vector<ExperimentCell> experimentCells(const Experiment& experiment) {
     for (std::size_t task = 0; task < experiment.tasks.size(); ++task) {
         for (std::size_t policy = 0; policy < experiment.policies.size(); ++policy) {
             if (experiment.tasks[task].scoresText()) {
-                cells.push_back(
-                    {.task = task, .policy = policy, .mode = ThinkingMode::kNoThink, .seed = experiment.seeds.front()});
+                for (const std::int32_t lanes : experiment.lanes)
+                    cells.push_back({.task = task,
+                                     .policy = policy,
+                                     .mode = ThinkingMode::kNoThink,
+                                     .seed = experiment.seeds.front(),
+                                     .lanes = lanes});
                 continue;
             }
             for (std::size_t sampling = 0; sampling < experiment.samplings.size(); ++sampling) {
@@ -246,12 +262,14 @@ std::vector<ExperimentCell> experimentCells(const Experiment& experiment) {
                     const bool budgeted = mode == ThinkingMode::kThink;
                     for (std::size_t budget = 0; budget < (budgeted ? experiment.budgets.size() : 1); ++budget) {
                         for (std::size_t seed = 0; seed < seeds; ++seed) {
-                            cells.push_back({.task = task,
-                                             .policy = policy,
-                                             .sampling = sampling,
-                                             .mode = mode,
-                                             .budget = budgeted ? experiment.budgets[budget] : kUnlimitedBudget,
-                                             .seed = experiment.seeds[seed]});
+                            for (const std::int32_t lanes : experiment.lanes)
+                                cells.push_back({.task = task,
+                                                 .policy = policy,
+                                                 .sampling = sampling,
+                                                 .mode = mode,
+                                                 .budget = budgeted ? experiment.budgets[budget] : kUnlimitedBudget,
+                                                 .seed = experiment.seeds[seed],
+                                                 .lanes = lanes});
                         }
                     }
                 }
@@ -264,6 +282,14 @@ std::vector<ExperimentCell> experimentCells(const Experiment& experiment) {
 std::string experimentPrompt(const Experiment& experiment, const ExperimentCell& cell, const std::string& prompt) {
     if (!experiment.soft_switch) return prompt;
     return prompt + (cell.mode == ThinkingMode::kThink ? " /think" : " /no_think");
+}
+
+bool scoresText(const Experiment& experiment, const ExperimentCell& cell) {
+    return cell.task != ExperimentCell::kAllTasks && experiment.tasks[cell.task].scoresText();
+}
+
+std::string taskName(const Experiment& experiment, const ExperimentCell& cell) {
+    return cell.task == ExperimentCell::kAllTasks ? std::string(kAllTasksName) : experiment.tasks[cell.task].name;
 }
 
 std::string samplingText(const Experiment::Sampling& sampling) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,8 @@ struct ExperimentTask {
 };
 
 struct Experiment {
+    static constexpr std::int32_t kMostLanes = 64;
+
     std::string name;
     std::filesystem::path file;  // where it was read, for messages; no part of what it is
     std::string model = "demo";
@@ -50,21 +53,26 @@ struct Experiment {
     std::vector<std::uint64_t> seeds = {0};
     bool soft_switch = false;     // append " /think" or " /no_think" to the prompts, beside the template's hard switch
     std::int32_t max_tokens = 0;  // of a turn; 0: as many as the context holds
-    std::int32_t lanes = 8;       // runs in one batch
+    std::vector<std::int32_t> lanes = {8};  // runs in one batch
 
     /// A field as messages name it: "e.json, field policies".
     std::string at(std::string_view field) const;
 };
 
 /// One combination of choices: it is run over every item of its task. Choices without an effect are not repeated:
-/// no_think has one budget, greedy decoding one seed, a text one cell a policy (kNoThink).
+/// no_think has one budget, greedy decoding one seed, a text one cell a policy and batch size (kNoThink). What runs
+/// beside a run changes its times and nothing else.
 struct ExperimentCell {
-    std::size_t task = 0;      // index into Experiment::tasks
+    /// Of results over the items of all tasks that are asked, together.
+    static constexpr std::size_t kAllTasks = std::numeric_limits<std::size_t>::max();
+
+    std::size_t task = 0;      // index into Experiment::tasks, or kAllTasks
     std::size_t policy = 0;    // index into Experiment::policies
     std::size_t sampling = 0;  // index into Experiment::samplings
     ThinkingMode mode = ThinkingMode::kThink;
     std::int32_t budget = kUnlimitedBudget;
     std::uint64_t seed = 0;
+    std::int32_t lanes = 8;
 
     bool operator==(const ExperimentCell&) const = default;
 };
@@ -77,11 +85,18 @@ Experiment readExperiment(const std::filesystem::path& file);
 /// same exactly when these texts are.
 std::string experimentJson(const Experiment& experiment);
 
-/// The cells in the order in which they are run: task, policy, sampling, mode, budget, seed, the last fastest.
+/// The cells in the order in which they are run: task, policy, sampling, mode, budget, seed, lanes, the last fastest.
+/// Batch sizes are choices of a text too: its speed depends on them as that of an answer does.
 std::vector<ExperimentCell> experimentCells(const Experiment& experiment);
 
 /// The user's message: an item's prompt, with the soft switch where the experiment asks for one.
 std::string experimentPrompt(const Experiment& experiment, const ExperimentCell& cell, const std::string& prompt);
+
+/// Whether it is a cell of a text; results over all tasks are not, they are over those that are asked.
+bool scoresText(const Experiment& experiment, const ExperimentCell& cell);
+
+/// Its name, "all tasks" for results over all of them.
+std::string taskName(const Experiment& experiment, const ExperimentCell& cell);
 
 /// "greedy", "default", or the values given as JSON.
 std::string samplingText(const Experiment::Sampling& sampling);

@@ -5,6 +5,8 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <tuple>
+#include <utility>
 
 #include "engine/error.h"
 #include "probes/load.h"
@@ -30,12 +32,16 @@ double quantile(const std::vector<double>& sorted, double share) {
 }
 
 Spread spreadOf(std::vector<double> values) {
-    if (values.empty()) return {.mean = kNone, .median = kNone, .p90 = kNone};
+    if (values.empty()) return {.mean = kNone, .p10 = kNone, .median = kNone, .p90 = kNone};
     std::ranges::sort(values);
     return {.mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size()),
+            .p10 = quantile(values, 0.1),
             .median = quantile(values, 0.5),
             .p90 = quantile(values, 0.9)};
 }
+
+/// Whether a run was right, by task and item; judged runs only.
+using Judgements = std::map<std::pair<std::size_t, std::size_t>, bool>;
 
 void measureLoad(const RunMeasures& total, std::int64_t layers, CellResult& result) {
     result.load_cv = result.load_cv_floor = kNone;
@@ -57,35 +63,37 @@ void measureLoad(const RunMeasures& total, std::int64_t layers, CellResult& resu
 }
 
 void writeChoices(CsvWriter& csv, const Experiment& experiment, const ExperimentCell& cell) {
-    csv.field(experiment.tasks[cell.task].name).field(experiment.policies[cell.policy]);
-    if (experiment.tasks[cell.task].scoresText()) {
-        csv.field("").field("").field("").field("");
+    csv.field(taskName(experiment, cell)).field(experiment.policies[cell.policy]);
+    if (scoresText(experiment, cell)) {
+        csv.field("").field("").field("").field("").field(cell.lanes);
         return;
     }
     csv.field(samplingText(experiment.samplings[cell.sampling]))
         .field(modeName(static_cast<std::int64_t>(cell.mode)))
         .field(budgetText(cell.budget))
-        .field(std::to_string(cell.seed));
+        .field(std::to_string(cell.seed))
+        .field(cell.lanes);
 }
 
 }  // namespace
 
-/// Sums over the runs of one cell.
+/// Sums over the runs of one result.
 struct ExperimentTally::Gathered {
     std::map<std::size_t, WeightedSum> scored;  // by item, windows of a text only: NLL and tokens
-    std::map<std::size_t, bool> correct;        // by item, judged runs only
+    Judgements correct;
     std::vector<double> thinking;
     std::vector<double> answer;
+    std::vector<double> tpot_ms;  // of one token there is no time per token
+    std::vector<double> tokens_per_s;
     double ttft_ms = 0.0;
-    std::int64_t ttft_runs = 0;
-    double tpot_ms = 0.0;
-    std::int64_t tpot_runs = 0;  // of one token there is no time per token
     double latency_ms = 0.0;
     RunMeasures total;
     CellResult counted;  // what needs no more than counting
 
     void add(const RunResult& run) {
         ++counted.runs;
+        if (run.measures.generated_ms > 0.0)
+            tokens_per_s.push_back(1000.0 * static_cast<double>(run.measures.rows) / run.measures.generated_ms);
         latency_ms += run.latency_ms;
         total.rows += run.measures.rows;
         total.ran += run.measures.ran;
@@ -102,16 +110,12 @@ struct ExperimentTally::Gathered {
         const bool ended = run.stop_reason == StopReason::kEndOfTurn || run.stop_reason == StopReason::kForcedEnd;
         counted.unfinished += ended ? 0 : 1;
     }
-    void addAnswer(const RunResult& run) {
-        if (run.judged) correct[run.key.item] = run.correct;
+    void addAnswer(const RunResult& run, std::size_t task) {
+        if (run.judged) correct[{task, run.key.item}] = run.correct;
         thinking.push_back(run.thinking_tokens);
         answer.push_back(run.answer_tokens);
         ttft_ms += run.ttft_ms;
-        ++ttft_runs;
-        if (run.tpot_ms > 0.0) {
-            tpot_ms += run.tpot_ms;
-            ++tpot_runs;
-        }
+        if (run.tpot_ms > 0.0) tpot_ms.push_back(run.tpot_ms);
     }
     void addScore(const RunResult& run) {
         counted.scored_tokens += run.measures.scored_tokens;
@@ -134,15 +138,22 @@ double bytesPerRow(const RunMeasures& total, const ExperimentFacts& facts) {
     return bytes / static_cast<double>(total.rows);
 }
 
-/// The cell of the first policy with everything else equal.
-std::size_t baselineOf(const std::vector<ExperimentCell>& cells, std::size_t index) {
-    ExperimentCell wanted = cells[index];
-    wanted.policy = 0;
-    return static_cast<std::size_t>(std::ranges::find(cells, wanted) - cells.begin());
+/// The results of the first policy with everything else equal.
+std::vector<std::size_t> baselinesOf(const ExperimentFrame& frame) {
+    const auto place = [](const ExperimentCell& cell) {
+        return std::tuple(cell.task, cell.sampling, cell.mode, cell.budget, cell.seed, cell.lanes);
+    };
+    std::map<decltype(place(ExperimentCell())), std::size_t> first;
+    for (std::size_t result = 0; result < frame.resultCount(); ++result) {
+        if (const ExperimentCell cell = frame.choice(result); cell.policy == 0) first[place(cell)] = result;
+    }
+    std::vector<std::size_t> baselines;
+    for (std::size_t result = 0; result < frame.resultCount(); ++result)
+        baselines.push_back(first.at(place(frame.choice(result))));
+    return baselines;
 }
 
-void compare(const std::map<std::size_t, bool>& baseline, const std::map<std::size_t, bool>& other,
-             CellResult& result) {
+void compare(const Judgements& baseline, const Judgements& other, CellResult& result) {
     std::int64_t only_baseline = 0;
     std::int64_t only_this = 0;
     for (const auto& [item, right] : other) {
@@ -177,13 +188,11 @@ MeanWithInterval nllChange(const std::map<std::size_t, WeightedSum>& baseline,
 
 ExperimentTally::ExperimentTally(std::shared_ptr<const ExperimentFrame> frame)
     : m_frame(std::move(frame)),
-      m_gathered(m_frame->cells.size()),
-      m_changed(m_frame->cells.size(), true),
-      m_results(m_frame->cells.size()),
-      m_task_loads(m_frame->experiment.policies.size() * m_frame->experiment.tasks.size()) {
-    for (std::size_t cell = 0; cell < m_frame->cells.size(); ++cell)
-        m_baseline.push_back(baselineOf(m_frame->cells, cell));
-}
+      m_gathered(m_frame->resultCount()),
+      m_baseline(baselinesOf(*m_frame)),
+      m_changed(m_frame->resultCount(), true),
+      m_results(m_frame->resultCount()),
+      m_task_loads(m_frame->experiment.policies.size() * m_frame->experiment.tasks.size()) {}
 
 ExperimentTally::~ExperimentTally() = default;
 ExperimentTally::ExperimentTally(ExperimentTally&&) noexcept = default;
@@ -202,14 +211,20 @@ void ExperimentTally::add(const RunResult& run) {
                                  std::to_string(facts.loadCounts()) + " counts a run",
                      .found = "cell " + std::to_string(run.key.cell) + ", item " + std::to_string(run.key.item) + ", " +
                               std::to_string(counts) + " counts"});
-    Gathered& gathered = m_gathered[run.key.cell];
-    gathered.add(run);
-    if (m_frame->experiment.tasks[m_frame->cells[run.key.cell].task].scoresText()) {
-        gathered.addScore(run);
-    } else {
-        gathered.addAnswer(run);
-    }
-    m_changed[run.key.cell] = true;
+    const ExperimentCell& cell = m_frame->cells[run.key.cell];
+    const bool text = scoresText(m_frame->experiment, cell);
+    const auto count = [&](std::size_t result) {
+        Gathered& gathered = m_gathered[result];
+        gathered.add(run);
+        if (text) {
+            gathered.addScore(run);
+        } else {
+            gathered.addAnswer(run, cell.task);
+        }
+        m_changed[result] = true;
+    };
+    count(run.key.cell);
+    if (const auto pooled = m_frame->pooledOf(run.key.cell)) count(*pooled);
     m_task_loads[taskLoadOf(run.key.cell)] = nullptr;
 }
 
@@ -223,7 +238,8 @@ const TaskLoads& ExperimentTally::taskLoads() {
     for (std::size_t i = 0; i < summed.size(); ++i) {
         if (m_task_loads[i] == nullptr) m_task_loads[i] = summed[i] = std::make_shared<TaskLoad>();
     }
-    for (std::size_t cell = 0; cell < m_gathered.size(); ++cell) {
+    // Results over all tasks would count the runs once more.
+    for (std::size_t cell = 0; cell < m_frame->cells.size(); ++cell) {
         TaskLoad* load = summed[taskLoadOf(cell)].get();
         if (load == nullptr) continue;
         const RunMeasures& total = m_gathered[cell].total;
@@ -234,20 +250,21 @@ const TaskLoads& ExperimentTally::taskLoads() {
     return m_task_loads;
 }
 
-void ExperimentTally::refresh(std::size_t cell) {
-    const Gathered& gathered = m_gathered[cell];
+void ExperimentTally::refresh(std::size_t index) {
+    const Gathered& gathered = m_gathered[index];
     const RunMeasures& total = gathered.total;
     const std::int64_t layers = m_frame->facts.moe_layers;
     CellResult result = gathered.counted;
-    result.cell = m_frame->cells[cell];
+    result.cell = m_frame->choice(index);
     result.items = m_frame->items(result.cell);
     const auto runs = static_cast<double>(result.runs);
     const auto right = std::ranges::count_if(gathered.correct, [](const auto& entry) { return entry.second; });
     result.accuracy = wilsonInterval(right, std::ssize(gathered.correct));
     result.thinking_tokens = spreadOf(gathered.thinking);
     result.answer_tokens = spreadOf(gathered.answer);
-    result.ttft_ms = ratio(gathered.ttft_ms, static_cast<double>(gathered.ttft_runs));
-    result.tpot_ms = ratio(gathered.tpot_ms, static_cast<double>(gathered.tpot_runs));
+    result.ttft_ms = ratio(gathered.ttft_ms, static_cast<double>(gathered.answer.size()));  // a text has none
+    result.tpot_ms = spreadOf(gathered.tpot_ms);
+    result.run_tokens_per_s = spreadOf(gathered.tokens_per_s);
     result.latency_ms = ratio(gathered.latency_ms, runs);
     result.tokens_per_s = ratio(1000.0 * static_cast<double>(total.rows), total.generated_ms);
     const auto selections = static_cast<double>(total.ran + total.dropped + total.virtual_selections);
@@ -258,13 +275,13 @@ void ExperimentTally::refresh(std::size_t cell) {
         ratio(static_cast<double>(total.prompt_dropped), static_cast<double>(total.prompt_selections));
     result.virtual_share = ratio(static_cast<double>(total.virtual_selections), selections);
     measureLoad(total, layers, result);
-    const bool text = m_frame->experiment.tasks[result.cell.task].scoresText();
-    const Gathered& baseline = m_gathered[m_baseline[cell]];
+    const Gathered& baseline = m_gathered[m_baseline[index]];
+    const bool text = scoresText(m_frame->experiment, result.cell);
     result.perplexity = perplexityOf(gathered.scored);
     result.nll_change = {.mean = kNone, .low = kNone, .high = kNone};
     if (result.cell.policy != 0 && text) result.nll_change = nllChange(baseline.scored, gathered.scored);
     if (result.cell.policy != 0 && !text) compare(baseline.correct, gathered.correct, result);
-    m_results[cell] = result;
+    m_results[index] = result;
 }
 
 const std::vector<CellResult>& ExperimentTally::results() {
@@ -284,14 +301,15 @@ std::vector<CellResult> experimentResults(const Sweep& sweep, const ExperimentSt
 namespace {
 
 constexpr std::string_view kResultColumns =
-    "task,policy,sampling,mode,budget,seed,items,runs,correct,judged,accuracy,accuracy_low,"
+    "task,policy,sampling,mode,budget,seed,lanes,items,runs,correct,judged,accuracy,accuracy_low,"
     "accuracy_high,only_baseline,only_this,p_value,thinking_tokens,thinking_median,thinking_p90,"
-    "answer_tokens,ttft_ms,tpot_ms,latency_ms,tokens_per_s,active_experts,expert_bytes_per_token,"
+    "answer_tokens,ttft_ms,tpot_ms,tpot_p10_ms,tpot_median_ms,tpot_p90_ms,latency_ms,tokens_per_s,tokens_per_s_p10,"
+    "tokens_per_s_p90,active_experts,expert_bytes_per_token,"
     "prompt_dropped_share,dropped_share,"
     "virtual_share,load_cv,load_cv_floor,forced_stops,mode_errors,leaks,unfinished,"
     "scored_tokens,perplexity,perplexity_low,perplexity_high,nll_change,nll_change_low,nll_change_high";
 constexpr std::string_view kRunColumns =
-    "task,policy,sampling,mode,budget,seed,item,kind,judged,correct,answer,reference,prompt_tokens,"
+    "task,policy,sampling,mode,budget,seed,lanes,item,kind,judged,correct,answer,reference,prompt_tokens,"
     "thinking_tokens,answer_tokens,injected_tokens,stop_reason,ttft_ms,tpot_ms,latency_ms,followed_mode,"
     "stray_tags,scored_tokens,nll";
 
@@ -322,12 +340,17 @@ void writeResults(CsvWriter& csv, const Experiment& experiment, const std::vecto
         optional(result.only_this);
         optional(result.p_value);
         csv.field(result.thinking_tokens.mean).field(result.thinking_tokens.median).field(result.thinking_tokens.p90);
-        csv.field(result.answer_tokens.mean).field(result.ttft_ms).field(result.tpot_ms).field(result.latency_ms);
-        csv.field(result.tokens_per_s).field(result.active_experts).field(result.expert_bytes);
+        csv.field(result.answer_tokens.mean).field(result.ttft_ms);
+        csv.field(result.tpot_ms.mean).field(result.tpot_ms.p10).field(result.tpot_ms.median).field(result.tpot_ms.p90);
+        csv.field(result.latency_ms).field(result.tokens_per_s);
+        csv.field(result.run_tokens_per_s.p10)
+            .field(result.run_tokens_per_s.p90)
+            .field(result.active_experts)
+            .field(result.expert_bytes);
         csv.field(result.prompt_dropped_share).field(result.dropped_share).field(result.virtual_share);
         csv.field(result.load_cv).field(result.load_cv_floor);
         csv.field(result.forced_stops).field(result.mode_errors).field(result.leaks).field(result.unfinished);
-        if (experiment.tasks[result.cell.task].scoresText()) {
+        if (scoresText(experiment, result.cell)) {
             csv.field(result.scored_tokens);
         } else {
             csv.field(kNone);

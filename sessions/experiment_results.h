@@ -1,4 +1,5 @@
-// What an experiment's runs say: a row a cell, with intervals and with a paired test against the first policy.
+// What an experiment's runs say: a row a cell, and a row over all tasks, with intervals and with a paired test against
+// the first policy.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,10 @@
 
 namespace mixoscope {
 
-/// Mean, median and 90th percentile of the runs' values; NaN without runs.
+/// Mean, 10th percentile, median and 90th percentile of the runs' values; NaN without runs.
 struct Spread {
     double mean = 0.0;
+    double p10 = 0.0;
     double median = 0.0;
     double p90 = 0.0;
 };
@@ -27,7 +29,7 @@ struct CellResult {
     ExperimentCell cell;
     std::int64_t items = 0;  // of the task; 0: not known
     std::int64_t runs = 0;   // that have finished
-    Proportion accuracy;     // of the judged runs
+    Proportion accuracy;     // of the judged runs; over all tasks each item weighs the same
     /// Against the first policy on the same items with everything else equal: items that only the first, and only this
     /// policy, got right, and the exact McNemar test. Absent for the first policy.
     std::optional<std::int64_t> only_baseline;
@@ -36,9 +38,10 @@ struct CellResult {
     Spread thinking_tokens;
     Spread answer_tokens;
     double ttft_ms = 0.0;  // means; in a batch, beside others
-    double tpot_ms = 0.0;
+    Spread tpot_ms;
     double latency_ms = 0.0;
     double tokens_per_s = 0.0;          // of the batch: generated rows over the time that their steps took
+    Spread run_tokens_per_s;            // the same of the batch as each run met it
     double active_experts = 0.0;        // that ran, per generated row and MoE layer
     double expert_bytes = 0.0;          // weights of the experts that ran, per generated row
     double prompt_dropped_share = 0.0;  // of the prompts' selections
@@ -58,7 +61,8 @@ struct CellResult {
     MeanWithInterval nll_change;
 };
 
-/// Where the generated rows of a task's runs under one policy went, over all its modes, budgets, samplings and seeds.
+/// Where the generated rows of a task's runs under one policy went, over all its modes, budgets, samplings, seeds
+/// and batch sizes.
 struct TaskLoad {
     std::int64_t rows = 0;
     std::vector<std::int64_t> selections;  // (MoE layers, experts) that ran; empty without runs
@@ -74,18 +78,18 @@ public:
 
     /// Throws Error for a run that is none of the frame's: a file that was damaged or changed by hand.
     void add(const RunResult& run);
-    /// One result a cell, in the order of the cells, also for cells without runs.
+    /// As ExperimentFrame numbers them, also those without runs.
     const std::vector<CellResult>& results();
     /// Those without new runs are the objects of the last call.
     const TaskLoads& taskLoads();
 
 private:
     struct Gathered;
-    void refresh(std::size_t cell);
+    void refresh(std::size_t result);
     std::size_t taskLoadOf(std::size_t cell) const;  // index into the TaskLoads
 
     std::shared_ptr<const ExperimentFrame> m_frame;
-    std::vector<Gathered> m_gathered;  // by cell
+    std::vector<Gathered> m_gathered;  // (results)
     std::vector<std::size_t> m_baseline;
     std::vector<bool> m_changed;
     std::vector<CellResult> m_results;
@@ -95,11 +99,11 @@ private:
 /// The results of all runs that the store has.
 std::vector<CellResult> experimentResults(const Sweep& sweep, const ExperimentStore& store);
 
-/// results.csv as text: a row a cell.
+/// results.csv as text: a row a result.
 std::string resultsCsv(const Experiment& experiment, const std::vector<CellResult>& results);
 
-/// results.csv (a row a cell), runs.csv (a row a run) and task_load.csv (a row a policy, task, layer and expert), with
-/// header rows, and for each cell of HumanEval, where its file can be read, a file of sampleFileNames() with the
+/// results.csv (a row a result), runs.csv (a row a run) and task_load.csv (a row a policy, task, layer and expert),
+/// with header rows, and for each cell of HumanEval, where its file can be read, a file of sampleFileNames() with the
 /// completions of its runs. Throws Error.
 void exportResults(const Sweep& sweep, const ExperimentStore& store, const std::filesystem::path& directory);
 

@@ -194,7 +194,7 @@ struct ExperimentRunner::Impl {
         store_file = file;
         try {
             prepare(experiment);
-            ExperimentStore::resume(file, identityOf(*sweep));
+            store.requireSame(identityOf(*sweep));
             frame = std::make_shared<const ExperimentFrame>(frameOf(*sweep));
         } catch (const std::exception& exception) {
             unusable = partsOf(exception);
@@ -208,16 +208,12 @@ struct ExperimentRunner::Impl {
                     const std::optional<ErrorParts>& unusable) {
         tally.emplace(frame);
         runs.assign(frame->cells.size(), nullptr);
+        std::vector<ExperimentStretch> stretches;
         if (store) {
-            std::vector<std::shared_ptr<CellRuns>> read(frame->cells.size());
-            store->forRuns([&](const RunResult& run) {
-                take(run);
-                auto& cell = read[run.key.cell];
-                if (cell == nullptr) cell = std::make_shared<CellRuns>();
-                cell->push_back(withoutLoad(run));
-            });
-            runs.assign(read.begin(), read.end());
+            runs = cellRuns(*store, frame->cells.size(), [&](const RunResult& run) { take(run); });
+            stretches = store->facts().stretches;
         }
+        const ExperimentIdentity identity = store ? store->identity() : identityOf(*sweep);
         std::shared_ptr<std::vector<LaneSettings>> settings;
         if (sweep != nullptr) {
             settings = std::make_shared<std::vector<LaneSettings>>();
@@ -230,6 +226,8 @@ struct ExperimentRunner::Impl {
             s.state = ExperimentState::kReady;
             s.store = store ? store_file : std::filesystem::path();
             s.unusable = unusable;
+            s.identity = identity;
+            s.stretches = stretches;
             s.model = sweep == nullptr ? nullptr : std::make_shared<const ModelFacts>(loaded->facts);
         });
     }
@@ -247,7 +245,7 @@ struct ExperimentRunner::Impl {
     }
 
     void runAll() {
-        if (sweep == nullptr) return;
+        if (sweep == nullptr || done.size() == sweep->runCount()) return;
         pause.ask(false);
         active_s = 0.0;
         stretch_began = Clock::now();
@@ -260,7 +258,10 @@ struct ExperimentRunner::Impl {
                                         ? ExperimentStore::resume(store_file, identity)
                                         : ExperimentStore::create(store_file, identity, factsOf(*sweep));
             writing = &store;
+            store.begin(stretchOf(*sweep));
+            const std::vector<ExperimentStretch> stretches = store.facts().stretches;
             publish([&](ExperimentSnapshot& s) {
+                s.stretches = stretches;
                 s.state = ExperimentState::kRunning;
                 s.store = store_file;
                 s.error.reset();

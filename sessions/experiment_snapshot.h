@@ -1,4 +1,4 @@
-// What views show of an experiment: immutable, published by the ExperimentRunner.
+// What views show of an experiment: immutable, published by the ExperimentRunner or read from a file.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "engine/error.h"
 #include "sessions/experiment_frame.h"
 #include "sessions/experiment_results.h"
+#include "sessions/experiment_store.h"
 #include "sessions/workbench.h"
 
 namespace mixoscope {
@@ -25,15 +26,14 @@ enum class ExperimentState : std::uint8_t {
     kStopping,  // the step under way ends
 };
 
-/// The finished runs of a cell in the order of their items, without the counts of their load.
-using CellRuns = std::vector<RunResult>;
-
 struct ExperimentSnapshot {
     std::uint64_t serial = 0;  // changes with every publication
     ExperimentState state = ExperimentState::kNone;
     std::filesystem::path file;                    // as it was asked for: an experiment file or its results
     std::filesystem::path store;                   // where the runs are kept, once there are any
     std::shared_ptr<const ExperimentFrame> frame;  // null: no experiment
+    ExperimentIdentity identity;                   // empty texts: not known
+    std::vector<ExperimentStretch> stretches;      // in which the runs were made, as far as the file tells
     std::shared_ptr<const ModelFacts> model;       // null: it is not open
     std::shared_ptr<const std::vector<LaneSettings>> settings;  // (cells) of a run's lane; null: no model
     std::vector<CellResult> results;                            // (cells)
@@ -53,5 +53,8 @@ struct ExperimentSnapshot {
     bool isComplete() const { return total > 0 && done >= total; }
 };
 using ExperimentPointer = std::shared_ptr<const ExperimentSnapshot>;
+
+/// The results that a file holds; neither its model nor its tasks are looked for. Throws Error.
+ExperimentPointer readExperimentResults(const std::filesystem::path& file);
 
 }  // namespace mixoscope

@@ -2,7 +2,9 @@
 
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstring>
@@ -14,6 +16,7 @@
 #include "sessions/experiment_difference.h"
 #include "sessions/new_session_file.h"
 #include "sessions/plain_name.h"
+#include "sessions/read_only_database.h"
 #include "sessions/schema.h"
 #include "sessions/session_edit.h"
 
@@ -127,11 +130,6 @@ void bindRun(SQLite::Statement& row, const RunResult& run) {
                  .advice = advice});
 }
 
-void requireSame(const std::filesystem::path& file, const char* what, const std::string& recorded,
-                 const std::string& asked, const char* advice) {
-    if (recorded != asked) refuse(file, what, recorded, asked, advice);
-}
-
 bool hasExperiment(SQLite::Database& database) {
     return database.execAndGet("SELECT count(*) FROM sqlite_master WHERE name = 'experiment'").getInt() != 0 &&
            database.execAndGet("SELECT count(*) FROM experiment").getInt() != 0;
@@ -160,16 +158,15 @@ bool sameExperiment(const ExperimentIdentity& a, const ExperimentIdentity& b) {
 
 bool holdsExperiment(const std::filesystem::path& file) {
     try {
-        SQLite::Database database(file.string(), SQLite::OPEN_READONLY, kBusyTimeoutMs);
-        return hasExperiment(database);
-    } catch (const SQLite::Exception&) {
+        ReadOnlyDatabase opened = openReadOnly(file);
+        return hasExperiment(opened.database);
+    } catch (const std::exception&) {
         return false;
     }
 }
 
 struct ExperimentStore::Impl {
-    Impl(std::filesystem::path path, int flags)
-        : file(std::move(path)), database(file.string(), flags, kBusyTimeoutMs) {}
+    Impl(std::filesystem::path path, SQLite::Database opened) : file(std::move(path)), database(std::move(opened)) {}
 
     /// Runs `action`; what SQLite throws becomes an Error.
     template <typename Action>
@@ -229,7 +226,8 @@ ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const
                      .advice = "Go on with it with --resume, or give another directory"});
     try {
         createSessionFile(file, [&](SQLite::Database& database) { describeExperiment(database, identity, facts); });
-        auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE);
+        auto impl =
+            std::make_unique<Impl>(file, SQLite::Database(file.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs));
         impl->database.exec("PRAGMA synchronous = NORMAL");
         return ExperimentStore(std::move(impl));
     } catch (const SQLite::Exception& exception) {
@@ -237,37 +235,59 @@ ExperimentStore ExperimentStore::create(const std::filesystem::path& file, const
     }
 }
 
-ExperimentStore ExperimentStore::open(const std::filesystem::path& file) {
+ExperimentStore ExperimentStore::checked(const std::filesystem::path& file, Access access) {
     std::error_code error;
     if (!std::filesystem::exists(file, error))
         throw Error(
             {.what = "There is no such file", .where = file.string(), .expected = "the .mixo file of an experiment"});
     try {
-        auto impl = std::make_unique<Impl>(file, SQLite::OPEN_READWRITE);
+        auto impl = std::make_unique<Impl>(
+            file, access == Access::kRead ? openReadOnly(file).database
+                                          : SQLite::Database(file.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs));
         checkSessionVersion(impl->database, file);
         if (!hasExperiment(impl->database))
             throw Error({.what = "This session holds no experiment", .where = file.string()});
         return ExperimentStore(std::move(impl));
     } catch (const SQLite::Exception& exception) {
-        throw sessionError(exception, file, kReading);
+        throw sessionError(exception, file, access == Access::kRead ? kReading : kWriting);
     }
 }
 
+ExperimentStore ExperimentStore::open(const std::filesystem::path& file) {
+    return checked(file, Access::kRead);
+}
+
 ExperimentStore ExperimentStore::resume(const std::filesystem::path& file, const ExperimentIdentity& identity) {
-    ExperimentStore store = open(file);
-    const ExperimentIdentity recorded = store.identity();
-    if (recorded.experiment_json != identity.experiment_json) {
-        const auto [before, now] = experimentDifference(recorded.experiment_json, identity.experiment_json);
-        refuse(file, "experiment", before, now, "Undo the change of the experiment file, or give another directory");
+    // SQLite would open what is write-protected, and fail at the first run.
+    for (const std::filesystem::path& written : {file, std::filesystem::absolute(file).parent_path()}) {
+        if (::access(written.c_str(), F_OK) == 0 && ::faccessat(AT_FDCWD, written.c_str(), W_OK, AT_EACCESS) != 0)
+            throw Error({.what = "The experiment can be read, but not gone on with",
+                         .where = written.string(),
+                         .expected = "a file in a folder, both of which may be written to",
+                         .found = "no permission",
+                         .advice = "Copy experiment.mixo to a folder of your own"});
     }
-    requireSame(file, "model", recorded.model_hash, identity.model_hash,
-                "Open the model that it was begun with, or give another directory");
-    requireSame(file, "task file", recorded.tasks_hash, identity.tasks_hash,
-                "Bring the task files back, or give another directory");
+    ExperimentStore store = checked(file, Access::kWrite);
+    store.requireSame(identity);
     store.m_impl->guarded(kWriting, [&] {
         if (store.m_impl->version() < kSessionVersion) migrateSession(store.m_impl->database);
     });
     return store;
+}
+
+void ExperimentStore::requireSame(const ExperimentIdentity& asked) const {
+    const std::filesystem::path& file = m_impl->file;
+    const ExperimentIdentity recorded = identity();
+    if (recorded.experiment_json != asked.experiment_json) {
+        const auto [before, now] = experimentDifference(recorded.experiment_json, asked.experiment_json);
+        refuse(file, "experiment", before, now, "Undo the change of the experiment file, or give another directory");
+    }
+    if (recorded.model_hash != asked.model_hash)
+        refuse(file, "model", recorded.model_hash, asked.model_hash,
+               "Open the model that it was begun with, or give another directory");
+    if (recorded.tasks_hash != asked.tasks_hash)
+        refuse(file, "task file", recorded.tasks_hash, asked.tasks_hash,
+               "Bring the task files back, or give another directory");
 }
 
 ExperimentIdentity ExperimentStore::identity() const {
@@ -285,6 +305,17 @@ ExperimentFacts ExperimentStore::facts() const {
         SQLite::Statement row(m_impl->database, "SELECT value FROM session WHERE key = ?");
         row.bind(1, std::string(kFacts));
         return row.executeStep() ? parseFacts(row.getColumn(0).getString()) : ExperimentFacts();
+    });
+}
+
+void ExperimentStore::begin(const ExperimentStretch& stretch) {
+    ExperimentFacts known = facts();
+    known.stretches.push_back(stretch);
+    m_impl->guarded(kWriting, [&] {
+        SQLite::Statement replace(m_impl->database, "INSERT OR REPLACE INTO session (key, value) VALUES (?, ?)");
+        replace.bind(1, std::string(kFacts));
+        replace.bind(2, factsJson(known));
+        replace.exec();
     });
 }
 
@@ -327,6 +358,20 @@ void ExperimentStore::forRuns(const std::function<void(const RunResult&)>& visit
                                                     " FROM runs ORDER BY cell, item");
         while (row.executeStep()) visit(runOf(row));
     });
+}
+
+std::vector<std::shared_ptr<const CellRuns>> cellRuns(const ExperimentStore& store, std::size_t cells,
+                                                      const std::function<void(const RunResult&)>& visit) {
+    std::vector<std::shared_ptr<CellRuns>> read(cells);
+    store.forRuns([&](const RunResult& run) {
+        visit(run);
+        if (run.key.cell >= cells) return;
+        auto& cell = read[run.key.cell];
+        if (cell == nullptr) cell = std::make_shared<CellRuns>();
+        cell->push_back(run);
+        cell->back().measures.load = {};
+    });
+    return {read.begin(), read.end()};
 }
 
 std::filesystem::path experimentStoreFor(const std::filesystem::path& directory, const std::string& name,

@@ -18,6 +18,7 @@ std::string nameOf(const Experiment& experiment, const ExperimentCell& cell) {
     std::string name = "samples-" + experiment.tasks[cell.task].name + "-" + experiment.policies[cell.policy] + "-" +
                        modeName(static_cast<std::int64_t>(cell.mode)) + "-" + budgetText(cell.budget) + "-" +
                        samplingText(experiment.samplings[cell.sampling]) + "-" + std::to_string(cell.seed);
+    if (experiment.lanes.size() > 1) name += "-" + std::to_string(cell.lanes);
     std::size_t size = std::min(name.size(), kLongestName);
     while (size < name.size() && (static_cast<unsigned char>(name[size]) & 0xC0U) == 0x80U) --size;
     name.resize(size);

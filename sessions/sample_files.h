@@ -12,8 +12,8 @@
 
 namespace mixoscope {
 
-/// (cells) "samples-TASK-POLICY-MODE-BUDGET-SAMPLING-SEED.jsonl" as plain names, no two alike; empty for a cell of
-/// another layout, or one whose file could not be read.
+/// (cells) "samples-TASK-POLICY-MODE-BUDGET-SAMPLING-SEED.jsonl", of several batch sizes "…-SEED-LANES.jsonl", as plain
+/// names, no two alike; empty for a cell of another layout, or one whose file could not be read.
 std::vector<std::string> sampleFileNames(const ExperimentFrame& frame);
 
 /// Writes a file a cell. Throws Error when one cannot be written.

@@ -2,7 +2,6 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -19,6 +18,7 @@
 #include "engine/chat_template.h"
 #include "engine/settings_json.h"
 #include "sessions/file_identity.h"
+#include "sessions/read_only_database.h"
 #include "sessions/record_columns.h"
 #include "sessions/schema.h"
 #include "sessions/session_file.h"
@@ -29,7 +29,6 @@ namespace mixoscope {
 namespace {
 
 constexpr std::string_view kDoing = "The session cannot be read";
-constexpr int kBusyTimeoutMs = 1000;
 /// These and kMostPositions bound what a damaged file can make its readers allocate.
 constexpr std::int64_t kMostLayers = 4096;
 constexpr std::int64_t kMostExperts = 32767;
@@ -46,84 +45,6 @@ constexpr const char* kSelectRows =
 constexpr const char* kSelectEvents =
     "SELECT serial, step, time_us, lane, position, kind, old_value, value, text FROM events"
     " WHERE serial >= ? AND serial < ? ORDER BY serial";
-
-/// What the file system alone can say. The file is not opened for it: closing it again would end the locks that a
-/// recorder of this process holds on it, as POSIX locks belong to the process and not to the descriptor, and another
-/// program could then take its log away.
-void checkFile(const std::filesystem::path& path) {
-    std::error_code failure;
-    if (std::filesystem::is_directory(path, failure))
-        throw Error({.what = "This is a directory, not a session",
-                     .where = path.string(),
-                     .expected = {},
-                     .found = {},
-                     .advice = {}});
-    if (::access(path.c_str(), R_OK) != 0)
-        throw Error({.what = "The session cannot be opened",
-                     .where = path.string(),
-                     .expected = "a readable file",
-                     .found = std::filesystem::exists(path, failure) ? "no permission" : "no such file",
-                     .advice = {}});
-    // SQLite takes an empty file for an empty database.
-    if (std::filesystem::file_size(path, failure) == 0 && !failure)
-        throw Error({.what = "This file is not a session of Mixoscope",
-                     .where = path.string(),
-                     .expected = "a SQLite database",
-                     .found = "an empty file",
-                     .advice = {}});
-}
-
-/// 0: there is no such file.
-std::uintmax_t bytesOf(const std::filesystem::path& path) {
-    std::error_code failure;
-    const std::uintmax_t bytes = std::filesystem::file_size(path, failure);
-    return failure ? 0 : bytes;
-}
-
-bool hasBeside(const std::filesystem::path& path, const char* ending) {
-    return bytesOf(path.string() + ending) > 0;
-}
-
-/// Does not wait: who has the file locked is alive and has nothing to be taken back. Whoever reads the file afterwards
-/// says what is wrong with it, if anything is.
-void takeBackWhatWasBegun(const std::filesystem::path& path) {
-    try {
-        SQLite::Database(path.string(), SQLite::OPEN_READWRITE).execAndGet("PRAGMA user_version");
-    } catch (const SQLite::Exception&) {
-    }
-}
-
-struct OpenedSession {
-    std::optional<FileIdentity> file;
-    std::uintmax_t bytes = 0;  // at most as many as SQLite takes it to have
-    SQLite::Database database;
-    bool as_it_is = false;  // without locks, as nobody was writing to it
-};
-
-/// A file whose writer closed it has no log beside it and is read as it is: nothing is written, not even beside it.
-/// A journal is that of somebody who changes a title or a bookmark right now; what a program that was killed had begun
-/// is taken back here, as whoever opens the file for writing would.
-OpenedSession openReadOnly(const std::filesystem::path& path) {
-    checkFile(path);
-    const std::optional<FileIdentity> file = identityOf(path);
-    const std::uintmax_t bytes = bytesOf(path);
-    const bool has_journal = hasBeside(path, "-journal");
-    if (has_journal) takeBackWhatWasBegun(path);
-    const bool as_it_is = !has_journal && !hasBeside(path, "-wal");
-    std::string uri = "file:";
-    for (const char character : std::filesystem::absolute(path).string()) {
-        if (character == '%' || character == '?' || character == '#') {
-            constexpr char kHex[] = "0123456789ABCDEF";
-            uri += '%';
-            uri += kHex[static_cast<unsigned char>(character) >> 4U];
-            uri += kHex[static_cast<unsigned char>(character) & 15U];
-        } else {
-            uri += character;
-        }
-    }
-    if (as_it_is) uri += "?immutable=1";
-    return {file, bytes, SQLite::Database(uri, SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs), as_it_is};
-}
 
 /// What SQLite counts up in the file's head with every change, as it is in the file now.
 std::array<unsigned char, 4> changeCounter(const SQLite::Database& database) {
@@ -142,7 +63,7 @@ std::array<unsigned char, 4> changeCounter(const SQLite::Database& database) {
 struct SessionReader::Impl {
     std::filesystem::path path;
     std::function<bool()> cancelled;
-    OpenedSession opened;
+    ReadOnlyDatabase opened;
     SQLite::Database& database = opened.database;
     SessionModel model;
     std::map<std::string, std::string> metadata;  // of a file that is read as it is: that alone may be changed later
@@ -163,7 +84,7 @@ struct SessionReader::Impl {
         const auto being_changed = [&] { return hasBeside(path, "-journal") || hasBeside(path, "-wal"); };
         const bool changed_before = being_changed();
         const auto disturbed = [&] {
-            return opened.as_it_is && (changed_before || being_changed() || bytesOf(path) != opened.bytes ||
+            return opened.as_it_is && (changed_before || being_changed() || fileBytes(path) != opened.bytes ||
                                        changeCounter(database) != before);
         };
         // What is wrong may be so because somebody compacted it, or is about to write the journal that was looked at.

@@ -116,6 +116,19 @@ Sweep::Sweep(std::shared_ptr<LoadedModel> loaded, Experiment experiment)
     const TraceShape shape = traceShapeOf(model.config, m_slots, false);
     m_load_counts = static_cast<std::size_t>(shape.moe_layers) * static_cast<std::size_t>(shape.experts);
     for (const ExperimentTask& task : m_experiment.tasks) m_tasks.push_back(readTask(m_experiment, task, model));
+    if (m_experiment.lanes.size() > 1) requireFullBatches();
+}
+
+void Sweep::requireFullBatches() const {
+    const auto most = static_cast<std::size_t>(std::ranges::max(m_experiment.lanes));
+    for (std::size_t task = 0; task < m_tasks.size(); ++task) {
+        if (m_tasks[task].items.size() < most)
+            throw Error(
+                {.what = "A task has too few items to compare batches of these sizes",
+                 .where = m_experiment.at("lanes"),
+                 .expected = "at least " + std::to_string(most) + " items in task " + m_experiment.tasks[task].name,
+                 .found = std::to_string(m_tasks[task].items.size()) + " items"});
+    }
 }
 
 void SweepPause::ask(bool pause) {
@@ -152,7 +165,7 @@ LaneSettings Sweep::settingsOf(const ExperimentCell& cell) const {
     settings.mode = cell.mode;
     settings.budget = cell.budget;
     settings.policy = m_experiment.policies[cell.policy];
-    if (m_experiment.tasks[cell.task].scoresText()) {
+    if (scoresText(m_experiment, cell)) {
         settings.ignore_eos = true;  // a text may hold the token that ends a turn
         return settings;
     }
@@ -170,7 +183,7 @@ LaneSettings Sweep::settingsOf(const ExperimentCell& cell) const {
 
 void Sweep::start(Batch& batch, RunKey key) const {
     const auto began = std::chrono::steady_clock::now();
-    const bool text = m_experiment.tasks[m_cells[key.cell].task].scoresText();
+    const bool text = scoresText(m_experiment, m_cells[key.cell]);
     batch.runs.push_back({.key = key, .lane = text ? score(batch, key) : ask(batch, key), .began = began});
 }
 
@@ -225,7 +238,7 @@ RunResult Sweep::scoreOf(RunKey key, const RunMeter& meter, const LaneStatus& st
 
 RunResult Sweep::resultOf(RunKey key, const RunMeter& meter, const LaneStatus& status, double latency_ms) const {
     const ExperimentCell& cell = m_cells[key.cell];
-    if (m_experiment.tasks[cell.task].scoresText()) return scoreOf(key, meter, status, latency_ms);
+    if (scoresText(m_experiment, cell)) return scoreOf(key, meter, status, latency_ms);
     const TaskSet& set = task(cell);
     RunResult result{.key = key,
                      .answer = validUtf8(m_loaded->model.tokenizer->decode(meter.answer())),
@@ -260,8 +273,9 @@ bool Sweep::run(const std::set<RunKey>& done, const std::function<void(const Run
 
 bool Sweep::runCell(std::vector<RunKey> waiting, const std::function<void(const RunResult&)>& finished,
                     const std::stop_token& stop, SweepPause* pause) {
-    const auto lanes = std::min<std::size_t>(static_cast<std::size_t>(m_experiment.lanes), waiting.size());
-    const std::vector<TextWindow>& windows = task(m_cells[waiting.front().cell]).windows;
+    const ExperimentCell& cell = m_cells[waiting.front().cell];
+    const auto lanes = std::min<std::size_t>(static_cast<std::size_t>(cell.lanes), waiting.size());
+    const std::vector<TextWindow>& windows = task(cell).windows;
     const std::int64_t context = windows.empty() ? 0 : windows.front().end;  // the first one is the longest
     Batch batch(*this, static_cast<std::int32_t>(lanes), static_cast<std::int32_t>(context));
     while (!waiting.empty() || !batch.runs.empty()) {

@@ -73,6 +73,7 @@ public:
 
     const Model& model() const { return m_loaded->model; }
     const std::string& modelDescription() const { return m_loaded->facts.description; }
+    const std::string& backendDescription() const { return m_loaded->facts.backend; }
     const Experiment& experiment() const { return m_experiment; }
     const std::vector<ExperimentCell>& cells() const { return m_cells; }
     const std::vector<TaskSet>& tasks() const { return m_tasks; }
@@ -94,6 +95,8 @@ public:
 
 private:
     struct Batch;
+    /// Throws Error where a batch of one of several sizes could not be filled.
+    void requireFullBatches() const;
     void start(Batch& batch, RunKey key) const;
     LaneId ask(Batch& batch, RunKey key) const;
     LaneId score(Batch& batch, RunKey key) const;

@@ -38,13 +38,18 @@ AccuracyCostChart::AccuracyCostChart(ExperimentSelection& selection, QWidget* pa
     connect(m_measures, &QButtonGroup::idClicked, this, [this](int id) { setMeasure(static_cast<CostMeasure>(id)); });
     m_choice->hide();
     connect(&selection, &ExperimentSelection::changed, this,
-            [this] { m_choice->setVisible(emptyState().title.isEmpty()); });
+            [this] { m_choice->setVisible(m_choice_offered && !isEmpty()); });
 }
 
 void AccuracyCostChart::setMeasure(CostMeasure measure) {
     m_measure = measure;
     m_measures->button(static_cast<int>(measure))->setChecked(true);
     update();
+}
+
+void AccuracyCostChart::setChoiceOffered(bool offered) {
+    m_choice_offered = offered;
+    m_choice->setVisible(offered && !isEmpty());
 }
 
 EmptyState AccuracyCostChart::emptyState() const {
@@ -130,7 +135,7 @@ std::vector<ExperimentChart::Mark> AccuracyCostChart::paintChart(QPainter& paint
     const ValueScale across =
         niceScale(std::max(0.0, low - air), high + air, std::max(2, static_cast<int>(plot.width() / 80.0)));
     const bool fast = m_measure == CostMeasure::kTokensPerSecond;
-    const int lanes = frame().experiment.lanes;
+    const std::int32_t lanes = frame().experiment.lanes[selection().lanes()];
     PlotAxes axes{.x_title = fast ? tr("Generated tokens/s, %1 runs in a batch").arg(lanes)
                                   : tr("Latency of a run (ms, mean; %1 runs in a batch)").arg(lanes),
                   .y_title = tr("Accuracy (%)"),
@@ -180,7 +185,7 @@ std::vector<ExperimentChart::Mark> AccuracyCostChart::paintChart(QPainter& paint
     // The key of the dashed line, beside the choice.
     QPen dashed(colours().text, 1.3);
     dashed.setDashPattern({4.0, 3.0});
-    const double key = m_choice->geometry().right() + 14.0;
+    const double key = m_choice_offered ? m_choice->geometry().right() + 14.0 : area.left() + 8.0;
     painter.setPen(dashed);
     painter.drawLine(QPointF(key, area.top() + kChoice / 2.0), QPointF(key + 26.0, area.top() + kChoice / 2.0));
     painter.setPen(colours().muted_text);

@@ -18,6 +18,8 @@ public:
 
     CostMeasure measure() const { return m_measure; }
     void setMeasure(CostMeasure measure);
+    /// Whether the measure can be chosen in the chart itself; not in a picture on paper.
+    void setChoiceOffered(bool offered);
     /// Cells that no other finished one beats, of those shown.
     std::vector<std::size_t> front() const;
 
@@ -42,6 +44,7 @@ private:
     void paintFront(QPainter& painter, const QRectF& plot, const std::vector<QPointF>& corners) const;
 
     CostMeasure m_measure = CostMeasure::kTokensPerSecond;
+    bool m_choice_offered = true;
     QWidget* m_choice;
     QButtonGroup* m_measures;
 };

@@ -39,10 +39,13 @@ QString accuracyText(const Proportion& accuracy) {
 }
 
 QString cellTitle(const Experiment& experiment, const ExperimentCell& cell) {
-    const ExperimentTask& task = experiment.tasks[cell.task];
-    return u"%1 · %2"_s.arg(
-        QString::fromStdString(experiment.policies[cell.policy]),
-        task.scoresText() ? QString::fromStdString(task.name) : placeText({cell.mode, cell.budget}));
+    QString title =
+        u"%1 · %2"_s.arg(QString::fromStdString(experiment.policies[cell.policy]),
+                         scoresText(experiment, cell) ? QString::fromStdString(experiment.tasks[cell.task].name)
+                                                      : placeText({cell.mode, cell.budget}));
+    if (cell.task == ExperimentCell::kAllTasks) title += u" · "_s + QObject::tr("all tasks");
+    if (experiment.lanes.size() > 1) title += u" · "_s + QObject::tr("batch of %1").arg(cell.lanes);
+    return title;
 }
 
 QString perplexityText(const MeanWithInterval& perplexity) {
@@ -56,8 +59,8 @@ QString nllChangeText(const MeanWithInterval& change) {
 QString describeCell(const ExperimentSnapshot& experiment, std::size_t cell) {
     const Experiment& asked = experiment.frame->experiment;
     const CellResult& result = experiment.results[cell];
-    const ExperimentCell& choice = experiment.frame->cells[cell];
-    const bool text = asked.tasks[choice.task].scoresText();
+    const ExperimentCell choice = experiment.frame->choice(cell);
+    const bool text = scoresText(asked, choice);
     QStringList lines{cellTitle(asked, choice)};
     const QString runs = result.items > 0
                              ? QObject::tr("%1 of %2 runs").arg(format::count(result.runs), format::count(result.items))
@@ -106,7 +109,7 @@ EmptyState ExperimentChart::emptyState() const {
         return {.icon = u"balance"_s,
                 .title = tr("No experiment yet"),
                 .text = tr("Open an experiment: its results are drawn here while it runs.")};
-    if (frame().experiment.tasks[m_selection.task()].scoresText())
+    if (scoresText(frame().experiment, m_selection.choice(0, {})))
         return {.icon = u"balance"_s,
                 .title = tr("A text is scored, not judged"),
                 .text = tr("It has neither answers nor budgets: its perplexity is in the table of results.")};
@@ -124,7 +127,8 @@ QString ExperimentChart::policy(std::size_t index) const {
 QString ExperimentChart::placeFields(std::size_t index, const ExperimentPlace& place) const {
     const Experiment& experiment = frame().experiment;
     return u"%1,%2,%3,%4,%5"_s.arg(
-        csvField(QString::fromStdString(experiment.tasks[m_selection.task()].name)), csvField(policy(index)),
+        csvField(QString::fromStdString(taskName(experiment, m_selection.choice(index, place)))),
+        csvField(policy(index)),
         csvField(QString::fromStdString(samplingText(experiment.samplings[m_selection.sampling()]))),
         QString::fromStdString(modeName(static_cast<std::int64_t>(place.mode))), csvBudget(place.budget));
 }

@@ -17,6 +17,8 @@ public:
     ExperimentChart(ExperimentSelection& selection, QWidget* parent);
 
     QImage renderToImage(qreal scale) override;
+    /// Whether there is nothing to draw of what is selected.
+    bool isEmpty() const { return !emptyState().title.isEmpty(); }
     /// Where a cell's mark was painted last; null: nowhere.
     QRectF markOf(std::size_t cell) const;
 

@@ -141,7 +141,7 @@ void ExperimentEditor::edit(const Experiment& experiment) {
     m_think->setChecked(has(ThinkingMode::kThink));
     m_no_think->setChecked(has(ThinkingMode::kNoThink));
     m_soft_switch->setChecked(experiment.soft_switch);
-    m_lanes->setValue(experiment.lanes);
+    m_lanes.field->setText(lanesText(experiment.lanes));
     m_max_tokens->setValue(experiment.max_tokens);
     m_filling = false;
     m_changed = true;
@@ -187,6 +187,7 @@ bool ExperimentEditor::checkLists() {
     tryField(m_budgets, parseBudgets);
     tryField(m_samplings, parseSamplings);
     tryField(m_seeds, parseSeeds);
+    tryField(m_lanes, parseLanes);
     return valid;
 }
 
@@ -260,11 +261,11 @@ std::optional<Experiment> ExperimentEditor::experiment() const {
         written.budgets = parseBudgets(m_budgets.field->text());
         written.samplings = parseSamplings(m_samplings.field->text());
         written.seeds = parseSeeds(m_seeds.field->text());
+        written.lanes = parseLanes(m_lanes.field->text());
     } catch (const Error&) {
         return std::nullopt;
     }
     written.soft_switch = m_soft_switch->isChecked();
-    written.lanes = m_lanes->value();
     written.max_tokens = m_max_tokens->value();
     return written;
 }

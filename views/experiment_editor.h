@@ -88,11 +88,11 @@ private:
     ListField m_budgets;
     ListField m_samplings;
     ListField m_seeds;
+    ListField m_lanes;
     QCheckBox* m_think = nullptr;
     QCheckBox* m_no_think = nullptr;
     QCheckBox* m_soft_switch = nullptr;
     QLabel* m_mode_error = nullptr;
-    QSpinBox* m_lanes = nullptr;
     QSpinBox* m_max_tokens = nullptr;
     QLabel* m_problem = nullptr;  // of the experiment as a whole
     QLabel* m_totals = nullptr;

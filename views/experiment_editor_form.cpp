@@ -20,7 +20,6 @@ namespace {
 
 using namespace Qt::StringLiterals;
 
-constexpr int kMostLanes = 64;
 constexpr int kNarrowestNumber = 76;
 
 QLabel* section(const QString& text, QWidget* parent) {
@@ -113,10 +112,10 @@ void ExperimentEditor::makeForm(QVBoxLayout& column) {
                                 tr("List samplings: greedy; default; temperature=0.7, top_p=0.9, top_k=20, min_p=0"));
     m_seeds = makeListField(column, u"experiment_seeds"_s, tr("Seeds"),
                             tr("List seeds of the draws, such as 0, 1, 2; greedy decoding uses none"));
-    m_lanes = new QSpinBox(m_form);
-    m_lanes->setObjectName(u"experiment_lanes"_s);
-    m_lanes->setRange(1, kMostLanes);
-    m_lanes->setToolTip(tr("Run so many at once in a batch; answers do not depend on it, times do"));
+    m_lanes =
+        makeListField(column, u"experiment_lanes"_s, tr("Runs in a batch"),
+                      tr("Run so many at once, such as 8; several (1, 2, 4, 8) are compared. Answers do not depend "
+                         "on it, times do"));
     m_max_tokens = new QSpinBox(m_form);
     m_max_tokens->setObjectName(u"experiment_max_tokens"_s);
     m_max_tokens->setRange(0, std::numeric_limits<int>::max());
@@ -126,16 +125,14 @@ void ExperimentEditor::makeForm(QVBoxLayout& column) {
     auto* limits = new QGridLayout;
     limits->setHorizontalSpacing(6);
     limits->setVerticalSpacing(3);
-    limits->addWidget(makeFieldCaption(tr("Runs in a batch"), m_lanes, m_form), 0, 0);
-    limits->addWidget(makeFieldCaption(tr("Token limit of a run"), m_max_tokens, m_form), 0, 1);
-    limits->addWidget(m_lanes, 1, 0);
-    limits->addWidget(m_max_tokens, 1, 1);
+    limits->addWidget(makeFieldCaption(tr("Token limit of a run"), m_max_tokens, m_form), 0, 0);
+    limits->addWidget(m_max_tokens, 1, 0);
     column.addLayout(limits);
 
     for (QLineEdit* field : {m_name, m_model}) connect(field, &QLineEdit::textChanged, this, &ExperimentEditor::touch);
     for (QCheckBox* box : {m_think, m_no_think, m_soft_switch})
         connect(box, &QCheckBox::toggled, this, &ExperimentEditor::touch);
-    for (QSpinBox* box : {m_lanes, m_max_tokens}) connect(box, &QSpinBox::valueChanged, this, &ExperimentEditor::touch);
+    connect(m_max_tokens, &QSpinBox::valueChanged, this, &ExperimentEditor::touch);
     connect(add_policy, &QPushButton::clicked, this, [this] {
         addPolicy({});
         m_policies.back()->field().setFocus();

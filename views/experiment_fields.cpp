@@ -83,6 +83,12 @@ QString budgetsText(const std::vector<std::int32_t>& budgets) {
     return parts.join(u", "_s);
 }
 
+QString lanesText(const std::vector<std::int32_t>& lanes) {
+    QStringList parts;
+    for (const std::int32_t size : lanes) parts << QString::number(size);
+    return parts.join(u", "_s);
+}
+
 QString seedsText(const std::vector<std::uint64_t>& seeds) {
     QStringList parts;
     for (const std::uint64_t seed : seeds) parts << QString::number(seed);
@@ -104,6 +110,17 @@ std::vector<std::int32_t> parseBudgets(const QString& text) {
             fail(QObject::tr("This is no thinking budget"), QObject::tr("a whole number of at least 0, or unlimited"),
                  choice);
         return budget;
+    });
+}
+
+std::vector<std::int32_t> parseLanes(const QString& text) {
+    return parseList<std::int32_t>(text, u',', [](const QString& choice) -> std::int32_t {
+        bool is_number = false;
+        const std::int32_t lanes = choice.toInt(&is_number);
+        if (!is_number || lanes < 1 || lanes > Experiment::kMostLanes)
+            fail(QObject::tr("This is no number of runs in a batch"),
+                 QObject::tr("a whole number from 1 to %1").arg(Experiment::kMostLanes), choice);
+        return lanes;
     });
 }
 

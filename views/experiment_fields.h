@@ -11,12 +11,14 @@
 namespace mixoscope {
 
 QString budgetsText(const std::vector<std::int32_t>& budgets);
+QString lanesText(const std::vector<std::int32_t>& lanes);
 QString seedsText(const std::vector<std::uint64_t>& seeds);
 QString samplingsText(const std::vector<Experiment::Sampling>& samplings);
 
 /// The choices that a field holds. Each throws Error with what was expected and found, also for an empty field and a
 /// choice that is given twice.
 std::vector<std::int32_t> parseBudgets(const QString& text);
+std::vector<std::int32_t> parseLanes(const QString& text);
 std::vector<std::uint64_t> parseSeeds(const QString& text);
 std::vector<Experiment::Sampling> parseSamplings(const QString& text);
 

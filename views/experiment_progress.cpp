@@ -28,7 +28,7 @@ QString cellText(const ExperimentSnapshot& experiment) {
     const Experiment& asked = experiment.frame->experiment;
     const CellResult& result = experiment.results[*experiment.cell];
     QString title = cellTitle(asked, cell);
-    if (!asked.tasks[cell.task].scoresText()) title += u" · "_s + QString::fromStdString(asked.tasks[cell.task].name);
+    if (!scoresText(asked, cell)) title += u" · "_s + QString::fromStdString(asked.tasks[cell.task].name);
     return QObject::tr("%1, %2 of %3").arg(title, format::count(result.runs), format::count(result.items));
 }
 

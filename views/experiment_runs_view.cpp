@@ -127,9 +127,9 @@ RunFilter ExperimentRunsView::filter() const {
 void ExperimentRunsView::refresh() {
     const auto cell = m_selection.cell();
     const ExperimentPointer& experiment = m_selection.experiment();
-    const bool there = cell && experiment != nullptr && *cell < experiment->runs.size();
+    const bool there = cell && experiment != nullptr && *cell < experiment->results.size();
     m_pages->setCurrentIndex(there ? 1 : 0);
-    const auto runs = there ? experiment->runs[*cell] : nullptr;
+    const auto runs = there ? runsOf(*experiment, *cell) : decltype(m_shown)();
     if (runs == m_shown && cell == m_shown_cell && filter() == m_shown_filter) return;
     const bool same_cell = cell == m_shown_cell;
     const int row = same_cell ? m_table->currentIndex().row() : -1;
@@ -211,11 +211,12 @@ QImage ExperimentRunsView::renderToImage(qreal scale) {
 
 QString ExperimentRunsView::csv() const {
     QString text =
-        u"item,judged,correct,prompt,expected,answer,thinking_tokens,answer_tokens,stop_reason,latency_ms\n"_s;
+        u"task,item,judged,correct,prompt,expected,answer,thinking_tokens,answer_tokens,stop_reason,latency_ms\n"_s;
     for (int row = 0; row < m_model->rowCount(); ++row) {
         const RunResult& run = m_model->run(row);
         const TaskItem* item = m_model->item(row);
-        QStringList fields{QString::number(run.key.item),
+        QStringList fields{csvField(m_model->taskOf(run)),
+                           QString::number(run.key.item),
                            QString::number(run.judged ? 1 : 0),
                            QString::number(run.correct ? 1 : 0),
                            csvField(item == nullptr ? QString() : format::plainText(item->prompt)),

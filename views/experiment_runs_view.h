@@ -48,7 +48,7 @@ private:
 
     ExperimentSelection& m_selection;
     ExperimentRunsModel* m_model;
-    std::shared_ptr<const CellRuns> m_shown;
+    std::vector<std::shared_ptr<const CellRuns>> m_shown;
     std::optional<std::size_t> m_shown_cell;
     RunFilter m_shown_filter = RunFilter::kAll;
     QString m_ask_reason;

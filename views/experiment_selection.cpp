@@ -47,7 +47,7 @@ void ExperimentSelection::setExperiment(const ExperimentPointer& experiment) {
     const bool same = sameExperiment(frame(), experiment == nullptr ? nullptr : experiment->frame.get());
     m_experiment = experiment;
     if (!same) {
-        m_task = m_sampling = m_seed = m_page = 0;
+        m_task = m_sampling = m_seed = m_lanes = m_page = 0;
         m_cell.reset();
     }
     makeSlice();
@@ -62,17 +62,38 @@ void ExperimentSelection::makeSlice() {
     m_slice.places = experimentPlaces(experiment);
     m_slice.policies = experiment.policies.size();
     m_slice.cells.resize(m_slice.policies * m_slice.places.size());
-    if (experiment.tasks[m_task].scoresText()) return;  // its cells have no place on an axis of budgets
-    // Greedy decoding has one seed.
-    const std::uint64_t seed = experiment.seeds[experiment.samplings[m_sampling].greedy ? 0 : m_seed];
-    for (std::size_t index = 0; index < frame()->cells.size(); ++index) {
-        const ExperimentCell& cell = frame()->cells[index];
-        if (cell.task != m_task || cell.sampling != m_sampling || cell.seed != seed) continue;
+    // The cells of a text have no place on an axis of budgets.
+    if (scoresText(experiment, choice(0, m_slice.places.front()))) return;
+    for (std::size_t index = 0; index < frame()->resultCount(); ++index) {
+        const ExperimentCell cell = frame()->choice(index);
+        if (cell != choice(cell.policy, {cell.mode, cell.budget})) continue;
         const auto place = std::ranges::find(m_slice.places, ExperimentPlace{cell.mode, cell.budget});
         if (place == m_slice.places.end()) continue;
         m_slice.cells[cell.policy * m_slice.places.size() + static_cast<std::size_t>(place - m_slice.places.begin())] =
             index;
     }
+}
+
+ExperimentCell ExperimentSelection::choice(std::size_t policy, const ExperimentPlace& place) const {
+    const Experiment& experiment = frame()->experiment;
+    // Greedy decoding has one seed.
+    const std::size_t seed = experiment.samplings[m_sampling].greedy ? 0 : m_seed;
+    return {.task = m_task < experiment.tasks.size() ? m_task : ExperimentCell::kAllTasks,
+            .policy = policy,
+            .sampling = m_sampling,
+            .mode = place.mode,
+            .budget = place.budget,
+            .seed = experiment.seeds[seed],
+            .lanes = experiment.lanes[m_lanes]};
+}
+
+std::size_t ExperimentSelection::shownPlace() const {
+    if (m_cell) {
+        const auto found = std::ranges::find(m_slice.cells, m_cell);
+        if (found != m_slice.cells.end())
+            return static_cast<std::size_t>(found - m_slice.cells.begin()) % m_slice.places.size();
+    }
+    return m_slice.places.size() - 1;
 }
 
 void ExperimentSelection::show(std::size_t& choice, std::size_t value) {
@@ -97,6 +118,10 @@ void ExperimentSelection::setSeed(std::size_t seed) {
     show(m_seed, seed);
 }
 
+void ExperimentSelection::setLanes(std::size_t lanes) {
+    show(m_lanes, lanes);
+}
+
 void ExperimentSelection::setPage(std::size_t page) {
     show(m_page, page);
 }
@@ -119,14 +144,18 @@ void ExperimentSelection::setCell(std::optional<std::size_t> cell) {
     if (cell == m_cell || frame() == nullptr) return;
     m_cell = cell;
     if (cell) {
-        const ExperimentCell& shown = frame()->cells[*cell];
+        const ExperimentCell shown = frame()->choice(*cell);
         const auto& seeds = frame()->experiment.seeds;
         const auto seed = static_cast<std::size_t>(std::ranges::find(seeds, shown.seed) - seeds.begin());
         const bool greedy = frame()->experiment.samplings[shown.sampling].greedy;
         const std::size_t page = shown.policy == 0 ? m_page : (shown.policy - 1) / kPageSize;
-        const bool other =
-            shown.task != m_task || shown.sampling != m_sampling || (!greedy && seed != m_seed) || page != m_page;
-        m_task = shown.task;
+        const std::size_t task = std::min(shown.task, frame()->experiment.tasks.size());
+        const auto& sizes = frame()->experiment.lanes;
+        const auto lanes = static_cast<std::size_t>(std::ranges::find(sizes, shown.lanes) - sizes.begin());
+        const bool other = task != m_task || shown.sampling != m_sampling || (!greedy && seed != m_seed) ||
+                           lanes != m_lanes || page != m_page;
+        m_task = task;
+        m_lanes = lanes;
         m_sampling = shown.sampling;
         if (!greedy) m_seed = seed;
         m_page = page;

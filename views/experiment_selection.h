@@ -1,5 +1,5 @@
-// What of an experiment is shown and selected, shared by all its views: a task, sampling and seed, as many policies as
-// a chart can tell apart, and one cell.
+// What of an experiment is shown and selected, shared by all its views: a task (or all), sampling, seed and batch size,
+// as many policies as a chart can tell apart, and one cell.
 #pragma once
 
 #include <QObject>
@@ -26,11 +26,11 @@ QString placeOnAxis(const ExperimentPlace& place);
 /// "no think", "B 256".
 QString placeText(const ExperimentPlace& place);
 
-/// The cells of one task, sampling and seed: policies × places. A text has none.
+/// The results of one task, sampling, seed and batch size: policies × places. A text has none.
 struct ExperimentSlice {
     std::vector<ExperimentPlace> places;
     std::size_t policies = 0;
-    std::vector<std::optional<std::size_t>> cells;  // (policies, places) index into ExperimentFrame::cells
+    std::vector<std::optional<std::size_t>> cells;  // (policies, places) index into ExperimentSnapshot::results
 
     std::optional<std::size_t> at(std::size_t policy, std::size_t place) const {
         return cells[policy * places.size() + place];
@@ -55,21 +55,28 @@ public:
     /// Null: none.
     const ExperimentFrame* frame() const { return m_experiment == nullptr ? nullptr : m_experiment->frame.get(); }
 
+    /// Index into Experiment::tasks; their number: all that are asked, together.
     std::size_t task() const { return m_task; }
     std::size_t sampling() const { return m_sampling; }
-    std::size_t seed() const { return m_seed; }  // index into Experiment::seeds
+    std::size_t seed() const { return m_seed; }    // index into Experiment::seeds
+    std::size_t lanes() const { return m_lanes; }  // index into Experiment::lanes
     std::size_t page() const { return m_page; }
     std::size_t pageCount() const;
     void setTask(std::size_t task);
     void setSampling(std::size_t sampling);
     void setSeed(std::size_t seed);
+    void setLanes(std::size_t lanes);
     void setPage(std::size_t page);
     const ExperimentSlice& slice() const { return m_slice; }
+    /// Of what is shown, the choice of a policy and place.
+    ExperimentCell choice(std::size_t policy, const ExperimentPlace& place) const;
+    /// For charts of one place: that of the selected cell, else the last one.
+    std::size_t shownPlace() const;
     /// Policies that charts show: the first and those of the page.
     std::vector<std::size_t> shownPolicies() const;
 
     std::optional<std::size_t> cell() const { return m_cell; }
-    /// Also shows its task, sampling, seed and policy.
+    /// Also shows its task, sampling, seed, batch size and policy.
     void setCell(std::optional<std::size_t> cell);
     /// To the neighbour in the slice; to its first cell if none is selected.
     void moveCell(int policies, int places);
@@ -88,6 +95,7 @@ private:
     std::size_t m_task = 0;
     std::size_t m_sampling = 0;
     std::size_t m_seed = 0;
+    std::size_t m_lanes = 0;
     std::size_t m_page = 0;
     std::optional<std::size_t> m_cell;
 };

@@ -297,8 +297,8 @@ void ExpertInspector::refreshTasks() {
     m_tasks->show(std::move(rows));
     showPinnedShares(u"expertTasks"_s, m_pin.has_value());
     m_tasks_note->setText(
-        tr("Generated tokens of %1 finished runs of the experiment %2 on %3, over all its modes, budgets and "
-           "seeds; not of the conversation that is shown.")
+        tr("Generated tokens of %1 finished runs of the experiment %2 on %3, over all its modes, budgets, "
+           "seeds and batch sizes; not of the conversation that is shown.")
             .arg(format::count(m_experiment->done), QString::fromStdString(frame.experiment.name),
                  QString::fromStdString(frame.experiment.model)));
 }

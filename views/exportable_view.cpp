@@ -6,10 +6,8 @@
 #include <QFileDialog>
 #include <QMenu>
 #include <QMessageBox>
-#include <QPainter>
 #include <QSaveFile>
 #include <QStandardItemModel>
-#include <QSvgGenerator>
 #include <QTableView>
 #include <QVBoxLayout>
 #include <QWidget>
@@ -17,6 +15,7 @@
 
 #include "engine/lane_settings.h"
 #include "engine/unrecorded.h"
+#include "views/svg_drawing.h"
 
 namespace mixoscope {
 namespace {
@@ -25,23 +24,13 @@ using namespace Qt::StringLiterals;
 
 constexpr qreal kExportScale = 2.0;  // sharp in print and on high-density screens
 
-/// The view's widget as shapes and text; maps and bands stay pictures within it.
 bool saveSvg(ExportableView& view, const QString& path) {
     auto* widget = dynamic_cast<QWidget*>(&view);
     if (widget == nullptr) return false;
     view.renderToImage(1.0);  // brings charts up to date
     QSaveFile file(path);
-    if (!file.open(QIODevice::WriteOnly)) return false;
-    QSvgGenerator svg;
-    svg.setOutputDevice(&file);
-    svg.setResolution(96);  // a pixel is a pixel, and letters have the size that they have on screen
-    svg.setSize(widget->size());
-    svg.setViewBox(widget->rect());
-    svg.setTitle(view.viewTitle());
-    QPainter painter(&svg);
-    painter.fillRect(widget->rect(), widget->palette().color(QPalette::Window));
-    widget->render(&painter);
-    return painter.end() && file.commit();
+    const QByteArray svg = svgOf(*widget, view.viewTitle());
+    return file.open(QIODevice::WriteOnly) && file.write(svg) == svg.size() && file.commit();
 }
 
 void reportFailure(const QString& message, QWidget* parent) {

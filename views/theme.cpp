@@ -14,6 +14,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "views/light_colours.h"
+
 static void loadViewResources() {
     Q_INIT_RESOURCE(views);
 }
@@ -24,6 +26,7 @@ namespace {
 using namespace Qt::StringLiterals;
 
 Theme* the_theme = nullptr;
+int light_colours = 0;  // LightColours that live
 
 ThemeColours makeLight() {
     ThemeColours c;
@@ -189,8 +192,16 @@ const ThemeColours& darkColours() {
     return colours;
 }
 
+LightColours::LightColours() {
+    ++light_colours;
+}
+
+LightColours::~LightColours() {
+    --light_colours;
+}
+
 const ThemeColours& colours() {
-    return the_theme != nullptr && the_theme->isDark() ? darkColours() : lightColours();
+    return light_colours == 0 && the_theme != nullptr && the_theme->isDark() ? darkColours() : lightColours();
 }
 
 const QColor& phaseColour(Phase phase) {

@@ -19,19 +19,11 @@ ThinkDistribution::ThinkDistribution(ExperimentSelection& selection, QWidget* pa
     setAccessibleName(tr("Distribution of think length"));
 }
 
-std::size_t ThinkDistribution::shownPlace() const {
-    const ExperimentSlice& slice = selection().slice();
-    if (const auto chosen = selection().cell()) {
-        const auto found = std::ranges::find(slice.cells, chosen);
-        if (found != slice.cells.end())
-            return static_cast<std::size_t>(found - slice.cells.begin()) % slice.places.size();
-    }
-    return slice.places.size() - 1;
-}
-
 std::vector<std::int32_t> ThinkDistribution::lengths(std::size_t cell) const {
     std::vector<std::int32_t> all;
-    if (const auto& runs = selection().experiment()->runs[cell]) {
+    for (const std::size_t counted : frame().cellsOf(cell)) {
+        const auto& runs = selection().experiment()->runs[counted];
+        if (runs == nullptr) continue;
         for (const RunResult& run : *runs) all.push_back(run.thinking_tokens);
     }
     std::ranges::sort(all);
@@ -40,7 +32,7 @@ std::vector<std::int32_t> ThinkDistribution::lengths(std::size_t cell) const {
 
 std::vector<ExperimentChart::Mark> ThinkDistribution::paintChart(QPainter& painter, const QRectF& area) {
     const ExperimentSlice& slice = selection().slice();
-    const std::size_t place = shownPlace();
+    const std::size_t place = selection().shownPlace();
     std::vector<std::pair<QString, int>> legend;
     std::int32_t longest = 1;
     for (const std::size_t shown : selection().shownPolicies()) {

@@ -10,8 +10,6 @@ class ThinkDistribution : public ExperimentChart {
 
 public:
     explicit ThinkDistribution(ExperimentSelection& selection, QWidget* parent = nullptr);
-    /// The budget that is shown: that of the selected cell, else the largest.
-    std::size_t shownPlace() const;
 
     QString viewName() const override;
     QString viewTitle() const override;

@@ -96,6 +96,7 @@ private:
 nlohmann::ordered_json textResultJson(const Experiment& experiment, const CellResult& result) {
     nlohmann::ordered_json json = {{"task", experiment.tasks[result.cell.task].name},
                                    {"policy", experiment.policies[result.cell.policy]},
+                                   {"lanes", result.cell.lanes},
                                    {"runs", result.runs},
                                    {"scored_tokens", result.scored_tokens},
                                    {"perplexity", result.perplexity.mean},
@@ -112,13 +113,14 @@ nlohmann::ordered_json textResultJson(const Experiment& experiment, const CellRe
 }
 
 nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult& result) {
-    if (experiment.tasks[result.cell.task].scoresText()) return textResultJson(experiment, result);
-    nlohmann::ordered_json json = {{"task", experiment.tasks[result.cell.task].name},
+    if (scoresText(experiment, result.cell)) return textResultJson(experiment, result);
+    nlohmann::ordered_json json = {{"task", taskName(experiment, result.cell)},
                                    {"policy", experiment.policies[result.cell.policy]},
                                    {"sampling", samplingText(experiment.samplings[result.cell.sampling])},
                                    {"mode", modeName(static_cast<std::int64_t>(result.cell.mode))},
                                    {"budget", budgetText(result.cell.budget)},
                                    {"seed", result.cell.seed},
+                                   {"lanes", result.cell.lanes},
                                    {"runs", result.runs},
                                    {"correct", result.accuracy.successes},
                                    {"judged", result.accuracy.trials},
@@ -130,6 +132,7 @@ nlohmann::ordered_json resultJson(const Experiment& experiment, const CellResult
                                    {"load_cv", result.load_cv},
                                    {"prompt_dropped_share", result.prompt_dropped_share},
                                    {"dropped_share", result.dropped_share},
+                                   {"tpot_ms", result.tpot_ms.mean},
                                    {"tokens_per_s", result.tokens_per_s}};
     if (result.p_value) json["p_value"] = *result.p_value;
     return json;
@@ -145,7 +148,7 @@ std::string fixedText(double value, int digits) {
 
 /// "50.0 (38.1-61.9)", or "ppl 12.30 (11.90-12.80)" of a text.
 std::string qualityText(const Experiment& experiment, const CellResult& result) {
-    if (!experiment.tasks[result.cell.task].scoresText()) {
+    if (!scoresText(experiment, result.cell)) {
         const Proportion& accuracy = result.accuracy;
         if (accuracy.trials == 0) return "-";
         return fixedText(100.0 * accuracy.share, 1) + " (" + fixedText(100.0 * accuracy.low, 1) + "-" +
@@ -163,18 +166,19 @@ void writeTable(const Experiment& experiment, const std::vector<CellResult>& res
     for (const std::string& policy : experiment.policies) longest = std::max(longest, policy.size());
     const int policy_width = static_cast<int>(longest) + 2;
     out << std::left << std::setw(14) << "task" << std::setw(policy_width) << "policy" << std::setw(10) << "mode"
-        << std::setw(11) << "budget" << std::right << std::setw(27) << "accuracy, 95 %" << std::setw(8) << "N"
-        << std::setw(9) << "experts" << std::setw(7) << "CV" << std::setw(18) << "dropped of prompt" << std::setw(10)
-        << "tokens/s" << '\n';
+        << std::setw(11) << "budget" << std::setw(7) << "lanes" << std::right << std::setw(27) << "accuracy, 95 %"
+        << std::setw(8) << "N" << std::setw(9) << "experts" << std::setw(7) << "CV" << std::setw(18)
+        << "dropped of prompt" << std::setw(10) << "tokens/s" << '\n';
     for (const CellResult& result : results) {
-        const bool text = experiment.tasks[result.cell.task].scoresText();
-        out << std::left << std::setw(14) << experiment.tasks[result.cell.task].name << std::setw(policy_width)
+        const bool text = scoresText(experiment, result.cell);
+        out << std::left << std::setw(14) << taskName(experiment, result.cell) << std::setw(policy_width)
             << experiment.policies[result.cell.policy] << std::setw(10)
             << (text ? "-" : modeName(static_cast<std::int64_t>(result.cell.mode))) << std::setw(11)
-            << (text ? "-" : budgetText(result.cell.budget)) << std::right << std::setw(27)
-            << qualityText(experiment, result) << std::setw(8) << fixedText(result.thinking_tokens.mean, 1)
-            << std::setw(9) << fixedText(result.active_experts, 2) << std::setw(7) << fixedText(result.load_cv, 2)
-            << std::setw(16) << fixedText(100.0 * result.prompt_dropped_share, 1) << " %" << std::setw(10)
+            << (text ? "-" : budgetText(result.cell.budget)) << std::setw(7) << result.cell.lanes << std::right
+            << std::setw(27) << qualityText(experiment, result) << std::setw(8)
+            << fixedText(result.thinking_tokens.mean, 1) << std::setw(9) << fixedText(result.active_experts, 2)
+            << std::setw(7) << fixedText(result.load_cv, 2) << std::setw(16)
+            << fixedText(100.0 * result.prompt_dropped_share, 1) << " %" << std::setw(10)
             << fixedText(result.tokens_per_s, 0) << '\n';
     }
 }
@@ -193,6 +197,7 @@ int runSweep(const SweepOptions& options, CommandStreams& streams) {
                                 ? ExperimentStore::resume(file, identity)
                                 : ExperimentStore::create(file, identity, factsOf(sweep));
     const std::set<RunKey> done = store.done();
+    if (done.size() < sweep.runCount()) store.begin(stretchOf(sweep));
 
     bool complete = false;
     {

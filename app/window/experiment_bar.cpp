@@ -30,7 +30,8 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
       m_experiment(new QToolButton(this)),
       m_menu(new QMenu(m_experiment)),
       m_edit(new QToolButton(this)),
-      m_csv(new QToolButton(this)) {
+      m_csv(new QToolButton(this)),
+      m_report(new QToolButton(this)) {
     setObjectName(u"experiment_bar"_s);
     setMovable(false);
     setContextMenuPolicy(Qt::PreventContextMenu);
@@ -45,6 +46,11 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
     m_csv->setIcon(themedIcon(u"table"_s));
     m_csv->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     m_csv->setFocusPolicy(Qt::StrongFocus);
+    m_report->setObjectName(u"experiment_report"_s);
+    m_report->setText(tr("Report"));
+    m_report->setIcon(themedIcon(u"image"_s));
+    m_report->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    m_report->setFocusPolicy(Qt::StrongFocus);
     m_edit->setObjectName(u"experiment_edit"_s);
     m_edit->setText(tr("Edit…"));
     m_edit->setFocusPolicy(Qt::StrongFocus);
@@ -63,6 +69,8 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
     m_sampling_shown = addControl(tr("Sampling"), m_sampling);
     m_seed = makeChoice(u"experiment_seed"_s, tr("Seed"), tr("Choose the seed that the charts show"));
     m_seed_shown = addControl(tr("Seed"), m_seed);
+    m_lanes = makeChoice(u"experiment_batch"_s, tr("Batch"), tr("Choose how many runs in a batch the charts show"));
+    m_lanes_shown = addControl(tr("Batch"), m_lanes);
     m_policies = makeChoice(u"experiment_policies"_s, tr("Policies in charts"),
                             tr("A chart tells eight policies apart: the first and those chosen here; map and table "
                                "show all"));
@@ -70,9 +78,16 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
     auto* space = new QWidget(this);
     space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
     addWidget(space);
-    addControl(tr("Export results"), m_csv);
+    auto* exports = new QWidget(this);
+    auto* export_row = new QHBoxLayout(exports);
+    export_row->setContentsMargins(0, 0, 0, 0);
+    export_row->setSpacing(6);
+    export_row->addWidget(m_csv);
+    export_row->addWidget(m_report);
+    addControl(tr("Export results"), exports);
     connect(m_edit, &QToolButton::clicked, this, &ExperimentBar::editAsked);
     connect(m_csv, &QToolButton::clicked, this, &ExperimentBar::csvAsked);
+    connect(m_report, &QToolButton::clicked, this, &ExperimentBar::reportAsked);
     const auto choose = [this](QComboBox* box, void (ExperimentSelection::*set)(std::size_t)) {
         connect(box, &QComboBox::activated, this,
                 [this, set](int index) { (m_selection.*set)(static_cast<std::size_t>(index)); });
@@ -80,6 +95,7 @@ ExperimentBar::ExperimentBar(ExperimentSelection& selection, QWidget* parent)
     choose(m_task, &ExperimentSelection::setTask);
     choose(m_sampling, &ExperimentSelection::setSampling);
     choose(m_seed, &ExperimentSelection::setSeed);
+    choose(m_lanes, &ExperimentSelection::setLanes);
     choose(m_policies, &ExperimentSelection::setPage);
     connect(&m_selection, &ExperimentSelection::changed, this, &ExperimentBar::refresh);
     refresh();
@@ -119,16 +135,22 @@ void ExperimentBar::refresh() {
     m_csv->setEnabled(any);
     m_csv->setToolTip(any ? tr("Write results.csv, runs.csv and task_load.csv, as mixoscope sweep does")
                           : tr("Nothing has run yet"));
+    m_report->setEnabled(any);
+    m_report->setToolTip(any ? tr("Write tables, charts and settings as one HTML file, as mixoscope export --html does")
+                             : tr("Nothing has run yet"));
     QStringList tasks;
     QStringList samplings;
     QStringList seeds;
+    QStringList sizes;
     QStringList pages;
     if (frame != nullptr) {
         const Experiment& experiment = frame->experiment;
         for (const ExperimentTask& task : experiment.tasks) tasks << QString::fromStdString(task.name);
+        if (frame->poolsTasks()) tasks << tr("all tasks");
         for (const Experiment::Sampling& sampling : experiment.samplings)
             samplings << QString::fromStdString(samplingText(sampling));
         for (const std::uint64_t seed : experiment.seeds) seeds << QString::number(seed);
+        for (const std::int32_t lanes : experiment.lanes) sizes << QString::number(lanes);
         for (std::size_t page = 0; page < m_selection.pageCount(); ++page) {
             const std::size_t first = 2 + page * ExperimentSelection::kPageSize;
             const std::size_t last = std::min(first + ExperimentSelection::kPageSize - 1, experiment.policies.size());
@@ -141,6 +163,7 @@ void ExperimentBar::refresh() {
     fill(*m_task, *m_task_shown, tasks, m_selection.task());
     fill(*m_sampling, *m_sampling_shown, samplings, m_selection.sampling());
     fill(*m_seed, *m_seed_shown, seeds, m_selection.seed());
+    fill(*m_lanes, *m_lanes_shown, sizes, m_selection.lanes());
     fill(*m_policies, *m_policies_shown, pages, m_selection.page());
     const QString name = frame == nullptr ? tr("none open") : QString::fromStdString(frame->experiment.name);
     m_experiment->setText(m_experiment->fontMetrics().elidedText(name, Qt::ElideMiddle, kWidestName - 40));

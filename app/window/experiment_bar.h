@@ -24,6 +24,7 @@ public:
 
 Q_SIGNALS:
     void csvAsked();
+    void reportAsked();
     void editAsked();
 
 private:
@@ -41,12 +42,15 @@ private:
     QComboBox* m_task;
     QComboBox* m_sampling;
     QComboBox* m_seed;
+    QComboBox* m_lanes;
     QComboBox* m_policies;
     QAction* m_task_shown;
     QAction* m_sampling_shown;
     QAction* m_seed_shown;
+    QAction* m_lanes_shown;
     QAction* m_policies_shown;
     QToolButton* m_csv;
+    QToolButton* m_report;
 };
 
 }  // namespace mixoscope

@@ -16,8 +16,10 @@
 #include "views/accuracy_cost_chart.h"
 #include "views/accuracy_map.h"
 #include "views/background.h"
+#include "views/batch_speed_chart.h"
 #include "views/experiment_editor.h"
 #include "views/experiment_progress.h"
+#include "views/experiment_report.h"
 #include "views/experiment_results_view.h"
 #include "views/experiment_runs_view.h"
 #include "views/experiment_start.h"
@@ -57,6 +59,7 @@ ExperimentWorkspace::ExperimentWorkspace(const WorkbenchOptions& options, QWidge
       m_start(new ExperimentStart(window)),
       m_budget_chart(new AccuracyBudgetChart(m_selection, window)),
       m_cost_chart(new AccuracyCostChart(m_selection, window)),
+      m_batch_chart(new BatchSpeedChart(m_selection, window)),
       m_map(new AccuracyMap(m_selection, window)),
       m_distribution(new ThinkDistribution(m_selection, window)),
       m_results(new ExperimentResultsView(m_selection, window)),
@@ -87,13 +90,14 @@ void ExperimentWorkspace::connectParts() {
     connect(m_progress, &ExperimentProgress::pauseAsked, this, [this] { m_runner->pause(); });
     connect(m_progress, &ExperimentProgress::stopAsked, this, &ExperimentWorkspace::stop);
     connect(m_bar, &ExperimentBar::csvAsked, this, &ExperimentWorkspace::exportCsv);
+    connect(m_bar, &ExperimentBar::reportAsked, this, &ExperimentWorkspace::exportReport);
     connect(m_start, &ExperimentStart::demoAsked, this, &ExperimentWorkspace::openDemo);
     connect(m_start, &ExperimentStart::browseAsked, this, &ExperimentWorkspace::browse);
     connect(m_start, &ExperimentStart::newAsked, this, &ExperimentWorkspace::openNew);
     connect(m_bar, &ExperimentBar::editAsked, this, &ExperimentWorkspace::editorAsked);
     connect(m_start, &ExperimentStart::fileAsked, this, [this](const QString& file) { open(file); });
     for (ExperimentChart* chart :
-         std::initializer_list<ExperimentChart*>{m_budget_chart, m_cost_chart, m_map, m_distribution})
+         std::initializer_list<ExperimentChart*>{m_budget_chart, m_cost_chart, m_batch_chart, m_map, m_distribution})
         connect(chart, &ExperimentChart::runsAsked, this, &ExperimentWorkspace::runsAsked);
     connect(m_results, &ExperimentResultsView::runsAsked, this, &ExperimentWorkspace::runsAsked);
     connect(m_runs, &ExperimentRunsView::askAsked, this, &ExperimentWorkspace::ask);
@@ -154,7 +158,7 @@ bool ExperimentWorkspace::mayOpen() {
 }
 
 std::vector<ExportableView*> ExperimentWorkspace::exportableViews() const {
-    return {m_budget_chart, m_cost_chart, m_map, m_distribution, m_results, m_runs};
+    return {m_budget_chart, m_cost_chart, m_batch_chart, m_map, m_distribution, m_results, m_runs};
 }
 
 void ExperimentWorkspace::fillMenu() {
@@ -261,6 +265,17 @@ void ExperimentWorkspace::exportCsv() {
                      };
                      exportResults(*experiment->frame, experiment->results, experiment->task_loads, forRuns,
                                    std::filesystem::path(directory.toStdString()));
+                 });
+}
+
+void ExperimentWorkspace::exportReport() {
+    const QString name = QString::fromStdString(m_latest->frame->experiment.name) + u".html"_s;
+    const QString path =
+        QFileDialog::getSaveFileName(m_window, tr("Export a report"), name, tr("Web page (*.html *.htm)"));
+    if (path.isEmpty()) return;
+    tellWhenDone(m_status, tr("Report written to %1").arg(path),
+                 [report = experimentReport(m_latest, QDateTime::currentDateTimeUtc()), path, store = m_latest->store] {
+                     saveReport(report, path.toStdString(), store);
                  });
 }
 

@@ -16,6 +16,7 @@ namespace mixoscope {
 class AccuracyBudgetChart;
 class AccuracyCostChart;
 class AccuracyMap;
+class BatchSpeedChart;
 class ExperimentBar;
 class ExperimentEditor;
 class ExperimentProgress;
@@ -43,6 +44,7 @@ public:
     ExperimentStart& start() { return *m_start; }
     AccuracyBudgetChart& budgetChart() { return *m_budget_chart; }
     AccuracyCostChart& costChart() { return *m_cost_chart; }
+    BatchSpeedChart& batchChart() { return *m_batch_chart; }
     AccuracyMap& map() { return *m_map; }
     ThinkDistribution& distribution() { return *m_distribution; }
     ExperimentResultsView& results() { return *m_results; }
@@ -71,6 +73,7 @@ public:
     void setRecent(const QStringList& files);
     void copySelection() const;
     void exportCsv();
+    void exportReport();
 
 Q_SIGNALS:
     /// There is an experiment to show now, or none any more.
@@ -116,6 +119,7 @@ private:
     ExperimentStart* m_start;
     AccuracyBudgetChart* m_budget_chart;
     AccuracyCostChart* m_cost_chart;
+    BatchSpeedChart* m_batch_chart;
     AccuracyMap* m_map;
     ThinkDistribution* m_distribution;
     ExperimentResultsView* m_results;

@@ -14,7 +14,8 @@ namespace mixoscope {
 /// What `view` can be, as in the window's menu of exports.
 inline constexpr std::string_view kViewNames =
     "tokens, chat, heatmap, load-balance, think-length, token-inspector, expert-inspector, self-checks, timeline, log, "
-    "lanes, metrics, forks, attribution, accuracy-budget, accuracy-speed, accuracy-map, think-distribution, "
+    "lanes, metrics, forks, attribution, accuracy-budget, accuracy-speed, speed-lanes, accuracy-map, "
+    "think-distribution, "
     "experiment-results, experiment-runs";
 
 struct ScreenshotOptions {

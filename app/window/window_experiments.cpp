@@ -2,6 +2,7 @@
 #include <QMenu>
 #include <QMenuBar>
 #include <QToolBar>
+#include <algorithm>
 
 #include "app/window/control_bar.h"
 #include "app/window/experiment_workspace.h"
@@ -10,6 +11,7 @@
 #include "views/accuracy_budget_chart.h"
 #include "views/accuracy_cost_chart.h"
 #include "views/accuracy_map.h"
+#include "views/batch_speed_chart.h"
 #include "views/budget_control.h"
 #include "views/experiment_editor.h"
 #include "views/experiment_results_view.h"
@@ -38,12 +40,14 @@ void MainWindow::makeExperimentPanels() {
     add(u"experiment_budget"_s, tr("Accuracy against budget"), &e.budgetChart());
     add(u"experiment_lengths"_s, tr("Think length"), &e.distribution());
     add(u"experiment_speed"_s, tr("Accuracy against speed"), &e.costChart());
+    add(u"experiment_batches"_s, tr("Speed against batch size"), &e.batchChart());
     add(u"experiment_map"_s, tr("Accuracy, policy × budget"), &e.map());
     add(u"experiment_results"_s, tr("Results"), &e.results());
     add(u"experiment_runs"_s, tr("Runs"), &e.runs());
     panel(u"experiment_budget"_s)->setSubtitle(tr("with Wilson's 95 % intervals; hollow marks are not finished"));
     panel(u"experiment_lengths"_s)->setSubtitle(tr("share of runs that thought no longer"));
     panel(u"experiment_speed"_s)->setSubtitle(tr("a point a policy and budget"));
+    panel(u"experiment_batches"_s)->setSubtitle(tr("with what eight of ten runs met"));
     panel(u"experiment_map"_s)->setSubtitle(tr("share of right answers; hatched: nothing yet"));
     for (ExportableView* view : e.exportableViews()) m_exportable.push_back(view);
 }
@@ -72,7 +76,12 @@ void MainWindow::makeExperimentMenu() {
     menu.addSeparator();
     QAction* csv = add(u"experiment_csv"_s, tr("Export the results as CSV…"),
                        tr("Write results.csv, runs.csv and task_load.csv"), {}, &ExperimentWorkspace::exportCsv);
-    connect(&menu, &QMenu::aboutToShow, csv, [this, csv] { csv->setEnabled(m_experiments->latest()->done > 0); });
+    QAction* report =
+        add(u"experiment_report"_s, tr("Export a report (HTML)…"),
+            tr("Write tables, charts and settings as one HTML file"), {}, &ExperimentWorkspace::exportReport);
+    connect(&menu, &QMenu::aboutToShow, csv, [this, csv, report] {
+        for (QAction* action : {csv, report}) action->setEnabled(m_experiments->latest()->done > 0);
+    });
 }
 
 void MainWindow::connectExperiments() {
@@ -126,9 +135,11 @@ void MainWindow::updateAsking() {
             tr("Open the experiment's model in the chat first: %1").arg(QString::fromStdString(experiment.model->name));
     } else if (chat.state != WorkbenchState::kReady) {
         reason = tr("The chat is busy; stop it or wait for it");
-    } else if (cell && *cell < experiment.frame->cells.size() &&
-               experiment.frame->experiment.tasks[experiment.frame->cells[*cell].task].system !=
-                   m_settings.systemPrompt().toStdString()) {
+    } else if (cell && *cell < experiment.results.size() &&
+               std::ranges::any_of(experiment.frame->cellsOf(*cell), [&](std::size_t asked) {
+                   return experiment.frame->experiment.tasks[experiment.frame->cells[asked].task].system !=
+                          m_settings.systemPrompt().toStdString();
+               })) {
         reason = tr("The task has another system prompt than the chat (Ctrl+,)");
     }
     m_experiments->runs().setAskDisabledReason(reason);
@@ -161,6 +172,7 @@ void MainWindow::arrangeExperiments() {
     PanelDock* budget = panel(u"experiment_budget"_s);
     PanelDock* lengths = panel(u"experiment_lengths"_s);
     PanelDock* speed = panel(u"experiment_speed"_s);
+    PanelDock* batches = panel(u"experiment_batches"_s);
     PanelDock* map = panel(u"experiment_map"_s);
     PanelDock* results = panel(u"experiment_results"_s);
     PanelDock* runs = panel(u"experiment_runs"_s);
@@ -170,10 +182,12 @@ void MainWindow::arrangeExperiments() {
     splitDockWidget(budget, speed, Qt::Horizontal);
     splitDockWidget(map, results, Qt::Horizontal);
     tabifyDockWidget(budget, lengths);
+    tabifyDockWidget(speed, batches);
     tabifyDockWidget(results, runs);
-    for (PanelDock* dock : {budget, lengths, speed, map, results, runs}) dock->show();
+    for (PanelDock* dock : {budget, lengths, speed, batches, map, results, runs}) dock->show();
     editor->setVisible(m_show_editor || width() >= kEditorFrom);
     budget->raise();
+    speed->raise();
     results->raise();
     resizeDocks({budget, map}, {height() * kUpperShare / 100, height() * (100 - kUpperShare) / 100}, Qt::Vertical);
     const int form = editor->isVisibleTo(this) ? kEditorWidth : 0;

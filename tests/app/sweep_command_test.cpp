@@ -60,7 +60,8 @@ protected:
             rows.emplace_back();
             for (std::size_t column = 0; column < records[row].size(); ++column) {
                 const std::string& header = records[0][column];
-                if (!header.ends_with("_ms") && header != "tokens_per_s") rows.back()[header] = records[row][column];
+                if (!header.ends_with("_ms") && !header.starts_with("tokens_per_s"))
+                    rows.back()[header] = records[row][column];
             }
         }
         return rows;
@@ -173,6 +174,38 @@ TEST_F(SweepCommand, AnExperimentIsNotTakenForADamagedConversation) {
     EXPECT_NE(result.err.find("This file holds an experiment, not a conversation"), std::string::npos) << result.err;
 }
 
+#if __has_include(<QApplication>)  // the build has a window
+TEST_F(SweepCommand, AReportIsMadeOfTheResultsAloneAndWithoutADisplay) {
+    ASSERT_EQ(sweep("out").status, 0);
+    const std::string hash = ExperimentStore::open(directory / "out/experiment.mixo").identity().model_hash;
+    ASSERT_FALSE(hash.empty());
+    std::filesystem::remove_all(directory / "model");
+    std::filesystem::remove(directory / "t.jsonl");
+    const auto report = [&](const std::string& from, const std::string& to) {
+        // A process of its own: there is one QApplication in each.
+        const std::string command = "env -u QT_QPA_PLATFORM -u DISPLAY -u WAYLAND_DISPLAY -u XDG_RUNTIME_DIR " +
+                                    test::programPath().string() + " export " + file(from) + " --html " + file(to) +
+                                    " >/dev/null 2>" + file("errors");
+        const int status = std::system(command.c_str());
+        std::ifstream errors(directory / "errors");
+        return std::pair(WEXITSTATUS(status), std::string(std::istreambuf_iterator<char>(errors), {}));
+    };
+    EXPECT_EQ(report("out/experiment.mixo", "report.html"), std::pair(0, std::string()));
+    std::ifstream stream(directory / "report.html");
+    const std::string html(std::istreambuf_iterator<char>(stream), {});
+    EXPECT_NE(html.find(hash), std::string::npos);
+    EXPECT_NE(html.find("top-k:k=1,capacity=1"), std::string::npos);
+    EXPECT_NE(html.find("72 of 72 runs have finished."), std::string::npos);
+    EXPECT_NE(html.find("<svg "), std::string::npos);
+    EXPECT_TRUE(html.ends_with("</html>\n"));
+    EXPECT_NE(report("out/experiment.mixo", "out/experiment.mixo").second.find("would replace what it is made from"),
+              std::string::npos);
+    EXPECT_EQ(ExperimentStore::open(directory / "out/experiment.mixo").done().size(), 72U);
+    EXPECT_EQ(report("report.html", "other.html").first, 2);
+    EXPECT_FALSE(std::filesystem::exists(directory / "other.html"));
+}
+#endif
+
 TEST_F(SweepCommand, ResultsCountWhatTheRunsHold) {
     // The right answer of half of the items is what the model says anyway.
     ASSERT_EQ(sweep("before").status, 0);
@@ -261,6 +294,7 @@ TEST_F(SweepCommand, TellsThePerplexityOfATextBesideTheAccuracyOfOthers) {
     EXPECT_FALSE(lines[0].contains("perplexity"));
     EXPECT_FALSE(lines[3].contains("accuracy"));
     EXPECT_EQ(lines[3]["scored_tokens"], 299);
+    EXPECT_EQ(lines[3]["lanes"], 4);
     EXPECT_LT(lines[4]["nll_change_low"], lines[4]["nll_change_high"]);
 }
 
@@ -297,6 +331,14 @@ TEST_F(SweepCommand, WritesTheSamplesOfHumanEval) {
         EXPECT_EQ(found[item], (json{{"task_id", set.problems[item].task_id},
                                      {"completion", humanEvalCompletion(set.problems[item], run.at("answer"))}}));
     }
+    experiment["policies"] = {"model"};
+    experiment["lanes"] = {1, 2};
+    write();
+    ASSERT_EQ(sweep("sizes").status, 0);
+    for (const char* lanes : {"1", "2"})
+        EXPECT_TRUE(std::filesystem::exists(
+            directory / "sizes" /
+            ("samples-HumanEval-model-no_think-unlimited-greedy-0-" + std::string(lanes) + ".jsonl")));
 }
 
 TEST_F(SweepCommand, NeitherWritesOverNorMixesExperiments) {

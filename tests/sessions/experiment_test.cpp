@@ -41,7 +41,7 @@ TEST(Experiment, ReadsEveryField) {
     EXPECT_EQ(experiment.budgets, (std::vector<std::int32_t>{0, 32, kUnlimitedBudget}));
     EXPECT_TRUE(experiment.soft_switch);
     EXPECT_EQ(experiment.max_tokens, 300);
-    EXPECT_EQ(experiment.lanes, 4);
+    EXPECT_EQ(experiment.lanes, std::vector<std::int32_t>{4});
     EXPECT_EQ(samplingText(experiment.samplings[0]), "greedy");
     EXPECT_EQ(samplingText(experiment.samplings[2]), "default");
 }
@@ -75,15 +75,19 @@ TEST(Experiment, CellsLeaveOutChoicesWithoutEffect) {
     }
 }
 
-TEST(Experiment, ATextHasOneCellAPolicy) {
+TEST(Experiment, ATextHasOneCellAPolicyAndBatchSize) {
     const Experiment experiment = parse(
         R"({"tasks": [{"file": "wiki.raw", "layout": "text", "window": 256, "stride": 128}], "policies": ["model", "top-k:k=1"],
-            "modes": ["think", "no_think"], "budgets": [0, 8], "sampling": [{}, {"greedy": true}], "seeds": [4, 5]})");
+            "modes": ["think", "no_think"], "budgets": [0, 8], "sampling": [{}, {"greedy": true}], "seeds": [4, 5],
+            "lanes": [2, 4]})");
     EXPECT_EQ(experiment.tasks[0].window, 256);
     EXPECT_EQ(experiment.tasks[0].stride, 128);
     const std::vector<ExperimentCell> cells = experimentCells(experiment);
-    ASSERT_EQ(cells.size(), 2U);
-    EXPECT_EQ(cells[1].policy, 1U);
+    ASSERT_EQ(cells.size(), 4U);
+    for (std::size_t cell = 0; cell < 4; ++cell) {
+        EXPECT_EQ(cells[cell].policy, cell / 2);
+        EXPECT_EQ(cells[cell].lanes, cell % 2 == 0 ? 2 : 4);
+    }
     EXPECT_EQ(experimentJson(parse(experimentJson(experiment))), experimentJson(experiment));
     EXPECT_NE(experimentJson(experiment).find("\"stride\": 128"), std::string::npos);
 }
@@ -99,6 +103,16 @@ TEST(Experiment, RefusesFieldsThatWouldDoNothing) {
     EXPECT_NE(task(R"("layout": "text", "window": 1)").find("field window"), std::string::npos);
     EXPECT_NE(task(R"("layout": "text", "stride": 0)").find("field stride"), std::string::npos);
     EXPECT_EQ(task(R"("layout": "text", "window": 64, "stride": 64, "limit": 3)"), "(accepted)");
+}
+
+TEST(Experiment, BatchSizesAreChoicesOfACell) {
+    const Experiment one = parse(R"({"tasks": [{"file": "a.jsonl"}], "lanes": [4]})");
+    EXPECT_EQ(experimentJson(one), experimentJson(parse(R"({"tasks": [{"file": "a.jsonl"}], "lanes": 4})")));
+    const Experiment several = parse(R"({"tasks": [{"file": "a.jsonl"}], "budgets": [8, 16], "lanes": [1, 8]})");
+    EXPECT_EQ(experimentJson(parse(experimentJson(several))), experimentJson(several));
+    std::vector<std::pair<std::int32_t, std::int32_t>> cells;
+    for (const ExperimentCell& cell : experimentCells(several)) cells.emplace_back(cell.budget, cell.lanes);
+    EXPECT_EQ(cells, (std::vector<std::pair<std::int32_t, std::int32_t>>{{8, 1}, {8, 8}, {16, 1}, {16, 8}}));
 }
 
 TEST(Experiment, RefusesWhatItDoesNotKnowAndNamesTheField) {
@@ -124,6 +138,9 @@ TEST(Experiment, RefusesWhatItDoesNotKnowAndNamesTheField) {
         std::string::npos)
         << word;
     EXPECT_NE(refusal("{" + task + R"(, "lanes": 0})").find("field lanes"), std::string::npos);
+    EXPECT_NE(refusal("{" + task + R"(, "lanes": [1, 65]})").find("field lanes, choice 2"), std::string::npos);
+    EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "name": "all tasks"}]})").find("field name"),
+              std::string::npos);
     EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "layout": "x"}]})").find("field layout"), std::string::npos);
     EXPECT_NE(refusal(R"({"tasks": [{"file": "a.jsonl", "answer": "x"}]})").find("field answer"), std::string::npos);
     EXPECT_EQ(refusal("{\n \"tasks\": [],}"), "/there/e.json: This is not valid JSON (line 2, column 14)");

@@ -13,10 +13,12 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "probes/load.h"
 #include "sessions/csv_export.h"
 #include "sessions/npz_export.h"
 #include "sessions/perfetto_export.h"
 #include "sessions/session_file.h"
+#include "sessions/tensorboard_export.h"
 #include "support/recorded_session.h"
 #include "support/temporary_directory.h"
 
@@ -237,6 +239,175 @@ TEST_F(IndependentReader, TheFirstTokenOfATurnThatBeganBeforeTheRecordingTakesIt
     EXPECT_GT(first["ts"].get<std::int64_t>(), 0);
 }
 
+/// What TensorBoard shows, read with nothing but the format's description: TFRecords, checksums, protocol buffers.
+constexpr const char* kReadEvents = R"(
+import glob, json, struct
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+assert crc32c(b"123456789") == 0xE3069283
+
+def masked(data):
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        value |= (data[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if data[at - 1] < 0x80:
+            return value, at
+
+def fields(data):
+    at = 0
+    while at < len(data):
+        key, at = varint(data, at)
+        kind = key & 7
+        if kind == 0:
+            value, at = varint(data, at)
+        else:
+            size = {1: 8, 5: 4}.get(kind)
+            if size is None:
+                size, at = varint(data, at)
+            value = data[at:at + size]
+            at += size
+        yield key >> 3, value
+
+runs = {}
+for name in sorted(glob.glob("tb/*/*tfevents*")):
+    run = name.split("/")[1]
+    runs[run] = []
+    data = open(name, "rb").read()
+    at = 0
+    while at < len(data):
+        length = data[at:at + 8]
+        size, = struct.unpack("<Q", length)
+        event = data[at + 12:at + 12 + size]
+        assert masked(length) == struct.unpack("<I", data[at + 8:at + 12])[0]
+        assert masked(event) == struct.unpack("<I", data[at + 12 + size:at + 16 + size])[0]
+        at += 16 + size
+        parts = dict(fields(event))
+        wall, = struct.unpack("<d", parts[1])
+        if 3 in parts:
+            runs[run].append([wall, -1, parts[3].decode(), 0])
+        else:
+            value = dict(fields(dict(fields(parts[5]))[1]))
+            runs[run].append([wall, parts[2], value[1].decode(), struct.unpack("<f", value[2])[0]])
+print(json.dumps(runs))
+)";
+
+TEST_F(IndependentReader, TheScalarsOfTensorBoardAreThoseOfTheRows) {
+    if (!hasPython("json")) GTEST_SKIP() << "there is no Python";
+    // Two lanes, of which a capacity drops every third row's last selection.
+    session = directory / "b.mixo";
+    test::KeepingSink kept;
+    test::SyntheticEngine engine(kShape, 7, kept);
+    for (const LaneId lane : {0, 1, 0, 1}) engine.play(lane, {.prompt = 9});
+    records = std::move(kept.records);
+    {
+        test::RingAndKeeper sink(kShape, 4096);
+        RecordingOptions options = test::syntheticRecording(session, kShape);
+        options.metadata["created_utc"] = "2026-03-14T09:26:53Z";
+        Recorder recorder(options, sink.ring, sink.ring->makeReader());
+        for (test::Record& record : records) {
+            if (record.is_event) {
+                sink.onEvent(record.event);
+                continue;
+            }
+            if (record.row.trace.serial % 3 == 0) {
+                record.row.ids[3] = notRunId(record.row.ids[3]);
+                record.row.weights[3] = 0.0F;
+                record.row.router[0].active = 3;
+            }
+            sink.onRow(record.row.view());
+            sink.onStepEnd(record.row.trace.step);
+        }
+    }
+    for (test::Record& record : records) record.row.trace = record.row.view();
+    exportTensorBoard(session, directory / "tb");
+    exportTensorBoard(session, directory / "tb");  // in place of the first
+    const auto runs = python(directory.path(), kReadEvents);
+    ASSERT_TRUE(runs.is_object());
+    std::map<std::string, std::map<Step, std::map<std::string, double>>> read;
+    for (const auto& [run, events] : runs.items()) {
+        EXPECT_EQ(events[0][2], "brain.Event:2");
+        double last = 0.0;
+        for (std::size_t i = 1; i < events.size(); ++i) {
+            const bool is_new = read[run][events[i][1]].emplace(events[i][2], events[i][3]).second;
+            EXPECT_TRUE(is_new) << "two values of one step";
+            EXPECT_GE(events[i][0].get<double>(), last);
+            last = events[i][0];
+        }
+        EXPECT_EQ(events[0][0], 1773480413.0) << "when the session was created";
+        EXPECT_GE(events[1][0].get<double>(), events[0][0].get<double>());
+        EXPECT_LT(last, 1773480413.0 + 60.0);
+    }
+
+    // The same from the rows, by the probes.
+    std::map<std::string, std::map<Step, std::vector<const StepTrace*>>> steps;
+    for (std::size_t number = 0; number < rows(); ++number)
+        steps["lane-" + std::to_string(row(number).lane)][row(number).step].push_back(&row(number));
+    ASSERT_EQ(read.size(), steps.size());
+    ASSERT_EQ(steps.size(), 2U);
+    double dropped_at_all = 0.0;
+    std::size_t rates = 0;
+    for (const auto& [lane, of_lane] : steps) {
+        LoadCounter load(kShape);
+        ASSERT_EQ(read[lane].size(), of_lane.size()) << lane;
+        for (const auto& [step, traces] : of_lane) {
+            double entropy = 0.0;
+            double margin = 0.0;
+            double active = 0.0;
+            double dropped = 0.0;
+            for (const StepTrace* trace : traces) {
+                load.add(*trace);
+                for (std::size_t layer = 0; layer < 3; ++layer) {
+                    entropy += trace->router[layer].entropy;
+                    margin += trace->router[layer].margin();
+                    active += trace->router[layer].active;
+                    if ((trace->router[layer].flags & layer_flag::kVirtual) == 0)
+                        dropped += static_cast<double>(std::ranges::count_if(
+                            trace->expert_ids.subspan(layer * 4, 4), [](std::int16_t id) { return isNotRun(id); }));
+                }
+            }
+            const double cells = 3.0 * static_cast<double>(traces.size());
+            double cv = 0.0;
+            double floor = 0.0;
+            for (std::int32_t layer = 0; layer < 3; ++layer) {
+                const BalanceMeasures measures = measureBalance(load.allPhases(layer));
+                cv += measures.cv / 3.0;
+                floor += measures.cv_floor / 3.0;
+            }
+            auto& values = read[lane][step];
+            EXPECT_NEAR(values.at("router/entropy"), entropy / cells, 1e-5);
+            EXPECT_NEAR(values.at("router/margin"), margin / cells, 1e-5);
+            EXPECT_NEAR(values.at("experts/active"), active / cells, 1e-5);
+            EXPECT_EQ(values.at("experts/dropped"), dropped);
+            EXPECT_NEAR(values.at("load/cv"), cv, 1e-5);
+            EXPECT_NEAR(values.at("load/cv_floor"), floor, 1e-5);
+            const StepTrace& newest = *traces.back();
+            EXPECT_EQ(values.at("thinking_tokens"), (newest.next.id >= 0 ? newest.next : newest.token).thinking_tokens);
+            dropped_at_all += dropped;
+            if (!values.contains("tokens_per_s")) continue;
+            ++rates;
+            std::int64_t before = -1;
+            for (const auto& [earlier, its] : of_lane) {
+                if (earlier < step && its.back()->next.id >= 0) before = its.back()->step_end_us;
+            }
+            EXPECT_NEAR(values.at("tokens_per_s"), 1e6 / static_cast<double>(newest.step_end_us - before), 0.01);
+        }
+    }
+    EXPECT_GT(dropped_at_all, 0.0);
+    EXPECT_GT(rates, 10U);
+}
+
 #if defined(__SANITIZE_ADDRESS__)
 #define MIXO_ADDRESS_SANITIZER
 #elif defined(__has_feature)
@@ -279,6 +450,7 @@ TEST_F(IndependentReader, ExportsTakeNoMoreMemoryForALongSessionThanForAShortOne
             exportCsv(file, directory / "csv");
             exportNpz(file, directory / "a.npz");
             exportPerfetto(file, directory / "a.json");
+            exportTensorBoard(file, directory / "tb");
         });
     };
     const long brief = memory(directory / "short.mixo");

@@ -14,6 +14,7 @@
 #include "views/accuracy_budget_chart.h"
 #include "views/accuracy_cost_chart.h"
 #include "views/accuracy_map.h"
+#include "views/batch_speed_chart.h"
 #include "views/budget_axis.h"
 #include "views/lane_style.h"
 #include "views/series_plot.h"
@@ -49,6 +50,7 @@ protected:
     AccuracyCostChart cost{selection};
     AccuracyMap map{selection};
     ThinkDistribution distribution{selection};
+    BatchSpeedChart batch{selection};
 };
 
 TEST_F(ExperimentCharts, TheAxisIsLogarithmicAndBrokenWhereThereIsNoLogarithm) {
@@ -114,6 +116,86 @@ TEST_F(ExperimentCharts, MarksStandAtTheirValues) {
     cost.renderToImage(1.0);
     EXPECT_EQ(center(cost, 2, 2).x() > center(cost, 0, 2).x(),
               results[cellAt(2, 2)].latency_ms > results[cellAt(0, 2)].latency_ms);
+}
+
+TEST_F(ExperimentCharts, SpeedStandsAgainstTheLogarithmOfTheBatchSize) {
+    batch.resize(640, 420);
+    show(sampleExperiment());
+    EXPECT_TRUE(batch.isEmpty()) << "there is one size";
+    test::SampleExperiment sample;
+    sample.lanes = {4, 1, 2, 32, 8, 16};  // drawn in order, however they were given
+    sample.tasks = {"sums", "words"};
+    show(sampleExperiment(sample));
+    ASSERT_FALSE(batch.isEmpty());
+    const auto& results = selection.experiment()->results;
+    const auto cellOf = [&](std::size_t policy, std::int32_t lanes) {
+        ExperimentCell choice = selection.choice(policy, selection.slice().places[selection.shownPlace()]);
+        choice.lanes = lanes;
+        return *selection.frame()->find(choice);
+    };
+    for (const std::size_t task : {std::size_t{0}, std::size_t{2}}) {  // and all of them
+        selection.setTask(task);
+        for (const SpeedMeasure measure : {SpeedMeasure::kTimePerToken, SpeedMeasure::kTokensPerSecond}) {
+            batch.setMeasure(measure);
+            batch.renderToImage(1.0);
+            const auto value = [&](std::size_t cell) {
+                return measure == SpeedMeasure::kTimePerToken ? results[cell].tpot_ms.median
+                                                              : results[cell].tokens_per_s;
+            };
+            const auto at = [&](std::size_t policy, std::int32_t lanes) {
+                return batch.markOf(cellOf(policy, lanes)).center();
+            };
+            const double v1 = value(cellOf(0, 1));
+            const double v32 = value(cellOf(0, 32));
+            ASSERT_NE(v1, v32);
+            for (const std::int32_t lanes : {1, 2, 4, 8, 16, 32}) {
+                EXPECT_NEAR(at(0, lanes).x(), at(0, 1).x() + std::log2(lanes) / 5.0 * (at(0, 32).x() - at(0, 1).x()),
+                            0.01);
+                for (std::size_t policy = 0; policy < 3; ++policy)
+                    EXPECT_NEAR(at(policy, lanes).y(),
+                                at(0, 1).y() +
+                                    (value(cellOf(policy, lanes)) - v1) / (v32 - v1) * (at(0, 32).y() - at(0, 1).y()),
+                                0.01)
+                        << lanes;
+            }
+        }
+    }
+    const std::size_t clicked = cellOf(1, 16);
+    QSignalSpy asked(&batch, &ExperimentChart::runsAsked);
+    click(batch, clicked);
+    EXPECT_EQ(selection.cell(), clicked);
+    EXPECT_EQ(asked.count(), 1);
+    EXPECT_EQ(selection.frame()->experiment.lanes[selection.lanes()], 16) << "the other charts show its batch size";
+    const auto rows = parseCsv(batch.csv());
+    ASSERT_EQ(rows.size(), 1 + 3 * 5 * 6);
+    EXPECT_EQ(rows.front().size(), rows.back().size());
+    EXPECT_EQ(rows[1].mid(0, 6),
+              (QStringList{u"all tasks"_s, u"model"_s, u"greedy"_s, u"no_think"_s, u"unlimited"_s, u"1"_s}));
+}
+
+TEST_F(ExperimentCharts, AllTasksTogetherAreAChoiceAmongTheTasks) {
+    test::SampleExperiment sample;
+    sample.tasks = {"sums", "words"};
+    show(sampleExperiment(sample));
+    const auto& results = selection.experiment()->results;
+    const CellResult of_one = results[cellAt(1, 4)];
+    selection.setTask(2);
+    const CellResult& pooled = results[cellAt(1, 4)];
+    EXPECT_EQ(pooled.accuracy.trials, 2 * of_one.accuracy.trials);
+    EXPECT_EQ(pooled.accuracy.successes, 2 * of_one.accuracy.successes) << "both tasks have the same made-up runs";
+    EXPECT_LT(pooled.accuracy.high - pooled.accuracy.low, of_one.accuracy.high - of_one.accuracy.low);
+    for (ExperimentChart* chart : charts()) {
+        chart->renderToImage(1.0);
+        EXPECT_FALSE(chart->markOf(cellAt(1, 4)).isNull()) << chart->viewName().toStdString();
+    }
+    click(map, cellAt(1, 4));
+    EXPECT_EQ(selection.cell(), cellAt(1, 4));
+    EXPECT_EQ(selection.task(), 2U);
+    EXPECT_TRUE(budget.csv().contains(u"\nall tasks,"_s));
+    const auto lengths = parseCsv(distribution.csv());
+    EXPECT_EQ(lengths.back()[6], u"80"_s) << "runs of both tasks";
+    selection.setCell(0);
+    EXPECT_EQ(selection.task(), 0U) << "a cell leads back to its task";
 }
 
 TEST_F(ExperimentCharts, TheFrontHoldsFinishedCellsThatNoOtherBeats) {
@@ -221,6 +303,16 @@ TEST_F(ExperimentCharts, ATextHasNoAccuracy) {
     EXPECT_TRUE(told.startsWith(u"top-k:k=1 · wiki"_s)) << told.toStdString();
     EXPECT_TRUE(told.contains(u"over 4,000 tokens"_s)) << told.toStdString();
     EXPECT_TRUE(told.contains(u"0.2000 [0.2000, 0.2000] nats a token"_s)) << told.toStdString();
+
+    sample.lanes = {1, 4};
+    show(sampleExperiment(sample));
+    selection.setCell(selection.frame()->cells.size() - 1);
+    EXPECT_EQ(selection.task(), 1U);
+    EXPECT_EQ(selection.lanes(), 1U);
+    EXPECT_TRUE(
+        describeCell(*selection.experiment(), *selection.cell()).startsWith(u"top-k:k=1 · wiki · batch of 4"_s));
+    EXPECT_TRUE(batch.isEmpty());
+    EXPECT_EQ(parseCsv(batch.csv()).size(), 1);
 }
 
 TEST_F(ExperimentCharts, TheLegendStaysInsideHoweverLongTheNames) {
@@ -281,6 +373,20 @@ TEST_F(ExperimentCharts, Pictures) {
                                           .arg(theme == ThemeChoice::kDark ? u"dark"_s : u"light"_s));
                 }
             }
+        }
+    }
+    test::SampleExperiment sizes;
+    sizes.lanes = {1, 2, 4, 8, 16, 32};
+    for (const ThemeChoice theme : {ThemeChoice::kLight, ThemeChoice::kDark}) {
+        Theme::instance().setChoice(theme);
+        selection.setExperiment(sampleExperiment(sizes));
+        for (const SpeedMeasure measure : {SpeedMeasure::kTimePerToken, SpeedMeasure::kTokensPerSecond}) {
+            batch.setMeasure(measure);
+            batch.resize(510, 250);
+            const QString file = u"%1/speed-lanes-%2-%3.png"_s.arg(folder)
+                                     .arg(static_cast<int>(measure))
+                                     .arg(theme == ThemeChoice::kDark ? u"dark"_s : u"light"_s);
+            EXPECT_TRUE(batch.renderToImage(1.0).save(file));
         }
     }
     Theme::instance().setChoice(ThemeChoice::kLight);

@@ -202,6 +202,28 @@ TEST(ExperimentTaskRowTest, ATextHasWindowsInPlaceOfARule) {
     EXPECT_FALSE(row.items().has_value()) << "the model's tokenizer cuts it";
 }
 
+TEST(ExperimentRunsViewTest, OfAllTasksItListsTheRunsOfEachAndNamesTheTask) {
+    ExperimentSelection selection;
+    ExperimentRunsView view(selection);
+    view.show();
+    test::SampleExperiment sample;
+    sample.tasks = {"sums", "words"};
+    selection.setExperiment(sampleExperiment(sample));
+    selection.setTask(2);
+    selection.setCell(selection.slice().at(1, 2));
+    ASSERT_EQ(view.table().model()->rowCount(), 80);
+    EXPECT_EQ(view.table().model()->index(0, 0).data().toString(), u"sums 0"_s);
+    EXPECT_EQ(view.table().model()->index(79, 0).data().toString(), u"words 39"_s);
+    QSignalSpy asked(&view, &ExperimentRunsView::askAsked);
+    view.table().selectRow(41);
+    QTest::mouseClick(view.findChild<QPushButton*>(u"experiment_run_ask"_s), Qt::LeftButton);
+    ASSERT_EQ(asked.count(), 1);
+    const auto cell = asked.front()[0].value<std::size_t>();
+    EXPECT_EQ(selection.frame()->cells[cell].task, 1U) << "the run's own cell";
+    EXPECT_EQ(asked.front()[1].value<std::size_t>(), 1U);
+    EXPECT_EQ(parseCsv(view.csv()).back().front(), u"words"_s);
+}
+
 TEST(ExperimentProgressTest, SaysWhatTheButtonsDo) {
     ExperimentProgress progress;
     auto& run = *progress.findChild<QPushButton*>(u"experiment_run"_s);
@@ -237,6 +259,8 @@ TEST(ExperimentFields, ReadWhatTheyWrite) {
     EXPECT_EQ(parseBudgets(budgetsText(budgets)), budgets);
     const std::vector<std::uint64_t> seeds = {0, 18446744073709551615ULL};
     EXPECT_EQ(parseSeeds(seedsText(seeds)), seeds);
+    const std::vector<std::int32_t> lanes = {1, 8, 64};
+    EXPECT_EQ(parseLanes(lanesText(lanes)), lanes);
     std::vector<Experiment::Sampling> samplings(3);
     samplings[0].greedy = true;
     samplings[2].temperature = 0.7;
@@ -256,6 +280,7 @@ TEST(ExperimentFields, SayWhatIsWrong) {
     EXPECT_NE(refusal(parseBudgets, u"8, -1"_s).find("found -1"), std::string::npos);
     EXPECT_NE(refusal(parseBudgets, u"8, 8"_s).find("twice"), std::string::npos);
     EXPECT_NE(refusal(parseBudgets, u" , "_s).find("at least one"), std::string::npos);
+    EXPECT_NE(refusal(parseLanes, u"8, 65"_s).find("found 65"), std::string::npos);
     EXPECT_NE(refusal(parseSeeds, u"1.5"_s).find("found 1.5"), std::string::npos);
     EXPECT_NE(refusal(parseSamplings, u"greedy; warm"_s).find("found warm"), std::string::npos);
     EXPECT_NE(refusal(parseSamplings, u"top_p=2"_s).find("0 to 1"), std::string::npos);

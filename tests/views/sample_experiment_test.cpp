@@ -13,6 +13,7 @@ Experiment experimentOf(const SampleExperiment& sample) {
     experiment.policies = sample.policies;
     experiment.modes = sample.modes;
     experiment.budgets = sample.budgets;
+    experiment.lanes = sample.lanes;
     for (const std::string& task : sample.tasks) {
         experiment.tasks.emplace_back();
         experiment.tasks.back().name = task;
@@ -60,11 +61,11 @@ RunResult runOf(const ExperimentCell& cell, RunKey key, bool judged) {
     run.measures.ran = run.measures.rows * 2 * chosen;
     run.measures.load = {static_cast<std::uint32_t>(run.measures.rows * chosen), 0,
                          static_cast<std::uint32_t>(run.measures.rows * chosen), 0};
-    run.measures.generated_ms =
-        static_cast<double>(run.measures.rows) * (1.0 - 0.08 * static_cast<double>(cell.policy));
+    const double step = (0.6 + 0.05 * cell.lanes) * (1.0 - 0.08 * static_cast<double>(cell.policy));
+    run.measures.generated_ms = static_cast<double>(run.measures.rows) * step * 8.0 / cell.lanes;
     run.measures.prompt_ms = 3.0;
     run.ttft_ms = 3.0;
-    run.tpot_ms = 1.0;
+    run.tpot_ms = step * (1.0 + 0.01 * static_cast<double>(key.item));
     run.latency_ms = 3.0 + run.measures.generated_ms;
     return run;
 }

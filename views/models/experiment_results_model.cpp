@@ -59,11 +59,14 @@ struct Heading {
 const std::array<Heading, ExperimentResultsModel::kColumns>& headings() {
     static const std::array<Heading, ExperimentResultsModel::kColumns> all = {
         {{QObject::tr("Policy"), QObject::tr("Routing policy; the first is the baseline")},
-         {QObject::tr("Task"), QObject::tr("Task whose items were asked")},
+         {QObject::tr("Task"),
+          QObject::tr("Task whose items were asked or scored; all tasks: the items of those that are asked together, "
+                      "each weighing the same")},
          {QObject::tr("Mode"), QObject::tr("With or without thinking")},
          {QObject::tr("B"), QObject::tr("Thinking budget in tokens")},
          {QObject::tr("Sampling"), QObject::tr("How tokens are drawn")},
          {QObject::tr("Seed"), QObject::tr("Seed of the draws")},
+         {QObject::tr("Lanes"), QObject::tr("Runs that decode in one batch; answers do not depend on it, times do")},
          {QObject::tr("Runs"), QObject::tr("Runs that have finished, of the items of the task")},
          {QObject::tr("Accuracy, %"), QObject::tr("Share of right answers with Wilson's 95 % interval")},
          {QObject::tr("p"), QObject::tr("Exact McNemar test against the first policy on the same items")},
@@ -119,6 +122,8 @@ bool ExperimentResultsModel::isTold(int column) const {
             return experiment.seeds.size() > 1;
         case kAccuracy:
             return !std::ranges::all_of(experiment.tasks, &ExperimentTask::scoresText);
+        case kLanes:
+            return experiment.lanes.size() > 1;
         case kPValue:
             return experiment.policies.size() > 1 && isTold(kAccuracy);
         case kPerplexity:
@@ -140,7 +145,7 @@ int ExperimentResultsModel::columnCount(const QModelIndex& parent) const {
 }
 
 bool ExperimentResultsModel::scoresText(const CellResult& result) const {
-    return m_experiment->frame->experiment.tasks[result.cell.task].scoresText();
+    return mixoscope::scoresText(m_experiment->frame->experiment, result.cell);
 }
 
 QString ExperimentResultsModel::text(const CellResult& result, int column) const {
@@ -153,7 +158,7 @@ QString ExperimentResultsModel::text(const CellResult& result, int column) const
         case kPolicy:
             return QString::fromStdString(experiment.policies[result.cell.policy]);
         case kTask:
-            return QString::fromStdString(experiment.tasks[result.cell.task].name);
+            return QString::fromStdString(taskName(experiment, result.cell));
         case kMode:
             return QString::fromStdString(modeName(static_cast<std::int64_t>(result.cell.mode)));
         case kBudget:
@@ -163,6 +168,8 @@ QString ExperimentResultsModel::text(const CellResult& result, int column) const
             return QString::fromStdString(samplingText(experiment.samplings[result.cell.sampling]));
         case kSeed:
             return QString::number(result.cell.seed);
+        case kLanes:
+            return QString::number(result.cell.lanes);
         case kRuns:
             return isFinished(result) || result.items == 0
                        ? format::count(result.runs)
@@ -182,7 +189,7 @@ QString ExperimentResultsModel::text(const CellResult& result, int column) const
         case kTtft:
             return format::milliseconds(result.ttft_ms);
         case kTpot:
-            return format::milliseconds(result.tpot_ms);
+            return format::milliseconds(result.tpot_ms.mean);
         case kLatency:
             return format::milliseconds(result.latency_ms);
         case kRate:
@@ -220,6 +227,8 @@ QVariant ExperimentResultsModel::sortValue(const CellResult& result, int column)
             return result.cell.mode == ThinkingMode::kNoThink ? -1.0 : static_cast<double>(result.cell.budget);
         case kSeed:
             return static_cast<double>(result.cell.seed);
+        case kLanes:
+            return static_cast<double>(result.cell.lanes);
         case kRuns:
             return static_cast<double>(result.runs);
         case kAccuracy:
@@ -235,7 +244,7 @@ QVariant ExperimentResultsModel::sortValue(const CellResult& result, int column)
         case kTtft:
             return result.ttft_ms;
         case kTpot:
-            return result.tpot_ms;
+            return result.tpot_ms.mean;
         case kLatency:
             return result.latency_ms;
         case kRate:

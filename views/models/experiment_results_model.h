@@ -18,6 +18,7 @@ public:
         kBudget,
         kSampling,
         kSeed,
+        kLanes,
         kRuns,
         kAccuracy,
         kPValue,

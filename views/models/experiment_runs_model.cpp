@@ -20,13 +20,22 @@ QString scoreText(const RunResult& run) {
         .arg(format::fixed(std::exp(run.measures.nll / tokens), 2), format::count(run.measures.scored_tokens));
 }
 
+std::vector<std::shared_ptr<const CellRuns>> runsOf(const ExperimentSnapshot& experiment, std::size_t result) {
+    std::vector<std::shared_ptr<const CellRuns>> runs;
+    for (const std::size_t cell : experiment.frame->cellsOf(result)) {
+        if (cell < experiment.runs.size()) runs.push_back(experiment.runs[cell]);
+    }
+    return runs;
+}
+
 void ExperimentRunsModel::show(const ExperimentPointer& experiment, std::optional<std::size_t> cell, RunFilter filter) {
     beginResetModel();
     m_experiment = experiment;
     m_rows.clear();
-    m_runs = cell && *cell < experiment->runs.size() ? experiment->runs[*cell] : nullptr;
-    if (m_runs != nullptr) {
-        for (const RunResult& run : *m_runs) {
+    m_runs = cell ? runsOf(*experiment, *cell) : std::vector<std::shared_ptr<const CellRuns>>();
+    for (const auto& runs : m_runs) {
+        if (runs == nullptr) continue;
+        for (const RunResult& run : *runs) {
             const bool shown =
                 filter == RunFilter::kAll || (run.judged && run.correct == (filter == RunFilter::kRight));
             if (shown) m_rows.push_back(&run);
@@ -43,7 +52,12 @@ const TaskItem* ExperimentRunsModel::item(int row) const {
 bool ExperimentRunsModel::scoresText() const {
     if (m_rows.empty()) return false;
     const ExperimentFrame& frame = *m_experiment->frame;
-    return frame.experiment.tasks[frame.cells[run(0).key.cell].task].scoresText();
+    return mixoscope::scoresText(frame.experiment, frame.cells[run(0).key.cell]);
+}
+
+QString ExperimentRunsModel::taskOf(const RunResult& run) const {
+    const ExperimentFrame& frame = *m_experiment->frame;
+    return QString::fromStdString(taskName(frame.experiment, frame.cells[run.key.cell]));
 }
 
 int ExperimentRunsModel::rowCount(const QModelIndex& parent) const {
@@ -59,7 +73,9 @@ QString ExperimentRunsModel::text(int row, int column) const {
     const TaskItem* asked = item(row);
     switch (column) {
         case kItem:
-            return format::count(static_cast<std::int64_t>(shown.key.item));
+            return m_runs.size() == 1
+                       ? format::count(static_cast<std::int64_t>(shown.key.item))
+                       : u"%1 %2"_s.arg(taskOf(shown), format::count(static_cast<std::int64_t>(shown.key.item)));
         case kVerdict:
             return !shown.judged ? format::kAbsent : shown.correct ? tr("✓ right") : tr("✕ wrong");
         case kPrompt:

@@ -1,4 +1,4 @@
-// The runs of one cell of an experiment, a row a run.
+// The runs that one result of an experiment counts, a row a run.
 #pragma once
 
 #include <QAbstractTableModel>
@@ -18,11 +18,13 @@ public:
 
     using QAbstractTableModel::QAbstractTableModel;
 
-    /// `cell` of the experiment; nullopt: no rows.
+    /// `cell`: a result of the experiment; nullopt: no rows.
     void show(const ExperimentPointer& experiment, std::optional<std::size_t> cell, RunFilter filter);
     const RunResult& run(int row) const { return *m_rows[static_cast<std::size_t>(row)]; }
     /// Null where the task's file cannot be read.
     const TaskItem* item(int row) const;
+
+    QString taskOf(const RunResult& run) const;
 
     int rowCount(const QModelIndex& parent = {}) const override;
     int columnCount(const QModelIndex& parent = {}) const override;
@@ -36,12 +38,14 @@ private:
     QString text(int row, int column) const;
 
     ExperimentPointer m_experiment;
-    std::shared_ptr<const CellRuns> m_runs;  // that m_rows points into
+    std::vector<std::shared_ptr<const CellRuns>> m_runs;  // that m_rows points into
     std::vector<const RunResult*> m_rows;
 };
 
 /// What a run that scored a window of a text found.
 QString scoreText(const RunResult& run);
+/// The runs that a result counts, by cell; null: a cell without runs.
+std::vector<std::shared_ptr<const CellRuns>> runsOf(const ExperimentSnapshot& experiment, std::size_t result);
 /// On one line, for cells of a table.
 QString onOneLine(const std::string& text);
 

@@ -55,7 +55,7 @@ Rows withoutTimes(const std::string& csv) {
     Rows rows = readCsv(csv, "results.csv");
     for (std::size_t column = 0; column < rows.front().size(); ++column) {
         const std::string header = rows.front()[column];
-        if (!header.ends_with("_ms") && header != "tokens_per_s") continue;
+        if (!header.ends_with("_ms") && !header.starts_with("tokens_per_s")) continue;
         for (auto& row : rows) row[column].clear();
     }
     return rows;
@@ -167,6 +167,13 @@ TEST_F(ExperimentWindow, TheTableIsThatOfTheSweep) {
     EXPECT_EQ(withoutTimes(contentOf(folder / "results.csv")), table());
     EXPECT_EQ(withoutTimes(contentOf(folder / "runs.csv")),
               withoutTimes(contentOf(directory.path() / "swept/runs.csv")));
+    const std::filesystem::path report = directory.path() / "report.html";
+    answerFileDialog(QString::fromStdString(report.string()));
+    QTest::mouseClick(&find<QToolButton>(u"experiment_report"_s), Qt::LeftButton);
+    ASSERT_TRUE(waitFor([&] { return find<QLabel>(u"experiment_message"_s).text().contains(u"Report written"_s); }));
+    const std::string html = contentOf(report);
+    EXPECT_NE(html.find(shown().identity.model_hash), std::string::npos);
+    EXPECT_NE(html.find("<svg "), std::string::npos);
 
     // And read again, from the file of its results.
     const auto store = shown().store;
