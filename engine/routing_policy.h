@@ -63,8 +63,8 @@ struct PolicySpec {
     PolicyRole role = PolicyRole::kChooses;
     std::string source = {};  // paper or project that the rule comes from
     std::string cost = {};    // what it costs or saves
-    bool causal = true;       // a token's experts never depend on later tokens
-    std::string view = {};    // what it looks at besides the row: "" nothing, "step", "history"
+    bool causal = true;       // at its defaults a token's experts never depend on later tokens (policy_view.h)
+    std::string view = {};    // what it looks at besides the row, at its defaults: "" nothing, "step", "history"
     bool calibrated = false;  // it can use, or needs, a calibration file
 };
 
