@@ -549,7 +549,8 @@ def main():
                 if column not in wanted:
                     differences.append(f'{kind}: nothing recomputes {column}')
                 elif not same(wanted[column], text):
-                    differences.append(f'{kind}, row {number} ({row}), {column}: {text}, expected {wanted[column]}')
+                    place = ', '.join(list(row.values())[:4])
+                    differences.append(f'{kind}, row {number} ({place}), {column}: {text}, expected {wanted[column]}')
             for column in wanted.keys() - row.keys():
                 differences.append(f'{kind}: {column} is missing')
     print(json.dumps({'checked': checked, 'differences': differences[:20], 'count': len(differences)}))
