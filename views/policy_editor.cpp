@@ -302,7 +302,7 @@ void PolicyEditor::showViews() {
     for (PolicyPartForm* form : m_forms) {
         if (form->edits()) continue;
         try {
-            form->showView(viewOf(form->part(), m_config));
+            form->showView(viewOf(form->part(), m_model.config));
         } catch (const Error&) {
             // What is wrong is said at its field; until it is right the form says what it said before.
         }

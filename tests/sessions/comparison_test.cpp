@@ -10,6 +10,7 @@
 #include "comparison_fixture_test.h"
 #include "sessions/attribution.h"
 #include "sessions/comparison_export.h"
+#include "sessions/csv_export.h"
 #include "sessions/session_file.h"
 
 namespace mixoscope {
