@@ -5,11 +5,13 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "comparison_fixture_test.h"
 #include "sessions/attribution.h"
 #include "sessions/comparison_export.h"
+#include "sessions/csv_export.h"
 #include "sessions/session_file.h"
 
 namespace mixoscope {
