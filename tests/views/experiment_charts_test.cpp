@@ -383,10 +383,8 @@ TEST_F(ExperimentCharts, Pictures) {
         for (const SpeedMeasure measure : {SpeedMeasure::kTimePerToken, SpeedMeasure::kTokensPerSecond}) {
             batch.setMeasure(measure);
             batch.resize(510, 250);
-            const QString file = u"%1/speed-lanes-%2-%3.png"_s.arg(folder)
-                                     .arg(static_cast<int>(measure))
-                                     .arg(theme == ThemeChoice::kDark ? u"dark"_s : u"light"_s);
-            EXPECT_TRUE(batch.renderToImage(1.0).save(file));
+            test::keepPicture(batch.renderToImage(1.0), u"speed-lanes-%1-%2"_s.arg(static_cast<int>(measure))
+                                                            .arg(theme == ThemeChoice::kDark ? u"dark"_s : u"light"_s));
         }
     }
     Theme::instance().setChoice(ThemeChoice::kLight);
