@@ -87,17 +87,17 @@ void RecordedConversation::readPlace(std::function<bool()> cancelled) {
     const bool in_prompt = lane->history.tokenCount() < turn.prompt_tokens;
     const History& history = in_prompt ? later->historyOfTurn(lane->turns.size() - 1) : lane->history;
     const std::int32_t tokens = in_prompt ? turn.prompt_tokens : history.tokenCount();
+    const bool began_later = turn.first_position > 0 && history.tokenCount() > 0 && history.token(0).trace.id < 0;
+    if (began_later)
+        refuse({.what = "The recording began after its conversation, so it lacks the beginning of what the model read",
+                .expected = "the tokens from position 0 on",
+                .found = "those from " + std::to_string(turn.first_position) + " on"});
     if (tokens > replay.rowsRead() + 1)  // also of a damaged file, which may say that it has any number
         refuse({.what = kLacksTokens,
                 .expected = "a row for each of " + std::to_string(tokens) + " tokens but the last",
                 .found = std::to_string(replay.rowsRead()) + " rows"});
     for (std::int32_t position = 0; position < std::min(tokens, history.tokenCount()); ++position)
         m_tokens.push_back(history.token(position).trace);
-    const bool began_later = turn.first_position > 0 && !m_tokens.empty() && m_tokens.front().id < 0;
-    if (began_later)
-        refuse({.what = "The recording began after its conversation, so it lacks the beginning of what the model read",
-                .expected = "the tokens from position 0 on",
-                .found = "those from " + std::to_string(turn.first_position) + " on"});
     if (m_tokens.empty() || m_prompt_tokens < 1 || std::ssize(m_tokens) < tokens ||
         std::ranges::any_of(m_tokens, [](const TokenTrace& token) { return token.id < 0; }))
         refuse({.what = kLacksTokens,

@@ -356,7 +356,7 @@ TEST_F(ExperimentRunnerTest, ResultsOverAllTasksCountEveryItemOnce) {
 
 TEST_F(ExperimentRunnerTest, ATextIsInNoResultOverAllTasks) {
     experiment["tasks"] = {
-        {{"file", "t.raw"}, {"layout", "text"}}, {{"file", "t.jsonl"}}, {{"file", "u.raw"}, {"layout", "text"}}};
+        {{"file", "a.raw"}, {"layout", "text"}}, {{"file", "t.jsonl"}}, {{"file", "u.raw"}, {"layout", "text"}}};
     experiment["lanes"] = {1, 2};
     write();
     const ExperimentFrame one = frameOf(readExperiment(directory / "e.json"), {});
