@@ -60,7 +60,8 @@ struct ModelAtHand {
         kAbsent,
     };
     Verdict verdict = Verdict::kUnknown;
-    std::string detail;  // the first file that is missing or has another size, with both sizes
+    std::string detail;    // the first file that is missing or has another size, with both sizes
+    bool by_name = false;  // an embedded model: it is found by its name, wherever the program lies by now
 };
 
 struct Playback {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/model.h"
 #include "engine/settings_json.h"
 #include "probes/aggregates.h"
 #include "sessions/comparison_export.h"
@@ -385,7 +386,9 @@ WorkbenchSnapshot SessionReplay::snapshot() {
     return m_impl->snapshot();
 }
 ModelAtHand SessionReplay::modelAtHand() const {
-    return lookForModelFiles(m_impl->model.files_json, m_impl->model.directory);
+    ModelAtHand found = lookForModelFiles(m_impl->model.files_json, m_impl->model.directory);
+    found.by_name = isEmbeddedModel(m_impl->model.name);
+    return found;
 }
 
 }  // namespace mixoscope

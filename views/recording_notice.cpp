@@ -8,7 +8,6 @@
 #include <QVBoxLayout>
 #include <algorithm>
 
-#include "engine/model.h"
 #include "sessions/playback.h"
 #include "sessions/workbench.h"
 #include "views/format.h"
@@ -71,8 +70,10 @@ QString whyNotContinued(const WorkbenchSnapshot& snapshot) {
         std::ranges::none_of(snapshot.origins, [](const LaneOrigin& lane) { return lane.role == LaneRole::kChat; });
     if (compares) return QObject::tr("A comparison: only a conversation can be gone on with");
     if (snapshot.lanes.empty()) return QObject::tr("The recording holds no tokens");
-    // An embedded model is found by its name, wherever the program lies by now.
-    if (playback->model.verdict == ModelAtHand::Verdict::kAbsent && !isEmbeddedModel(snapshot.model->name))
+    if (!snapshot.model->imported_from.empty())
+        return QObject::tr("Imported from %1: weights and settings, which it would go on with, were not recorded")
+            .arg(format::plainText(snapshot.model->imported_from));
+    if (playback->model.verdict == ModelAtHand::Verdict::kAbsent && !playback->model.by_name)
         return QObject::tr("Its model is not at hand: %1").arg(format::plainText(playback->model.detail));
     return {};
 }

@@ -35,8 +35,8 @@ TEST_F(ModelCommand, PoliciesAreListedWithTheirParameters) {
     const json& top_k = policies[1];
     EXPECT_EQ(top_k["name"], "top-k");
     EXPECT_EQ(top_k["role"], "chooses");
-    EXPECT_EQ(top_k["view"], "step");
-    EXPECT_EQ(top_k["causal"], false);
+    EXPECT_EQ(top_k["view"], "row") << "without a capacity, as by default";
+    EXPECT_EQ(top_k["causal"], true);
     EXPECT_EQ(top_k["parameters"][0]["key"], "k");
     EXPECT_EQ(top_k["parameters"][0]["maximum"], 8);
     EXPECT_EQ(top_k["parameters"][0]["default"], "2");

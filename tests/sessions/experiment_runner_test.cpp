@@ -233,6 +233,10 @@ TEST_F(ExperimentRunnerTest, ResultsAreReadWhereModelAndTasksAreNot) {
 }
 
 TEST_F(ExperimentRunnerTest, ResultsAreReadWhereNothingMayBeWritten) {
+    std::ofstream tasks(directory / "t.jsonl");  // so many that a stop comes in time
+    for (int i = 0; i < 2000; ++i)
+        tasks << json{{"prompt", "question " + std::to_string(i)}, {"answer", "x"}}.dump() << '\n';
+    tasks.close();
     const auto runner = makeRunner();
     runner->open(directory / "e.json");
     runner->run();
@@ -416,7 +420,7 @@ TEST_F(ExperimentRunnerTest, ATextIsInNoResultOverAllTasks) {
     const auto rows = readCsv(resultsCsv(frame->experiment, tally.results()), "results");
     ASSERT_EQ(rows.size(), 1U + frame->resultCount());
     EXPECT_EQ((std::vector<std::string>(rows[2].begin(), rows[2].begin() + 7)),
-              (std::vector<std::string>{"t", "model", "", "", "", "", "2"}))
+              (std::vector<std::string>{"a", "model", "", "", "", "", "2"}))
         << "of a text the batch size is told";
     EXPECT_EQ(rows.back()[0], "all tasks");
     EXPECT_EQ(rows[0].size(), rows[2].size());

@@ -163,7 +163,8 @@ TEST_F(ExperimentWindow, TheTableIsThatOfTheSweep) {
     std::filesystem::create_directory(folder);
     answerFileDialog(QString::fromStdString(folder.string()));
     QTest::mouseClick(&find<QToolButton>(u"experiment_csv"_s), Qt::LeftButton);
-    ASSERT_TRUE(waitFor([&] { return find<QLabel>(u"experiment_message"_s).text().contains(u"runs.csv written"_s); }));
+    ASSERT_TRUE(
+        waitFor([&] { return find<QLabel>(u"experiment_message"_s).text().contains(u"task_load.csv written"_s); }));
     EXPECT_EQ(withoutTimes(contentOf(folder / "results.csv")), table());
     EXPECT_EQ(withoutTimes(contentOf(folder / "runs.csv")),
               withoutTimes(contentOf(directory.path() / "swept/runs.csv")));
