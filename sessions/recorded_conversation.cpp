@@ -46,6 +46,11 @@ bool leavesFreeToThink(const Model& model, ThinkingMode mode, std::span<const To
 RecordedConversation::RecordedConversation(const std::filesystem::path& file, std::int64_t step,
                                            std::function<bool()> cancelled)
     : m_file(file), m_step(step), m_reader(file, cancelled), m_model(m_reader.model()) {
+    if (const std::string engine = m_reader.metadata("imported_from"); !engine.empty())
+        refuse({.what = "Imported routing cannot be continued",
+                .where = m_file.string(),
+                .expected = "a session with settings",
+                .found = "one imported from " + engine});
     const std::optional<LaneId> lane = conversationOf(m_reader.lanes());
     if (!lane) refuse({.what = "A comparison cannot be continued", .expected = "the session of a conversation"});
     m_lane = *lane;

@@ -56,6 +56,9 @@ TEST_F(ImportCommand, SaysWhatItWroteAndOtherCommandsReadIt) {
     std::getline(routing, line);
     std::getline(routing, line);
     EXPECT_EQ(line, "0,0,0,prompt,0,0,0,,0\r") << "no weight was recorded";
+    const ProgramResult continued = runProgramWith({"generate", "--continue", inside("s.mixo")});
+    EXPECT_EQ(continued.status, 2);
+    EXPECT_NE(continued.err.find("Imported routing cannot be continued"), std::string::npos) << continued.err;
 }
 
 TEST_F(ImportCommand, RefusesBadInputWithOneMessage) {
