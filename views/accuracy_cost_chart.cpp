@@ -136,8 +136,8 @@ std::vector<ExperimentChart::Mark> AccuracyCostChart::paintChart(QPainter& paint
         niceScale(std::max(0.0, low - air), high + air, std::max(2, static_cast<int>(plot.width() / 80.0)));
     const bool fast = m_measure == CostMeasure::kTokensPerSecond;
     const std::int32_t lanes = frame().experiment.lanes[selection().lanes()];
-    PlotAxes axes{.x_title = fast ? tr("Generated tokens/s, %1 runs in a batch").arg(lanes)
-                                  : tr("Latency of a run (ms, mean; %1 runs in a batch)").arg(lanes),
+    PlotAxes axes{.x_title = fast ? tr("Generated tokens/s, batches of %1").arg(lanes)
+                                  : tr("Latency of a run (ms, mean; batches of %1)").arg(lanes),
                   .y_title = tr("Accuracy (%)"),
                   .x_grid = true};
     for (const double value : across.ticks())

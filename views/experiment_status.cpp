@@ -67,7 +67,7 @@ void ExperimentStatus::showExperiment(const ExperimentSnapshot& experiment) {
     m_model->setToolTip(experiment.model != nullptr
                             ? tr("An experiment has a model of its own; what the chat computes meanwhile slows it down")
                             : tr("The model is not open"));
-    m_batch->setText(there ? tr("%1 runs in a batch").arg(lanesText(experiment.frame->experiment.lanes)) : QString());
+    m_batch->setText(there ? tr("batches of %1").arg(lanesText(experiment.frame->experiment.lanes)) : QString());
     m_batch->setToolTip(tr("Runs that decode in one step; each has the tokens that it has alone"));
     const QString store = QString::fromStdString(experiment.store.string());
     m_store->setText(store.isEmpty() ? QString() : tr("Kept in %1").arg(store));
