@@ -91,6 +91,7 @@ TEST(UnrecordedRouting, theInspectorHasNoBarsAndNamesWhatIsMissing) {
     EXPECT_FALSE(facts.contains(u"ties"_s));
     EXPECT_EQ(inspector.findChild<QLabel*>(u"inspectedPhase"_s)->text().section(u' ', 0, 0), u"thinking"_s);
     const QAbstractItemModel& table = inspector.model();
+    EXPECT_EQ(table.headerData(TokenLayersModel::kExperts, Qt::Horizontal).toString(), u"Chosen experts"_s);
     EXPECT_FALSE(table.index(1, TokenLayersModel::kExperts).data().toString().contains(u':')) << "ids alone";
     EXPECT_EQ(table.index(1, TokenLayersModel::kExperts).data().toString().split(u", "_s).size(), 4);
     EXPECT_EQ(table.index(1, TokenLayersModel::kMargin).data().toString(), format::kAbsent);

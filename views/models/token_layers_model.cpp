@@ -1,5 +1,6 @@
 #include "views/models/token_layers_model.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "views/format.h"
@@ -40,7 +41,13 @@ void TokenLayersModel::show(const History& history, std::int32_t position, std::
         endResetModel();
     } else if (layers > 0) {
         Q_EMIT dataChanged(index(0, 0), index(layers - 1, kColumns - 1));
+        Q_EMIT headerDataChanged(Qt::Horizontal, kExperts, kExperts);
     }
+}
+
+bool TokenLayersModel::isUnweighted() const {
+    return std::ranges::any_of(
+        m_rows, [](const Row& row) { return !row.segments.empty() && std::isnan(row.segments.front().weight); });
 }
 
 QString TokenLayersModel::layerName(int row) const {
@@ -125,7 +132,7 @@ QVariant TokenLayersModel::headerData(int section, Qt::Orientation orientation, 
         case kLayer:
             return tr("Layer");
         case kExperts:
-            return tr("Chosen experts, by weight");
+            return isUnweighted() ? tr("Chosen experts") : tr("Chosen experts, by weight");
         case kNext:
             return tr("Next");
         case kMargin:

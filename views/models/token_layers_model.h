@@ -29,6 +29,8 @@ public:
     QString layerName(int row) const;
     /// Layers in which the last chosen expert won by its lower id only.
     int ties() const;
+    /// Whether the choices have no weights: none were recorded.
+    bool isUnweighted() const;
     double meanEntropy() const;
 
     int rowCount(const QModelIndex& parent = {}) const override;
